@@ -1,0 +1,155 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Products -----------------------------------------------------------------------------------------------------------
+// ShimKit is what an author of a backend depends on; the executables are what an operator installs.
+
+let products: [Product] = [
+    .library(name: "ShimKit", targets: ["ShimKit"]),
+    .executable(name: "berthd", targets: ["berthd"]),
+    .executable(name: "berth", targets: ["berth"]),
+    .executable(name: "berth-init", targets: ["berth-init"]),
+    .executable(name: "berth-shim-native", targets: ["berth-shim-native"]),
+]
+
+// Dependencies: exact versions, one reason each (docs/architecture.md) ------------------------------------------------
+
+let dependencies: [Package.Dependency] = [
+    .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0", traits: []),
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0", traits: []),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+    .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+    .package(url: "https://github.com/LebJe/TOMLKit", exact: "0.6.0"),
+]
+
+// Settings -----------------------------------------------------------------------------------------------------------
+
+let swift: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+let strict: [SwiftSetting] = swift + [.strictMemorySafety()]
+
+// A shim is one static executable. The release build passes --static-swift-stdlib; a debug build links dynamically.
+let staticExecutable: [LinkerSetting] = [.unsafeFlags(["-static-executable"], .when(configuration: .release))]
+
+let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+
+// Targets, in layer order --------------------------------------------------------------------------------------------
+
+let targets: [Target] = [
+    // 0 kernel
+    .target(name: "CKernel"),
+    .target(name: "Kernel", dependencies: ["CKernel"], swiftSettings: strict),
+
+    // 1 values
+    .target(name: "OCISpec", swiftSettings: strict),
+    .target(name: "ShimProtocol", dependencies: [protobuf], swiftSettings: strict),
+
+    // 2 mechanisms
+    .systemLibrary(name: "CLibSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+    .target(name: "Netlink", dependencies: ["Kernel"], swiftSettings: strict),
+    .target(name: "Cgroups", dependencies: ["Kernel", "OCISpec"], swiftSettings: strict),
+    .target(name: "Seccomp", dependencies: ["Kernel", "OCISpec", "CLibSeccomp"], swiftSettings: strict),
+    .target(
+        name: "Sandbox",
+        dependencies: ["Kernel", "OCISpec", "Cgroups", "Seccomp", "Netlink"],
+        swiftSettings: strict
+    ),
+    .target(name: "ContainerIO", dependencies: ["Kernel"], swiftSettings: strict),
+    .target(name: "ContentStore", dependencies: ["Kernel", "OCISpec", crypto], swiftSettings: strict),
+    .target(name: "Snapshots", dependencies: ["Kernel", "OCISpec", "ContentStore", crypto], swiftSettings: strict),
+
+    // 3 shim framework
+    .target(
+        name: "ShimKit",
+        dependencies: ["Kernel", "OCISpec", "ShimProtocol", "ContainerIO", protobuf],
+        swiftSettings: strict
+    ),
+    .target(name: "ShimKitTesting", dependencies: ["Kernel", "OCISpec", "ShimProtocol", protobuf], swiftSettings: swift),
+
+    // 4 backends
+    .executableTarget(
+        name: "berth-shim-native",
+        dependencies: ["ShimKit", "Sandbox", "Cgroups", "Kernel", "OCISpec"],
+        path: "Plugins/native",
+        exclude: ["README.md"],
+        swiftSettings: strict,
+        linkerSettings: staticExecutable
+    ),
+
+    // 5 engine
+    .target(
+        name: "Engine",
+        dependencies: [
+            "Kernel", "OCISpec", "ShimProtocol", "ContainerIO", "ContentStore", "Snapshots", "Seccomp", "Cgroups", log, protobuf,
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "GRDB", package: "GRDB.swift"),
+        ],
+        swiftSettings: swift
+    ),
+
+    // 6 faces
+    .target(name: "DockerTypes", swiftSettings: swift),
+    .target(
+        name: "DockerAPI",
+        dependencies: [
+            "Engine", "DockerTypes", "Kernel", log,
+            .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "HTTPTypes", package: "swift-http-types"),
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+        ],
+        swiftSettings: swift
+    ),
+    .target(
+        name: "Client",
+        dependencies: [
+            "DockerTypes", "Kernel",
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+        ],
+        swiftSettings: swift
+    ),
+    .executableTarget(
+        name: "berthd",
+        dependencies: [
+            "Engine", "DockerAPI", "Kernel", log,
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "TOMLKit", package: "TOMLKit"),
+        ],
+        swiftSettings: swift
+    ),
+    .executableTarget(
+        name: "berth",
+        dependencies: [
+            "Client", "DockerTypes", "Kernel",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ],
+        swiftSettings: swift,
+        linkerSettings: staticExecutable
+    ),
+    .executableTarget(name: "berth-init", linkerSettings: staticExecutable),
+]
+
+let package = Package(
+    name: "berth",
+    products: products,
+    dependencies: dependencies,
+    targets: targets,
+    cLanguageStandard: .gnu11
+)

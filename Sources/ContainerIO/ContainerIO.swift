@@ -1,0 +1,1 @@
+// ContainerIO: described here.

@@ -1,0 +1,1 @@
+// DockerTypes: described here.

@@ -1,0 +1,1 @@
+// ShimKit: described here.

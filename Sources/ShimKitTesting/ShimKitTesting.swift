@@ -1,0 +1,1 @@
+// ShimKitTesting: described here.
