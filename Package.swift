@@ -76,7 +76,11 @@ let targets: [Target] = [
         dependencies: ["Kernel", "OCISpec", "ShimProtocol", "ContainerIO", protobuf],
         swiftSettings: strict
     ),
-    .target(name: "ShimKitTesting", dependencies: ["Kernel", "OCISpec", "ShimProtocol", protobuf], swiftSettings: swift),
+    .target(
+        name: "ShimKitTesting",
+        dependencies: ["Kernel", "OCISpec", "ShimProtocol", protobuf],
+        swiftSettings: swift
+    ),
 
     // 4 backends
     .executableTarget(
@@ -92,7 +96,8 @@ let targets: [Target] = [
     .target(
         name: "Engine",
         dependencies: [
-            "Kernel", "OCISpec", "ShimProtocol", "ContainerIO", "ContentStore", "Snapshots", "Seccomp", "Cgroups", log, protobuf,
+            "Kernel", "OCISpec", "ShimProtocol", "ContainerIO", "ContentStore", "Snapshots", "Seccomp", "Cgroups", log,
+            protobuf,
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "GRDB", package: "GRDB.swift"),
@@ -119,7 +124,7 @@ let targets: [Target] = [
         dependencies: [
             "DockerTypes", "Kernel",
             .product(name: "NIOCore", package: "swift-nio"),
-            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOEmbedded", package: "swift-nio"),
             .product(name: "NIOHTTP1", package: "swift-nio"),
         ],
         swiftSettings: swift

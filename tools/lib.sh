@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+# What the scripts of this folder share. Sourced, never run.
+
+set -euo pipefail
+
+REPOSITORY=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export REPOSITORY
+cd "$REPOSITORY"
+
+# Debian packages that a build needs, and those that the tests and checks need on top.
+# shellcheck disable=SC2034 # used by the scripts that source this file
+BUILD_PACKAGES=(
+    ca-certificates git gcc libc6-dev libstdc++-12-dev libgcc-12-dev libcurl4 libxml2 libsqlite3-dev libseccomp-dev
+    pkg-config zlib1g-dev
+)
+# shellcheck disable=SC2034
+RUN_PACKAGES=(busybox-static iproute2 util-linux procps)
+# shellcheck disable=SC2034
+TEST_PACKAGES=(bsdutils buildah crun jq runc umoci)
+# shellcheck disable=SC2034
+CHECK_PACKAGES=(jq shellcheck)
+
+if [ -t 1 ]; then BOLD=$'\e[1m' PLAIN=$'\e[0m'; else BOLD='' PLAIN=''; fi
+
+# say TEXT: what the script does now.
+say() { printf '%s==> %s%s\n' "$BOLD" "$*" "$PLAIN"; }
+
+# fail TEXT: one sentence to standard error, and the end.
+fail() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+need_root() {
+    [ "$(id -u)" -eq 0 ] || fail "$(basename "$0") needs root: it makes namespaces, mounts and cgroups"
+}
+
+# need_swift: finds Swift 6.3 or newer, on PATH or in /opt/swift.
+need_swift() {
+    if ! command -v swift >/dev/null && [ -x /opt/swift/usr/bin/swift ]; then
+        PATH=/opt/swift/usr/bin:$PATH
+        export PATH
+    fi
+    command -v swift >/dev/null || fail "no swift on PATH nor in /opt/swift/usr/bin: install Swift 6.3 or newer"
+    local version
+    version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
+    case $version in
+    6.[3-9] | 6.[1-9][0-9] | [7-9].* | [1-9][0-9].*) ;;
+    *) fail "this is Swift ${version:-of an unknown version}, and 6.3 or newer is needed" ;;
+    esac
+}
+
+# packages NAME…: installs those that are missing.
+packages() {
+    local name missing=()
+    for name in "$@"; do
+        dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$name")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    [ "$(id -u)" -eq 0 ] || fail "these packages are missing, and only root can install them: ${missing[*]}"
+    say "installing ${missing[*]}"
+    apt-get -qq update
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${missing[@]}" >/dev/null
+}
+
+# docker_client: a docker command line in PATH. The package's daemon is never installed, only its client is unpacked.
+docker_client() {
+    command -v docker >/dev/null && return 0
+    local place=$REPOSITORY/.build/tools/docker
+    if [ ! -x "$place/usr/bin/docker" ]; then
+        say "unpacking the docker client"
+        apt-get -qq update
+        mkdir -p "$place"
+        (cd "$place" && apt-get -qq download docker.io && dpkg -x docker.io_*.deb . && rm -f docker.io_*.deb)
+    fi
+    PATH=$PATH:$place/usr/bin
+    export PATH
+}
+
+# build_release: the products as they are shipped, into $BERTH_BIN_DIR.
+build_release() {
+    say "building the products (release)"
+    swift build -c release --static-swift-stdlib -j 2
+    BERTH_BIN_DIR=$(swift build -c release --static-swift-stdlib --show-bin-path)
+    export BERTH_BIN_DIR
+}
