@@ -149,6 +149,9 @@ let targets: [Target] = [
         linkerSettings: staticExecutable
     ),
     .executableTarget(name: "berth-init", linkerSettings: staticExecutable),
+
+    // Tests
+    .testTarget(name: "DockerTypesTests", dependencies: ["DockerTypes"], swiftSettings: swift),
 ]
 
 let package = Package(
