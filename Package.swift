@@ -54,7 +54,12 @@ let targets: [Target] = [
 
     // 1 values
     .target(name: "OCISpec", swiftSettings: strict),
-    .target(name: "ShimProtocol", dependencies: [protobuf], swiftSettings: strict),
+    .target(
+        name: "ShimProtocol",
+        dependencies: ["Kernel", protobuf],
+        exclude: ["Protos"],
+        swiftSettings: strict
+    ),
 
     // 2 mechanisms
     .systemLibrary(name: "CLibSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
@@ -152,6 +157,11 @@ let targets: [Target] = [
 
     // Tests
     .testTarget(name: "DockerTypesTests", dependencies: ["DockerTypes"], swiftSettings: swift),
+    .testTarget(
+        name: "ShimProtocolTests",
+        dependencies: ["ShimProtocol", protobuf],
+        swiftSettings: swift
+    ),
 ]
 
 let package = Package(
