@@ -67,9 +67,9 @@ import Testing
         var client = TTRPCClientConnection()
         _ = try client.call(service: "s", method: "m", payload: [])
         let stream = try client.call(service: "s", method: "m", payload: [])
-        #expect(client.abandon(stream))
+        #expect(client.abandon(stream) == true)
         #expect(client.abandon(stream) == false)
-        #expect(client.receive(TTRPCFrameTests.connectResponse).isEmpty)
+        #expect(client.receive(TTRPCFrameTests.connectResponse).count == 0)
     }
 
     @Test func oversizedAnswerFailsItsCallOnly() throws {
