@@ -8,7 +8,6 @@ let products: [Product] = [
     .library(name: "ShimKit", targets: ["ShimKit"]),
     .executable(name: "berthd", targets: ["berthd"]),
     .executable(name: "berth", targets: ["berth"]),
-    .executable(name: "berth-init", targets: ["berth-init"]),
     .executable(name: "berth-shim-native", targets: ["berth-shim-native"]),
 ]
 
@@ -153,7 +152,6 @@ let targets: [Target] = [
         swiftSettings: swift,
         linkerSettings: staticExecutable
     ),
-    .executableTarget(name: "berth-init", linkerSettings: staticExecutable),
 
     // Tests
     .testTarget(name: "DockerTypesTests", dependencies: ["DockerTypes"], swiftSettings: swift),

@@ -83,4 +83,6 @@ build_release() {
     swift build -c release --static-swift-stdlib -j 2
     BERTH_BIN_DIR=$(swift build -c release --static-swift-stdlib --show-bin-path)
     export BERTH_BIN_DIR
+    # C alone: SwiftPM would link the Swift runtime into it, 9 MB for a PID 1 of 150 lines.
+    gcc -std=gnu11 -Wall -Wextra -Werror -Os -static -s -o "$BERTH_BIN_DIR/berth-init" Sources/berth-init/main.c
 }
