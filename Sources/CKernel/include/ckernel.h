@@ -1,1 +1,154 @@
+// CKernel: what Swift cannot see, cannot call, or must not run between clone and exec.
+//
+// Wrappers follow libc: -1 and errno on failure unless said otherwise. None allocates and none decides anything.
 #pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// Headers that Swift's Glibc module leaves out.
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <sys/vfs.h>
+
+// Variadic calls ------------------------------------------------------------------------------------------------------
+
+int ck_openat(int dir, const char *path, int flags, mode_t mode);
+int ck_fcntl(int fd, int command, long argument);
+int ck_ioctl(int fd, unsigned long request, void *argument);
+int ck_ioctl_value(int fd, unsigned long request, unsigned long argument);
+int ck_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+
+// Calls that libc lacks, hides behind _GNU_SOURCE or wraps for all threads ---------------------------------------------
+
+int ck_pipe2(int ends[2], int flags);
+int ck_accept4(int socket, int flags);
+int ck_openat2(int dir, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
+int ck_close_range(unsigned first, unsigned last, unsigned flags);
+int ck_pidfd_open(pid_t pid, unsigned flags);
+int ck_pidfd_send_signal(int pidfd, int signal);
+int ck_pidfd_getfd(int pidfd, int fd);
+int ck_execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags);
+int ck_pivot_root(const char *new_root, const char *put_old);
+int ck_memfd_create(const char *name, unsigned flags);
+long ck_getdents64(int fd, void *buffer, size_t size);
+int ck_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
+int ck_mknodat(int dir, const char *path, mode_t mode, unsigned major, unsigned minor);
+int ck_setresuid(uid_t id);
+int ck_setresgid(gid_t id);
+int ck_setgroups(size_t count, const gid_t *ids);
+int ck_setns(int fd, int flags);
+int ck_unshare(int flags);
+int ck_prlimit(pid_t pid, int resource, const uint64_t set[2], uint64_t get[2]);
+int ck_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
+int ck_capget(uint64_t sets[3]);
+int ck_sethostname(const char *name, size_t length);
+int ck_setdomainname(const char *name, size_t length);
+ssize_t ck_getrandom(void *buffer, size_t size);
+pid_t ck_gettid(void);
+int ck_seccomp(unsigned operation, unsigned flags, void *argument);
+int ck_mallopt_trim(void);
+
+// New mount API -------------------------------------------------------------------------------------------------------
+
+int ck_fsopen(const char *type, unsigned flags);
+int ck_fsconfig(int fs, unsigned command, const char *key, const void *value, int aux);
+int ck_fsmount(int fs, unsigned flags, unsigned attributes);
+int ck_open_tree(int dir, const char *path, unsigned flags);
+int ck_move_mount(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
+int ck_mount_setattr(int dir, const char *path, unsigned flags, uint64_t set, uint64_t clear, uint64_t propagation,
+                     uint64_t userns);
+
+// The facts of statx that Berth uses.
+struct ck_statx {
+    uint64_t ino, size, blocks, mnt_id;
+    int64_t atime_sec, mtime_sec, ctime_sec;
+    uint32_t atime_nsec, mtime_nsec, ctime_nsec;
+    uint32_t mode, uid, gid, nlink, dev_major, dev_minor, rdev_major, rdev_minor;
+    uint32_t is_mount_root;
+};
+int ck_statx(int dir, const char *path, int flags, struct ck_statx *out);
+
+// Extended attributes through a path; the callers pass /proc/self/fd/N.
+ssize_t ck_getxattr(const char *path, const char *name, void *value, size_t size);
+ssize_t ck_listxattr(const char *path, char *list, size_t size);
+int ck_setxattr(const char *path, const char *name, const void *value, size_t size, int flags);
+int ck_removexattr(const char *path, const char *name);
+ssize_t ck_lgetxattr(const char *path, const char *name, void *value, size_t size);
+ssize_t ck_llistxattr(const char *path, char *list, size_t size);
+int ck_lsetxattr(const char *path, const char *name, const void *value, size_t size, int flags);
+
+// Wait statuses ---------------------------------------------------------------------------------------------------------
+
+int ck_wait_exited(int status);
+int ck_wait_exit_status(int status);
+int ck_wait_term_signal(int status);
+int ck_wait_core_dumped(int status);
+// waitid(P_PIDFD): 1 and *status when the process ended, 0 when WNOHANG found it alive.
+int ck_waitid_pidfd(int pidfd, int options, int *status);
+// PIDFD_GET_INFO with PIDFD_INFO_EXIT.
+struct ck_pidfd_info {
+    uint64_t mask, cgroup_id;
+    uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+    int32_t exit_code;
+};
+int ck_pidfd_info(int pidfd, struct ck_pidfd_info *info);
+
+// Sockets ---------------------------------------------------------------------------------------------------------------
+
+enum { CK_MAX_PASSED = 64 };
+// One message with count descriptors (0...CK_MAX_PASSED).
+ssize_t ck_send_fds(int socket, const void *bytes, size_t size, const int *fds, size_t count, int flags);
+// One message; *count gets the number of received descriptors, *truncated whether any were lost.
+ssize_t ck_recv_fds(int socket, void *bytes, size_t size, int *fds, size_t capacity, size_t *count, int *truncated,
+                    int flags);
+int ck_unix_bind(int socket, const char *path);
+int ck_unix_connect(int socket, const char *path);
+int ck_peer_credentials(int socket, pid_t *pid, uid_t *uid, gid_t *gid);
+
+// Terminals ---------------------------------------------------------------------------------------------------------------
+
+int ck_pty_open(int flags);
+int ck_pty_unlock(int fd);
+int ck_pty_peer(int fd, int flags);
+int ck_pty_number(int fd);
+int ck_winsize_set(int fd, uint16_t rows, uint16_t columns);
+int ck_winsize_get(int fd, uint16_t *rows, uint16_t *columns);
+int ck_set_controlling_terminal(int fd);
+
+// Signals -----------------------------------------------------------------------------------------------------------------
+
+// Replaces the mask by the set of bits (bit n-1 is signal n) and returns the old one through old (may be null).
+int ck_sigmask(int how, uint64_t set, uint64_t *old);
+int ck_signalfd(int fd, uint64_t set, int flags);
+int ck_signal_ignore(int signal);
+int ck_signal_default(int signal);
+void ck_reset_signals(void);
+
+// Processes ---------------------------------------------------------------------------------------------------------------
+
+// clone3 without CLONE_VM: returns in both processes, 0 in the child. Single-threaded callers only.
+pid_t ck_clone3(uint64_t flags, int exit_signal, int cgroup, int *pidfd);
+
+struct ck_spawn_args {
+    int executable; // descriptor given to execveat with AT_EMPTY_PATH
+    int directory; // descriptor for fchdir, or -1
+    const char *oom_score_adj; // decimal text, or null to keep the parent's
+    int cgroup; // cgroup v2 directory for CLONE_INTO_CGROUP, or -1
+    int new_session;
+    mode_t umask;
+    uint64_t flags; // further clone flags
+    uint64_t signal_mask;
+    int exit_signal;
+    const int *sources; // descriptor map: sources[i] becomes targets[i]
+    const int *targets;
+    size_t count; // at most CK_MAX_PASSED
+    char *const *argv;
+    char *const *envp;
+    int pidfd; // out
+    int stage; // out on failure: index of the failed step
+};
+// Starts a program from any process, however many threads it has. Returns the pid, or -1 and errno.
+pid_t ck_spawn(struct ck_spawn_args *args);
