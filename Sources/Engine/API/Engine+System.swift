@@ -1,0 +1,57 @@
+import Kernel
+
+/// What the node and the engine are.
+public struct SystemInfo: Sendable {
+    /// Stable id of this engine's root.
+    public var id: String
+    /// Containers by what they do.
+    public var running: Int, paused: Int, stopped: Int
+    /// Number of images.
+    public var images: Int
+    /// Directory of the durable state.
+    public var root: String
+    /// Backends by name with their executable.
+    public var backends: [String: String]
+    /// The backend of a container that names none.
+    public var defaultBackend: String
+    /// 1 (also hybrid) or 2.
+    public var cgroupVersion: Int
+    /// Release and version of the kernel.
+    public var kernelVersion: String
+    /// `PRETTY_NAME` of the host's os-release.
+    public var operatingSystem: String
+    /// Machine by the kernel's name, such as `x86_64`.
+    public var architecture: String
+    /// Processors online.
+    public var cpus: Int
+    /// Memory of the host in bytes.
+    public var memory: Int64
+    /// Host name.
+    public var hostname: String
+    /// Version of the engine.
+    public var version: String
+    /// What is missing or odd on this node.
+    public var warnings: [String]
+}
+
+/// Bytes on disk.
+public struct DiskUsage: Sendable {
+    /// Unpacked layers.
+    public var layers: Int64
+    /// Images.
+    public var images: [ImageSnapshot]
+    /// Containers with the bytes of their writable layers.
+    public var containers: [(container: ContainerSnapshot, size: Int64)]
+}
+
+extension Engine {
+    /// What the node and the engine are; answers without asking a shim.
+    public func systemInfo() async throws -> SystemInfo {
+        try await core.systemInfo()
+    }
+
+    /// Bytes on disk. Walks files on a thread of its own.
+    public func diskUsage() async throws -> DiskUsage {
+        try await core.diskUsage()
+    }
+}
