@@ -1,0 +1,76 @@
+public import Kernel
+
+/// How a container is isolated: what the author of a shim writes.
+///
+/// A shim has one container, and ShimKit makes one backend object for it. Every call comes on the shim's only thread, so a
+/// call must be short: it may wait for the kernel and for the set-up of a process, never for the container's own work.
+/// ShimKit keeps the states and asks only what they allow: `start` once after `create`, `exec` only while the container
+/// runs, `delete` after its end or before `start`. A call that throws must leave nothing half-made behind.
+///
+/// ShimKit reaps every process that a backend returns through its pidfd, so they must be children of the shim or
+/// orphans that it inherits as a subreaper.
+public protocol Backend: AnyObject {
+    /// What the shim says of itself. Read before anything else exists.
+    static var information: BackendInformation { get }
+
+    /// Makes the backend of one container. Nothing is created yet.
+    init(_ context: BackendContext) throws(BackendError)
+
+    /// Creates the container and its init process, which must wait for `start` before it runs anything of the container.
+    func create(_ request: BackendCreateRequest) throws(BackendError) -> ContainerProcess
+
+    /// Lets the init process run. Returns when its program has been executed.
+    ///
+    /// - Throws: The stage at which the process failed; it has ended then, and ShimKit reaps it.
+    func start() throws(BackendError)
+
+    /// Starts one more process in the running container. Returns when its program has been executed.
+    func exec(_ request: BackendExecRequest) throws(BackendError) -> ContainerProcess
+
+    /// Sends a signal to one process of the container. The default sends it through the pidfd.
+    func kill(_ process: ContainerProcess, signal: Signal) throws(BackendError)
+
+    /// Sends a signal to every process of the container, also to those that ShimKit does not know.
+    ///
+    /// SIGKILL is also asked after the end of the init process, when there may be none left; that is no error.
+    func killAll(signal: Signal) throws(BackendError)
+
+    /// Freezes every process of the container.
+    func pause() throws(BackendError)
+
+    /// Lets the processes of a frozen container go on.
+    func resume() throws(BackendError)
+
+    /// Changes the limits of the container.
+    ///
+    /// - Parameter resources: An OCI LinuxResources document in JSON.
+    func update(resources: [UInt8]) throws(BackendError)
+
+    /// What the container uses.
+    func metrics() throws(BackendError) -> BackendMetrics
+
+    /// The process ids of the container as the host sees them.
+    func processes() throws(BackendError) -> [Int32]
+
+    /// How often processes of this container were killed because memory ran out.
+    func outOfMemory() -> OutOfMemory
+
+    /// Removes what `create` made. Every process has ended. A second call does nothing.
+    func delete() throws(BackendError)
+
+    /// Removes whatever a shim that died without notice has left, after killing every process of the container.
+    ///
+    /// Called in a process of its own by the `delete` sub-command; nothing may be there, and that is no error.
+    static func cleanUp(_ context: BackendContext) throws(BackendError)
+}
+
+extension Backend {
+    /// Sends the signal through the process's pidfd.
+    public func kill(_ process: ContainerProcess, signal: Signal) throws(BackendError) {
+        do throws(KernelError) {
+            try Pidfd.send(signal, to: process.pidfd.raw)
+        } catch {
+            throw .failed(stage: "kill", error)
+        }
+    }
+}

@@ -1,0 +1,86 @@
+public import Kernel
+
+/// A step of a backend that failed.
+public struct BackendError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What the callers of the shim decide by.
+    public let code: ErrorCode
+    /// The named step, such as "mounts" or "exec".
+    public let stage: String
+    /// The call that failed, such as "mount overlay".
+    public let operation: String
+    /// What it was applied to, such as a path; may be empty.
+    public let object: String
+    /// What the kernel said, when it was the kernel.
+    public let errno: Errno?
+    /// More for people; may be empty.
+    public let detail: String
+
+    private init(
+        code: ErrorCode,
+        stage: String,
+        operation: String,
+        object: String,
+        errno: Errno?,
+        detail: String
+    ) {
+        self.code = code
+        self.stage = stage
+        self.operation = operation
+        self.object = object
+        self.errno = errno
+        self.detail = detail
+    }
+
+    /// A call to the kernel that failed.
+    public static func failed(
+        stage: String,
+        operation: String,
+        object: String = "",
+        errno: Errno,
+        code: ErrorCode? = nil
+    ) -> BackendError {
+        BackendError(
+            code: code ?? errno.code,
+            stage: stage,
+            operation: operation,
+            object: object,
+            errno: errno,
+            detail: ""
+        )
+    }
+
+    /// A call to the kernel that failed, as `Kernel` reports it.
+    public static func failed(stage: String, _ error: KernelError, code: ErrorCode? = nil) -> BackendError {
+        BackendError(
+            code: code ?? error.code,
+            stage: stage,
+            operation: error.operation,
+            object: error.object,
+            errno: error.errno,
+            detail: ""
+        )
+    }
+
+    /// A step that cannot be done for a reason other than the kernel's.
+    public static func refused(
+        stage: String,
+        operation: String,
+        object: String = "",
+        code: ErrorCode,
+        detail: String
+    ) -> BackendError {
+        BackendError(code: code, stage: stage, operation: operation, object: object, errno: nil, detail: detail)
+    }
+
+    /// `stage: operation object: reason`.
+    public var description: String {
+        var text = stage.isEmpty ? operation : "\(stage): \(operation)"
+        if !object.isEmpty {
+            text += " '\(object)'"
+        }
+        if let errno {
+            text += ": \(errno)"
+        }
+        return detail.isEmpty ? text : "\(text): \(detail)"
+    }
+}

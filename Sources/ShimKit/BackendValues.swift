@@ -1,0 +1,136 @@
+public import Kernel
+public import ShimProtocol
+
+/// What a shim says of its backend.
+public struct BackendInformation: Sendable {
+    /// Short name, such as "native".
+    public var name: String
+    /// Version of the backend.
+    public var version: String
+    /// What the backend can do beyond the contract, as words for `Supervisor.Info`.
+    public var capabilities: [String]
+    /// Types of the mounts that the backend performs itself, such as "overlay".
+    public var mountTypes: [String]
+
+    /// Makes the information of its parts.
+    public init(name: String, version: String, capabilities: [String] = [], mountTypes: [String] = []) {
+        self.name = name
+        self.version = version
+        self.capabilities = capabilities
+        self.mountTypes = mountTypes
+    }
+}
+
+/// Which container a backend is for.
+public struct BackendContext: Sendable {
+    /// containerd's namespace; "berth" under berthd.
+    public let namespace: String
+    /// The container's id, checked to be one: letters, digits and single separators, at most 128 bytes.
+    public let id: String
+    /// Absolute path of the OCI bundle: `config.json` and the directory `rootfs`.
+    public let bundle: String
+
+    package init(namespace: String, id: String, bundle: String) {
+        self.namespace = namespace
+        self.id = id
+        self.bundle = bundle
+    }
+}
+
+/// A mount of the container's root file system, not performed yet.
+public struct RootMount: Sendable, Hashable {
+    /// Type of the file system, such as "overlay" or "bind".
+    public let type: String
+    /// As in mount(8).
+    public let source: String
+    /// Path below the root; empty for the root itself.
+    public let target: String
+    /// As in mount(8).
+    public let options: [String]
+
+    package init(type: String, source: String, target: String, options: [String]) {
+        self.type = type
+        self.source = source
+        self.target = target
+        self.options = options
+    }
+}
+
+/// What a process has as standard input, output and error.
+public enum ProcessStreams: Sendable {
+    /// The process's ends. The backend gives them to the process as 0, 1 and 2, and keeps no copy.
+    case descriptors(input: SharedDescriptor, output: SharedDescriptor, error: SharedDescriptor)
+    /// A terminal that the backend opens inside of the container; it returns the master as `ContainerProcess.terminal`.
+    case terminal
+}
+
+/// What to create.
+public struct BackendCreateRequest: Sendable {
+    /// `config.json` of the bundle, at most 16 MiB.
+    public let specification: [UInt8]
+    /// In this order; none when the bundle's root is ready.
+    public let rootMounts: [RootMount]
+    /// Of the init process.
+    public let streams: ProcessStreams
+
+    package init(specification: [UInt8], rootMounts: [RootMount], streams: ProcessStreams) {
+        self.specification = specification
+        self.rootMounts = rootMounts
+        self.streams = streams
+    }
+}
+
+/// What to execute beside the init process.
+public struct BackendExecRequest: Sendable {
+    /// The session's id.
+    public let id: String
+    /// An OCI Process document in JSON.
+    public let process: [UInt8]
+    /// Of the new process.
+    public let streams: ProcessStreams
+
+    package init(id: String, process: [UInt8], streams: ProcessStreams) {
+        self.id = id
+        self.process = process
+        self.streams = streams
+    }
+}
+
+/// A process of the container that the shim will reap.
+public struct ContainerProcess: Sendable {
+    /// As the host sees it.
+    public let pid: Int32
+    /// Open as long as the shim knows the process.
+    public let pidfd: SharedDescriptor
+    /// Master of the terminal, when one was asked for.
+    public let terminal: SharedDescriptor?
+
+    /// Makes the handle of a process that the backend has just made.
+    public init(pid: Int32, pidfd: SharedDescriptor, terminal: SharedDescriptor? = nil) {
+        self.pid = pid
+        self.pidfd = pidfd
+        self.terminal = terminal
+    }
+}
+
+/// What a container uses, in the form that clients of containerd know.
+public enum BackendMetrics: Sendable {
+    /// Of a container whose controllers are in cgroup v1 hierarchies.
+    case version1(CgroupV1Metrics)
+    /// Of a container in a cgroup v2 hierarchy.
+    case version2(CgroupV2Metrics)
+}
+
+/// What the kernel's killer did to a container.
+public struct OutOfMemory: Sendable, Hashable {
+    /// Processes killed since the container was created.
+    public var kills: UInt64
+    /// The cgroup whose limit was reached; empty when unknown or when there was no kill.
+    public var owner: String
+
+    /// Makes the report of its parts.
+    public init(kills: UInt64 = 0, owner: String = "") {
+        self.kills = kills
+        self.owner = owner
+    }
+}
