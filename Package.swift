@@ -89,7 +89,7 @@ let targets: [Target] = [
     // 4 backends
     .executableTarget(
         name: "berth-shim-native",
-        dependencies: ["ShimKit", "Sandbox", "Cgroups", "Kernel", "OCISpec"],
+        dependencies: ["ShimKit", "ShimProtocol", "Sandbox", "Cgroups", "Kernel", "OCISpec"],
         path: "Plugins/native",
         exclude: ["README.md"],
         swiftSettings: strict,

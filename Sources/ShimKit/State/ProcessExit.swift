@@ -1,4 +1,4 @@
-import Kernel
+package import Kernel
 
 /// How and when a process of a container ended.
 package struct ProcessExit: Sendable, Hashable {

@@ -1,4 +1,4 @@
-import Kernel
+package import Kernel
 
 /// What a client asked to connect a process to; empty strings are /dev/null.
 package struct StdioPaths: Sendable, Hashable {

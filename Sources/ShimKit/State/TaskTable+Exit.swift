@@ -1,10 +1,17 @@
-import Kernel
-import ShimProtocol
+package import Kernel
+package import ShimProtocol
 
 // From the end of a process to its deletion.
 extension TaskTable {
-    /// A process was reaped. Its output is drained next.
-    package mutating func reaped(_ key: ProcessKey, _ status: ProcessExit.Status, at time: Timestamp, oom: OutOfMemory?)
+    /// A process was reaped.
+    ///
+    /// Its output is drained next.
+    package mutating func reaped(
+        _ key: ProcessKey,
+        _ status: ProcessExit.Status,
+        at time: Timestamp,
+        oom: OutOfMemory?
+    )
         -> [Effect]
     {
         guard let record = try? record(key), record.phase.exit == nil else {

@@ -1,5 +1,5 @@
-import Kernel
-import ShimProtocol
+package import Kernel
+package import ShimProtocol
 
 /// The life of a container and of its exec sessions as a value, without I/O.
 ///
@@ -105,7 +105,9 @@ package struct TaskTable: Sendable {
         return [.publish(TaskEvent(kind, key: key, pid: pid))]
     }
 
-    /// An exec session got no process. It is over; nobody was told of a start, so nobody is told of an end.
+    /// An exec session got no process.
+    ///
+    /// It is over; nobody was told of a start, so nobody is told of an end.
     package mutating func execFailed(_ execID: String, reason: String, at time: Timestamp) -> [Effect] {
         let exit = ProcessExit(status: .unknown(reason), startedAt: nil, exitedAt: time)
         return finish(.exec(execID), exit)
