@@ -154,6 +154,8 @@ let targets: [Target] = [
     ),
 
     // Tests
+    .testTarget(name: "OCISpecTests", dependencies: ["OCISpec"], swiftSettings: swift),
+    .testTarget(name: "SeccompTests", dependencies: ["Seccomp", "OCISpec", "Kernel"], swiftSettings: swift),
     .testTarget(name: "DockerTypesTests", dependencies: ["DockerTypes"], swiftSettings: swift),
     .testTarget(
         name: "ShimProtocolTests",
