@@ -19,6 +19,7 @@ let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
     .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
     .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0", traits: []),
     .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
@@ -71,15 +72,8 @@ let targets: [Target] = [
         swiftSettings: strict
     ),
     .target(name: "ContainerIO", dependencies: ["Kernel"], swiftSettings: strict),
-    .systemLibrary(name: "CIsal", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
-    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
-    .target(name: "Archive", dependencies: ["Kernel", "CIsal", "CZstd"], swiftSettings: strict),
-    .target(name: "ContentStore", dependencies: ["Kernel", "OCISpec", "Archive", crypto], swiftSettings: strict),
-    .target(
-        name: "Snapshots",
-        dependencies: ["Kernel", "OCISpec", "Archive", "ContentStore"],
-        swiftSettings: strict
-    ),
+    .target(name: "ContentStore", dependencies: ["Kernel", "OCISpec", crypto], swiftSettings: strict),
+    .target(name: "Snapshots", dependencies: ["Kernel", "OCISpec", "ContentStore", crypto], swiftSettings: strict),
 
     // 3 shim framework
     .target(
@@ -122,11 +116,15 @@ let targets: [Target] = [
         name: "DockerAPI",
         dependencies: [
             "Engine", "DockerTypes", "Kernel", log,
-            .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "HummingbirdCore", package: "hummingbird"),
             .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOExtras", package: "swift-nio-extras"),
+            .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+            .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ],
         swiftSettings: swift
     ),

@@ -42,10 +42,18 @@ public enum DockerJSON {
         case .keyNotFound(let key, let context):
             return located(context, "field '\(key.stringValue)' is missing")
         case .dataCorrupted(let context):
-            return located(context, context.codingPath.isEmpty ? "not valid JSON" : "value out of range")
+            return located(context, context.codingPath.isEmpty ? corrupted(context) : "value out of range")
         @unknown default:
             return "not valid JSON"
         }
+    }
+
+    /// The decoder reports a number that does not fit its field without the field's place, but with the number.
+    private static func corrupted(_ context: DecodingError.Context) -> String {
+        let cause = context.underlyingError.map { "\($0)" } ?? context.debugDescription
+        guard cause.contains("not representable") || cause.contains("NotRepresentable") else { return "not valid JSON" }
+        let number = cause.split { !"+-.eE0123456789".contains($0) }.first { $0.contains(where: \.isNumber) }
+        return "number \(number ?? "") is out of range or not whole"
     }
 
     private static func located(_ context: DecodingError.Context, _ text: String) -> String {

@@ -1,4 +1,0 @@
-// libzstd's streaming decoder.
-#pragma once
-
-#include <zstd.h>

@@ -1,0 +1,160 @@
+import DockerTypes
+import Engine
+import HTTPTypes
+import HummingbirdCore
+import Kernel
+import NIOCore
+
+/// Ping, version, info, events, disk usage.
+struct SystemRoutes: Sendable {
+    let engine: Engine
+
+    func register(in table: inout RouteTable<APIHandler>) {
+        table.add(.get, "/_ping", ping)
+        table.add(.head, "/_ping", ping)
+        table.add(.get, "/version", version)
+        table.add(.get, "/info", info)
+        table.add(.get, "/events", events)
+        table.add(.get, "/system/df", diskUsage)
+        table.add(.get, "/berth/v1/ping", berthPing)
+    }
+
+    private func ping(_ request: APIRequest) async throws -> Reply {
+        var headers: HTTPFields = [.contentType: "text/plain; charset=utf-8"]
+        headers[.cacheControl] = "no-cache, no-store, must-revalidate"
+        headers[.pragma] = "no-cache"
+        headers[.builderVersion] = "1"
+        headers[.swarm] = "inactive"
+        let body = request.head.method == .head ? ResponseBody() : ResponseBody(byteBuffer: .init(string: "OK"))
+        return .response(Response(status: .ok, headers: headers, body: body))
+    }
+
+    private func version(_ request: APIRequest) async throws -> Reply {
+        let info = try await engine.systemInfo()
+        var reply = VersionResponse()
+        var platform = PlatformName()
+        platform.name = "Berth"
+        reply.platform = platform
+        var component = ComponentVersion()
+        component.name = "Engine"
+        component.version = info.version
+        component.details = [
+            "ApiVersion": DockerAPIVersions.maximum.description,
+            "MinAPIVersion": DockerAPIVersions.minimum.description,
+            "Arch": Self.goArchitecture(info.architecture),
+            "Os": "linux",
+            "KernelVersion": info.kernelVersion,
+            "Experimental": "false",
+        ]
+        reply.components = [component]
+        reply.version = info.version
+        reply.apiVersion = DockerAPIVersions.maximum.description
+        reply.minAPIVersion = DockerAPIVersions.minimum.description
+        reply.goVersion = "none (Swift)"
+        reply.os = "linux"
+        reply.arch = Self.goArchitecture(info.architecture)
+        reply.kernelVersion = info.kernelVersion
+        return try .json(reply)
+    }
+
+    /// The architecture by the name that image platforms use.
+    private static func goArchitecture(_ machine: String) -> String {
+        switch machine {
+        case "x86_64": "amd64"
+        case "aarch64": "arm64"
+        default: machine
+        }
+    }
+
+    private func info(_ request: APIRequest) async throws -> Reply {
+        let info = try await engine.systemInfo()
+        var reply = DockerTypes.SystemInfo()
+        reply.id = info.id
+        reply.containers = info.running + info.paused + info.stopped
+        reply.containersRunning = info.running
+        reply.containersPaused = info.paused
+        reply.containersStopped = info.stopped
+        reply.images = info.images
+        reply.driver = "overlay2"
+        reply.driverStatus = [["Backing Filesystem", "overlayfs"]]
+        reply.dockerRootDir = info.root
+        reply.plugins.volume = ["local"]
+        reply.plugins.network = ["host", "null"]
+        reply.plugins.log = ["json-file", "local", "none"]
+        limits(&reply)
+        reply.systemTime = Timestamp.now.description
+        reply.loggingDriver = "json-file"
+        reply.cgroupDriver = "cgroupfs"
+        reply.cgroupVersion = "\(info.cgroupVersion)"
+        reply.kernelVersion = info.kernelVersion
+        reply.operatingSystem = info.operatingSystem
+        reply.osType = "linux"
+        reply.architecture = info.architecture
+        reply.ncpu = info.cpus
+        reply.memTotal = Int(info.memory)
+        reply.name = info.hostname
+        reply.serverVersion = info.version
+        reply.runtimes = info.backends.mapValues { path in
+            var runtime = RuntimeInfo()
+            runtime.path = path
+            return runtime
+        }
+        reply.defaultRuntime = info.defaultBackend
+        reply.swarm.localNodeState = "inactive"
+        reply.liveRestoreEnabled = true
+        reply.initBinary = "berth-init"
+        reply.containerdCommit.id = "N/A"
+        reply.runcCommit.id = "N/A"
+        reply.initCommit.id = "N/A"
+        reply.securityOptions = ["name=seccomp,profile=builtin", "name=cgroupns"]
+        reply.warnings = info.warnings.isEmpty ? nil : info.warnings
+        return try .json(reply)
+    }
+
+    private func limits(_ reply: inout DockerTypes.SystemInfo) {
+        reply.memoryLimit = true
+        reply.cpuCfsPeriod = true
+        reply.cpuCfsQuota = true
+        reply.cpuShares = true
+        reply.cpuSet = true
+        reply.pidsLimit = true
+    }
+
+    private func events(_ request: APIRequest) async throws -> Reply {
+        let sequence = try await engine.events(
+            EventRequest(
+                since: try request.query.time("since"),
+                until: try request.query.time("until"),
+                filters: try request.query.filters()
+            )
+        )
+        return .stream(type: "application/json") { writer in
+            for try await event in sequence { try await writer.write(json: EventTranslation.message(event)) }
+        }
+    }
+
+    private func diskUsage(_ request: APIRequest) async throws -> Reply {
+        let usage = try await engine.diskUsage()
+        var reply = DockerTypes.DiskUsage()
+        let now = Timestamp.now
+        reply.layersSize = Int(usage.layers)
+        reply.images = usage.images.map { image in
+            let users = usage.containers.filter { $0.container.imageID == image.id }.count
+            var row = ImageTranslation.summary(image, containers: users)
+            row.sharedSize = 0
+            return row
+        }
+        reply.containers = usage.containers.map { entry in
+            var row = ListTranslation.summary(entry.container, now: now)
+            row.sizeRw = Int(entry.size)
+            return row
+        }
+        return try .json(reply)
+    }
+
+    private func berthPing(_ request: APIRequest) async throws -> Reply {
+        var reply = BerthPing()
+        reply.version = engine.configuration.version
+        return try .json(reply)
+    }
+}

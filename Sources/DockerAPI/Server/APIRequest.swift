@@ -1,0 +1,89 @@
+import DockerTypes
+package import HTTPTypes
+package import HummingbirdCore
+package import Logging
+import NIOCore
+
+/// A request on its way to its handler: routed, its body read or ready to be read.
+package struct APIRequest: Sendable {
+    /// The version that the client speaks.
+    package let version: APIVersion
+    /// Values of the template's parameters.
+    package let parameters: [String: String]
+    /// The query.
+    package let query: Query
+    /// The head as it came.
+    package let head: HTTPRequest
+    /// The body of a ``BodyRule/json`` route; empty for other routes.
+    package let document: [UInt8]
+    /// The body of a ``BodyRule/stream`` route.
+    package let stream: RequestBody
+    /// The connection.
+    package let connection: Connection
+    /// The logger for this request.
+    package let logger: Logger
+
+    /// The value of the parameter `name` of the route's template.
+    package func parameter(_ name: String) -> String {
+        parameters[name] ?? ""
+    }
+
+    /// The body as a `Value`.
+    ///
+    /// - Throws: 400 that names what is wrong.
+    package func decode<Value: Decodable>(_ type: Value.Type = Value.self) throws(APIError) -> Value {
+        guard !document.isEmpty else { throw .invalid("invalid JSON: the request has no body") }
+        do throws(DockerJSON.Failure) {
+            return try DockerJSON.decode(type, from: document)
+        } catch {
+            throw .invalid("invalid JSON: \(error.description)")
+        }
+    }
+
+    /// The body as a `Value`, or nil when there is none.
+    package func decodeIfPresent<Value: Decodable>(_ type: Value.Type = Value.self) throws(APIError) -> Value? {
+        document.isEmpty ? nil : try decode(type)
+    }
+
+    /// Whether the client asked for an upgrade of the connection.
+    package var asksForUpgrade: Bool {
+        head.headerFields[.upgrade] != nil
+    }
+}
+
+/// Reading of JSON bodies within their bound.
+enum BodyReader {
+    /// The most bytes of a JSON body.
+    static let limit = 4 << 20
+
+    /// Reads the document of a request, empty when it has no body.
+    ///
+    /// - Throws: 413 over the limit, 400 for a body that is not declared as JSON.
+    static func document(of request: Request) async throws -> [UInt8] {
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge }
+        var bytes: [UInt8] = []
+        for try await part in request.body {
+            guard bytes.count + part.readableBytes <= limit else { throw tooLarge }
+            bytes.append(contentsOf: part.readableBytesView)
+        }
+        guard !bytes.isEmpty else { return bytes }
+        try checkType(request.headers)
+        return bytes
+    }
+
+    private static var tooLarge: APIError {
+        .tooLarge("request body is larger than \(limit) bytes")
+    }
+
+    private static func checkType(_ headers: HTTPFields) throws(APIError) {
+        let value = headers[.contentType] ?? ""
+        let type = value.split(separator: ";", omittingEmptySubsequences: false).first ?? ""
+        let name = type.lowercased().filter { $0 != " " && $0 != "\t" }
+        guard name == "application/json" else {
+            throw .invalid("unsupported Content-Type header '\(value)': must be 'application/json'")
+        }
+        if let encoding = headers[.contentEncoding], encoding.lowercased() != "identity" {
+            throw .invalid("unsupported Content-Encoding header '\(encoding)'")
+        }
+    }
+}

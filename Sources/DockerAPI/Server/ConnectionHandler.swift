@@ -1,0 +1,112 @@
+import HTTPTypes
+import NIOCore
+import NIOHTTPTypes
+
+/// Follows one connection for the handlers: closes the gate behind a request that may take the connection, collects what the decoder
+/// gives back when it is removed, and tells who waits for the client to go.
+///
+/// All state belongs to the channel's event loop.
+final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPRequestPart
+    typealias InboundOut = HTTPRequestPart
+
+    /// The gate of this connection.
+    let gate: ByteGate
+    /// Whether a request may take the connection away from HTTP.
+    private let mayHijack: @Sendable (HTTPRequest) -> Bool
+    private var closesGateAtEnd = false
+    private var collectsRawBytes = false
+    private var decoderBytes = ByteBuffer()
+    private var nextWaiter = 0
+    private var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
+    private var clientIsGone = false
+
+    init(gate: ByteGate, mayHijack: @escaping @Sendable (HTTPRequest) -> Bool) {
+        self.gate = gate
+        self.mayHijack = mayHijack
+    }
+
+    /// What arrived early, in order: the decoder's left-over bytes, then what the gate kept.
+    var earlyBytes: [UInt8] {
+        Array(buffer: decoderBytes) + Array(buffer: gate.kept)
+    }
+
+    /// From now on the decoder's output is raw bytes, because it is being removed.
+    func expectRawBytes() {
+        collectsRawBytes = true
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if collectsRawBytes {
+            // A decoder that is removed after an upgrade forwards its left-over bytes as they are.
+            var bytes = ByteToMessageBytes.unwrap(data)
+            decoderBytes.writeBuffer(&bytes)
+            return
+        }
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            // An upgrade pauses the decoder whatever is asked for, so the gate closes for those too.
+            closesGateAtEnd = head.headerFields[.upgrade] != nil || mayHijack(head)
+        case .body:
+            break
+        case .end:
+            if closesGateAtEnd { stopReading(context) }
+        }
+        context.fireChannelRead(data)
+    }
+
+    private func stopReading(_ context: ChannelHandlerContext) {
+        gate.close()
+        // Refusal only means that a read in flight is kept by the gate as well.
+        try? context.channel.syncOptions?.setOption(.autoRead, value: false)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed = event { clientWent() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        clientWent()
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        clientWent()
+        context.fireErrorCaught(error)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        clientWent()
+    }
+
+    private func clientWent() {
+        clientIsGone = true
+        for waiter in waiters.values { waiter.finish() }
+        waiters = [:]
+    }
+
+    /// Registers a stream that ends when the client goes.
+    func addWaiter(_ waiter: AsyncStream<Void>.Continuation) -> Int {
+        nextWaiter += 1
+        if clientIsGone { waiter.finish() } else { waiters[nextWaiter] = waiter }
+        return nextWaiter
+    }
+
+    /// Forgets a stream that nobody waits for any more.
+    func removeWaiter(_ number: Int) {
+        waiters[number] = nil
+    }
+}
+
+/// Reads raw bytes out of a pipeline position that is typed for HTTP.
+private enum ByteToMessageBytes: Sendable {
+    static func unwrap(_ data: NIOAny) -> ByteBuffer {
+        RawBytes().bytes(data)
+    }
+
+    private final class RawBytes: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        func bytes(_ data: NIOAny) -> ByteBuffer { unwrapInboundIn(data) }
+    }
+}

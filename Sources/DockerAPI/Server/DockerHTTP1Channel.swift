@@ -1,0 +1,53 @@
+import HTTPTypes
+import HummingbirdCore
+import Kernel
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
+import NIOHTTPTypesHTTP1
+import NIOPosix
+
+/// The pipeline of one connection: gate, HTTP codec, connection state, and Hummingbird's request loop on top.
+struct DockerHTTP1Channel: ServerChildChannel, HTTPChannelHandler {
+    typealias Value = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
+
+    let responder: HTTPChannelHandler.Responder
+    let mayHijack: @Sendable (HTTPRequest) -> Bool
+    let admits: @Sendable (UnixSocket.Peer) -> Bool
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        channel.eventLoop.makeCompletedFuture {
+            let pipeline = channel.pipeline.syncOperations
+            try admit(pipeline, logger)
+            let gate = ByteGate()
+            let decoder = HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes)
+            try pipeline.addHandler(gate)
+            try pipeline.addHandler(HTTPResponseEncoder())
+            try pipeline.addHandler(ByteToMessageHandler(decoder))
+            try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: false))
+            try pipeline.addHandler(ConnectionHandler(gate: gate, mayHijack: mayHijack))
+            try pipeline.addHandler(HTTPConnectionStateHandler(idleTimeout: nil, logger: logger))
+            return try NIOAsyncChannel(
+                wrappingChannelSynchronously: channel,
+                configuration: .init(isOutboundHalfClosureEnabled: true)
+            )
+        }
+    }
+
+    /// Refuses a peer that is not allowed, before a byte of it is read; keeps the connection out of child processes.
+    private func admit(_ pipeline: ChannelPipeline.SynchronousOperations, _ logger: Logger) throws {
+        try pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { handle in
+            try BorrowedDescriptor(handle).setCloseOnExec(true)
+            let peer = try UnixSocket.peer(of: handle)
+            guard admits(peer) else {
+                logger.warning("connection refused", metadata: ["pid": "\(peer.pid)", "uid": "\(peer.uid)"])
+                throw ChannelError.ioOnClosedChannel
+            }
+        }
+    }
+
+    func handle(value: Value, logger: Logger) async {
+        await handleHTTP(asyncChannel: value, logger: logger)
+    }
+}
