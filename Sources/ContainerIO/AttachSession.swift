@@ -1,0 +1,185 @@
+internal import Kernel
+
+/// One attached client: a connection that was handed over by the engine.
+final class AttachSession: WatchedSource, OutputClient {
+    private let socket: SharedDescriptor
+    private let options: AttachOptions
+    private var state: AttachState
+    private unowned let owner: ProcessStdio
+    private var endedStreams: StdioStreams = []
+
+    init(_ socket: SharedDescriptor, _ options: AttachOptions, owner: ProcessStdio) {
+        self.socket = socket
+        self.options = options
+        self.owner = owner
+        state = AttachState(options.stdin ? options.detachKeys : .none)
+    }
+
+    /// Begins: recent output, then the input that came with the connection.
+    func start(loop: any StdioLoop, recentOutput: [UInt8]) {
+        watch(with: loop)
+        if !recentOutput.isEmpty {
+            unsafe recentOutput.withUnsafeBytes { unsafe deliver($0, stream: .stdout) }
+        }
+        if !options.leftover.isEmpty { receive(options.leftover) }
+        if options.inputClosed { inputEnded() }
+        settle()
+    }
+
+    override var descriptor: RawDescriptor { socket.raw }
+
+    override var interest: Readiness? {
+        guard state.phase != .closed else { return nil }
+        var interest: Readiness = []
+        if state.queuedByteCount > 0 { interest.insert(.writable) }
+        // Input of a client that only listens is read and thrown away: it may end, and that ends nothing else.
+        let hasRoom = !options.stdin || state.phase != .open || owner.stdinRoom > 0
+        if state.inputIsOpen, hasRoom { interest.insert(.readable) }
+        return interest
+    }
+
+    override func ready(_ events: Readiness) {
+        if events.contains(.writable) { flush() }
+        if state.phase != .closed, state.inputIsOpen, !events.isDisjoint(with: [.readable, .hangUp, .error]) {
+            read()
+        } else if !events.isDisjoint(with: [.hangUp, .error]) {
+            clientIsGone()
+        }
+        settle()
+    }
+
+    // MARK: - Output
+
+    var room: Int { state.room }
+    var deadline: Timestamp? { state.deadline }
+
+    func deliver(_ bytes: UnsafeRawBufferPointer, stream: StdioStream) {
+        guard options.streams.contains(stream), state.phase == .open else { return }
+        let header = options.isMultiplexed ? StdCopy.header(stream, count: bytes.count) : nil
+        let sent = state.queuedByteCount == 0 ? unsafe sendAtOnce(header, bytes) : 0
+        let headerCount = header == nil ? 0 : StdCopy.headerByteCount
+        guard sent < headerCount + bytes.count else { return }
+        let now = Clock.monotonic.now
+        // Sound: copies of the caller's buffer.
+        unsafe state.enqueue(header: sent == 0 ? header : nil, bytes.dropFirst(max(0, sent - headerCount)), now: now)
+        settle()
+    }
+
+    /// Saves the copy through the queue for a client that keeps up.
+    private func sendAtOnce(_ header: UInt64?, _ bytes: UnsafeRawBufferPointer) -> Int {
+        guard let header else { return count(of: attempt { try unsafe socket.tryWrite(bytes) }) }
+        var value = header
+        return unsafe withUnsafeBytes(of: &value) { header in
+            let sent = count(of: attempt { try unsafe socket.tryWrite(header, bytes) })
+            guard sent > 0, sent < header.count else { return sent }
+            // A header is never left half sent: what is missing of it goes before everything else.
+            unsafe state.enqueue(header: nil, header.dropFirst(sent), now: Clock.monotonic.now)
+            return header.count
+        }
+    }
+
+    private func attempt(_ body: () throws -> Transfer) -> Transfer {
+        // Whatever fails on a connection, the client cannot be served any more.
+        do { return try body() } catch { return .ended }
+    }
+
+    private func count(of transfer: Transfer) -> Int {
+        switch transfer {
+        case .moved(let count): return count
+        case .wouldBlock: return 0
+        case .ended:
+            clientIsGone()
+            return .max
+        }
+    }
+
+    private func flush() {
+        var isGone = false
+        unsafe state.send(now: Clock.monotonic.now) { bytes in
+            guard unsafe !bytes.isEmpty else { return 0 }
+            switch attempt({ try unsafe socket.tryWrite(bytes) }) {
+            case .moved(let count): return count
+            case .wouldBlock: return 0
+            case .ended:
+                isGone = true
+                return 0
+            }
+        }
+        if isGone { clientIsGone() }
+    }
+
+    func outputEnded(_ stream: StdioStream) {
+        endedStreams.insert(StdioStreams(stream))
+        guard endedStreams.isSuperset(of: owner.startedStreams) else { return }
+        state.outputEnded(now: Clock.monotonic.now)
+        settle()
+    }
+
+    func expire(now: Timestamp) {
+        guard let deadline = state.deadline, deadline <= now else { return }
+        clientIsGone()
+        settle()
+    }
+
+    // MARK: - Input
+
+    private func read() {
+        // Input that has no use is read too, so that its end is seen.
+        let limit = options.stdin && state.phase == .open ? owner.stdinRoom : .max
+        guard limit > 0 else { return }
+        let buffer = unsafe owner.buffers.input
+        let target = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(IOBuffers.readByteCount, limit)])
+        switch attempt({ try unsafe socket.tryRead(into: target) }) {
+        case .moved(let count): unsafe receive(target[..<count])
+        case .wouldBlock: break
+        case .ended: inputEnded()
+        }
+    }
+
+    private func receive(_ bytes: some Sequence<UInt8>) {
+        guard options.stdin else { return }
+        let input = state.receive(bytes)
+        if !input.bytes.isEmpty { owner.stdin.write(input.bytes) }
+        if input.detaches { closeStdin() }
+    }
+
+    private func inputEnded() {
+        let held = state.inputEnded()
+        guard options.stdin else { return }
+        if !held.isEmpty { owner.stdin.write(held) }
+        closeStdin()
+    }
+
+    private func closeStdin() {
+        if options.stdin, options.closesStdin || owner.options.closesStdinWithClient { owner.stdin.close() }
+    }
+
+    private func clientIsGone() {
+        let hadInput = state.inputIsOpen
+        state.close()
+        if hadInput { closeStdin() }
+    }
+
+    func close() {
+        state.close()
+        settle()
+    }
+
+    /// After any change: shuts what is finished, tells the loop and the pumps.
+    private func settle() {
+        guard isWatched else { return }
+        switch state.phase {
+        case .lingering:
+            // Fails only when the client is gone, which the loop will report.
+            try? UnixSocket.shutdownWriting(socket.raw)
+        case .closed:
+            unwatch()
+            owner.remove(self)
+            return
+        case .open, .flushing:
+            break
+        }
+        interestMayHaveChanged()
+        owner.clientRoomChanged()
+    }
+}

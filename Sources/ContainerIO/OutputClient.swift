@@ -1,0 +1,27 @@
+internal import Kernel
+
+/// Who gets a copy of a process' output.
+protocol OutputClient: AnyObject {
+    /// Bytes that it can take now. At zero the process' output is not read.
+    var room: Int { get }
+    /// Takes output. Only what `room` said, except at the end of a process, when everything is taken.
+    func deliver(_ bytes: UnsafeRawBufferPointer, stream: StdioStream)
+    /// No output of this stream follows.
+    func outputEnded(_ stream: StdioStream)
+    /// When `expire` wants to be called, on the monotonic clock.
+    var deadline: Timestamp? { get }
+    /// The deadline has come.
+    func expire(now: Timestamp)
+    /// Drops everything and closes.
+    func close()
+}
+
+/// Limits that all clients share.
+package enum ClientLimit {
+    /// Output kept for a client that does not take it.
+    package static let queueByteCount = 64 << 10
+    /// How long a client may stand still with output waiting for it.
+    package static let stall = Duration.seconds(10)
+    /// How long a finished connection stays open for a client that is still sending.
+    package static let linger = Duration.seconds(1)
+}
