@@ -72,8 +72,15 @@ let targets: [Target] = [
         swiftSettings: strict
     ),
     .target(name: "ContainerIO", dependencies: ["Kernel"], swiftSettings: strict),
-    .target(name: "ContentStore", dependencies: ["Kernel", "OCISpec", crypto], swiftSettings: strict),
-    .target(name: "Snapshots", dependencies: ["Kernel", "OCISpec", "ContentStore", crypto], swiftSettings: strict),
+    .systemLibrary(name: "CIsal", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .target(name: "Archive", dependencies: ["Kernel", "CIsal", "CZstd"], swiftSettings: strict),
+    .target(name: "ContentStore", dependencies: ["Kernel", "OCISpec", "Archive", crypto], swiftSettings: strict),
+    .target(
+        name: "Snapshots",
+        dependencies: ["Kernel", "OCISpec", "Archive", "ContentStore"],
+        swiftSettings: strict
+    ),
 
     // 3 shim framework
     .target(

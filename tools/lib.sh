@@ -11,7 +11,7 @@ cd "$REPOSITORY"
 # shellcheck disable=SC2034 # used by the scripts that source this file
 BUILD_PACKAGES=(
     ca-certificates git gcc libc6-dev libstdc++-12-dev libgcc-12-dev libcurl4 libxml2 libsqlite3-dev libseccomp-dev
-    pkg-config zlib1g-dev
+    libisal-dev libzstd-dev pkg-config zlib1g-dev
 )
 # shellcheck disable=SC2034
 RUN_PACKAGES=(busybox-static iproute2 util-linux procps)

@@ -45,6 +45,10 @@ int ck_execveat(int dir, const char *path, char *const argv[], char *const envp[
 {
     return (int)syscall(SYS_execveat, dir, path, argv, envp, flags);
 }
+int ck_fchmodat2(int dir, const char *path, mode_t mode, int flags)
+{
+    return (int)syscall(452 /* fchmodat2, Linux 6.6 */, dir, path, mode, flags);
+}
 int ck_pivot_root(const char *new_root, const char *put_old) { return (int)syscall(SYS_pivot_root, new_root, put_old); }
 int ck_memfd_create(const char *name, unsigned flags) { return (int)syscall(SYS_memfd_create, name, flags); }
 long ck_getdents64(int fd, void *buffer, size_t size) { return syscall(SYS_getdents64, fd, buffer, size); }
@@ -92,6 +96,7 @@ int ck_capget(uint64_t sets[3])
 int ck_sethostname(const char *name, size_t length) { return sethostname(name, length); }
 int ck_setdomainname(const char *name, size_t length) { return setdomainname(name, length); }
 ssize_t ck_getrandom(void *buffer, size_t size) { return getrandom(buffer, size, 0); }
+int ck_chroot(const char *path) { return chroot(path); }
 pid_t ck_gettid(void) { return (pid_t)syscall(SYS_gettid); }
 int ck_seccomp(unsigned operation, unsigned flags, void *argument)
 {

@@ -2,12 +2,15 @@ internal import CKernel
 
 /// One name in a directory.
 public struct DirectoryEntry: Hashable, Sendable {
-    /// The name, never `.` or `..`; bytes that are not UTF-8 become replacement characters.
-    public let name: String
+    /// The name as the kernel gave it, never `.` or `..`.
+    public let nameBytes: [UInt8]
     /// What it is; nil when the file system does not tell.
     public let kind: FileKind?
     /// Its number in the file system.
     public let inode: UInt64
+
+    /// The name as text; bytes that are not UTF-8 become replacement characters, so use `nameBytes` to name the file again.
+    public var name: String { String(decoding: nameBytes, as: UTF8.self) }
 }
 
 extension DescriptorHolder where Self: ~Copyable {
@@ -47,7 +50,7 @@ extension DirectoryEntry {
                 let inode = (0..<8).reduce(UInt64(0)) { $0 | UInt64(buffer[start + $1]) << UInt64(8 * $1) }
                 entries.append(
                     DirectoryEntry(
-                        name: String(decoding: name, as: UTF8.self),
+                        nameBytes: Array(name),
                         kind: FileKind(rawValue: UInt32(buffer[start + 18]) << 12),
                         inode: inode
                     )

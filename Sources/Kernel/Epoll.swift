@@ -103,7 +103,7 @@ public struct EventFd: ~Copyable, DescriptorHolder, Sendable {
         descriptor = Descriptor(adopting: try system("make eventfd") { eventfd(0, O_CLOEXEC | O_NONBLOCK) })
     }
 
-    /// Adds one; wakes whoever waits. Safe from any thread.
+    /// Adds one and wakes whoever waits; safe from any thread.
     public func signal() {
         // The only failure is a counter at its maximum, and then the waiter is awake anyway.
         _ = eventfd_write(raw, 1)

@@ -126,9 +126,9 @@ extension DescriptorHolder where Self: ~Copyable {
     /// - Parameter permissions: 0 to 0o7777.
     /// - Throws: `KernelError`.
     public func changeMode(_ permissions: UInt32) throws(KernelError) {
-        // fchmod refuses O_PATH descriptors (EBADF); /proc/self/fd names exactly the open file.
-        if fchmod(raw, permissions) == 0 { return }
-        guard Errno.current == .badDescriptor else { throw .failed("change mode", .current) }
+        // fchmod refuses O_PATH descriptors, so fchmodat2 (Linux 6.6); before that /proc/self/fd names exactly the file.
+        if unsafe ck_fchmodat2(raw, "", permissions, 0x1000) == 0 { return }
+        guard Errno.current == .noSystemCall else { throw .failed("change mode", .current) }
         try system("change mode") { unsafe chmod(procPath, permissions) }
     }
 

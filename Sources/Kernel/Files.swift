@@ -1,7 +1,7 @@
 internal import CKernel
 internal import Glibc
 
-/// How a file is opened; the bits of open(2). O_CLOEXEC is always added.
+/// How a file is opened, as the bits of open(2); O_CLOEXEC is always added.
 public struct OpenFlags: OptionSet, Hashable, Sendable {
     /// The kernel's bits.
     public let rawValue: Int32
@@ -263,6 +263,7 @@ public enum File {
     /// - Parameters:
     ///   - path: where.
     ///   - directory: where relative paths start.
+    /// - Returns: false also when it cannot be known.
     public static func exists(_ path: String, at directory: RawDescriptor = workingDirectory) -> Bool {
         unsafe faccessat(directory, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0
     }
@@ -273,6 +274,7 @@ public enum File {
     ///   - path: where.
     ///   - follow: whether a final symbolic link is followed.
     ///   - directory: where relative paths start.
+    /// - Returns: the facts.
     /// - Throws: `KernelError`.
     public static func status(
         _ path: String,

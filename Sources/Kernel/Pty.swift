@@ -45,6 +45,7 @@ public struct Pty: ~Copyable, Sendable {
     /// The N of `/dev/pts/N`.
     ///
     /// - Parameter controller: the controlling side.
+    /// - Returns: the number.
     /// - Throws: `KernelError`.
     public static func number(of controller: RawDescriptor) throws(KernelError) -> Int32 {
         try system("read terminal number") { ck_pty_number(controller) }
@@ -53,8 +54,8 @@ public struct Pty: ~Copyable, Sendable {
     /// Sets the window size; the programs on the terminal get SIGWINCH when it changed.
     ///
     /// - Parameters:
-    ///   - size: the new size.
     ///   - descriptor: either side.
+    ///   - size: the new size.
     /// - Throws: `KernelError`.
     public static func resize(_ descriptor: RawDescriptor, to size: Size) throws(KernelError) {
         try system("resize terminal") { ck_winsize_set(descriptor, size.rows, size.columns) }
@@ -63,6 +64,7 @@ public struct Pty: ~Copyable, Sendable {
     /// The window size.
     ///
     /// - Parameter descriptor: either side.
+    /// - Returns: the size.
     /// - Throws: `KernelError`; errno is `.notTerminal` when it is none.
     public static func size(of descriptor: RawDescriptor) throws(KernelError) -> Size {
         var size = Size(rows: 0, columns: 0)

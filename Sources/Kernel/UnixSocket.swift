@@ -117,6 +117,7 @@ public enum UnixSocket {
     /// Who is at the other end (`SO_PEERCRED`).
     ///
     /// - Parameter socket: a connection.
+    /// - Returns: the peer as it was when it connected.
     /// - Throws: `KernelError`.
     public static func peer(of socket: RawDescriptor) throws(KernelError) -> Peer {
         var (pid, uid, gid): (Int32, UInt32, UInt32) = (0, 0, 0)

@@ -31,6 +31,7 @@ int ck_pidfd_open(pid_t pid, unsigned flags);
 int ck_pidfd_send_signal(int pidfd, int signal);
 int ck_pidfd_getfd(int pidfd, int fd);
 int ck_execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags);
+int ck_fchmodat2(int dir, const char *path, mode_t mode, int flags);
 int ck_pivot_root(const char *new_root, const char *put_old);
 int ck_memfd_create(const char *name, unsigned flags);
 long ck_getdents64(int fd, void *buffer, size_t size);
@@ -48,6 +49,7 @@ int ck_sethostname(const char *name, size_t length);
 int ck_setdomainname(const char *name, size_t length);
 ssize_t ck_getrandom(void *buffer, size_t size);
 pid_t ck_gettid(void);
+int ck_chroot(const char *path);
 int ck_seccomp(unsigned operation, unsigned flags, void *argument);
 int ck_mallopt_trim(void);
 

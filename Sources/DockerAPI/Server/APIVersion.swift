@@ -11,9 +11,9 @@ public struct APIVersion: Sendable, Hashable, Comparable, CustomStringConvertibl
         self.minor = minor
     }
 
-    /// The version that `text` names: digits and dots, of which the first two numbers count. Nil for any other text.
+    /// The version that `text` names: digits and dots, of which the first two numbers count.
     ///
-    /// A number too large to hold counts as the largest, so that it compares as newer than everything.
+    /// Nil for any other text. A number too large to hold counts as the largest, so that it compares as newer than everything.
     public init?(_ text: some StringProtocol) {
         guard !text.isEmpty, text.utf8.allSatisfy({ $0 == 0x2E || (0x30...0x39).contains($0) }) else { return nil }
         let numbers = text.split(separator: ".", omittingEmptySubsequences: false).map { part in

@@ -10,7 +10,9 @@ final class ByteGate: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
 
-    /// The most bytes that are kept. Reading stops when the gate closes, so more comes only from what the kernel already had.
+    /// The most bytes that are kept.
+    ///
+    /// Reading stops when the gate closes, so more comes only from what the kernel already had.
     private static let limit = 4 << 20
 
     /// Whether arriving bytes are kept.

@@ -54,7 +54,9 @@ package struct Query: Sendable, Equatable {
         return number
     }
 
-    /// The value of `name` as a time: seconds since 1970 with an optional fraction, or RFC 3339. Absent, empty and `0` are nil.
+    /// The value of `name` as a time: seconds since 1970 with an optional fraction, or RFC 3339.
+    ///
+    /// Absent, empty and `0` are nil.
     ///
     /// - Throws: 400 for anything else.
     package func time(_ name: String) throws(APIError) -> Timestamp? {
@@ -70,6 +72,7 @@ package struct Query: Sendable, Equatable {
     /// Reads the list form `{"key": ["v"]}` and the old map form `{"key": {"v": true}}`.
     ///
     /// - Parameter allowed: The keys that this endpoint knows; nil leaves the check to the engine.
+    /// - Returns: The values by key.
     /// - Throws: 400 for malformed JSON and for an unknown key.
     package func filters(allowed: Set<String>? = nil) throws(APIError) -> [String: [String]] {
         guard let text = text("filters") else { return [:] }

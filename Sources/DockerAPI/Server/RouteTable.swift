@@ -52,7 +52,9 @@ package struct RouteTable<Handler: Sendable>: Sendable {
         routes.values.flatMap(\.self)
     }
 
-    /// Adds a handler; the first segment of a template is literal. Of two templates that match, the one added first wins.
+    /// Adds a handler; the first segment of a template is literal.
+    ///
+    /// Of two templates that match, the one added first wins.
     package mutating func add(
         _ method: HTTPRequest.Method,
         _ template: String,

@@ -43,7 +43,9 @@ package struct LogFraming: Sendable {
         if record.bytes.last == UInt8(ascii: "\n") { openLines.remove(stream) } else { openLines.insert(stream) }
     }
 
-    /// Writes the length into the header at `header`. A batch is bounded by the log reader, far below 4 GiB.
+    /// Writes the length into the header at `header`.
+    ///
+    /// A batch is bounded by the log reader, far below 4 GiB.
     private func finish(_ header: Int?, _ result: inout [UInt8]) {
         guard let header else { return }
         let length = UInt32(clamping: result.count - header - 8)

@@ -1,0 +1,4 @@
+// libzstd's streaming decoder.
+#pragma once
+
+#include <zstd.h>

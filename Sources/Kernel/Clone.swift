@@ -1,0 +1,45 @@
+internal import CKernel
+internal import Glibc
+
+/// A process that this one has made.
+public struct Child: ~Copyable, Sendable {
+    /// Its number; this process's until `pidfd.wait()` or `reapIfEnded()` has reaped it.
+    public let pid: Int32
+    /// The process itself.
+    public var pidfd: Pidfd
+}
+
+/// Copies of the calling process.
+public enum Clone {
+    /// Copies the process (`clone3(2)` without shared memory) and returns in both.
+    ///
+    /// Only for single-threaded processes: in the copy of a process with threads, locks that other threads held stay held for ever,
+    /// the allocator's among them. Use `Spawn` there.
+    ///
+    /// - Parameters:
+    ///   - namespaces: what the child gets of its own.
+    ///   - cgroup: an open cgroup v2 directory that the child is born in; nil for the parent's.
+    ///   - exitSignal: what the parent gets when the child ends; nil for nothing (a pidfd still tells).
+    ///   - clearingHandlers: whether signals with a handler get their default action in the child.
+    /// - Returns: the child; **nil in the child itself**.
+    /// - Throws: `KernelError` in the parent, `resourceExhausted` when the limit of processes or namespaces is reached.
+    public static func fork(
+        _ namespaces: Namespace.Kinds = [],
+        intoCgroup cgroup: RawDescriptor? = nil,
+        exitSignal: Signal? = .child,
+        clearingHandlers: Bool = false
+    ) throws(KernelError) -> Child? {
+        var pidfd: Int32 = -1
+        let flags = UInt64(namespaces.rawValue) | (clearingHandlers ? 0x1_0000_0000 : 0)
+        let pid = unsafe ck_clone3(flags, exitSignal?.rawValue ?? 0, cgroup ?? -1, &pidfd)
+        if pid == -1 { throw .failed("clone process", .current) }
+        return pid == 0 ? nil : Child(pid: pid, pidfd: Pidfd(Descriptor(adopting: pidfd)))
+    }
+
+    /// Ends the calling process at once, without exit handlers and flushing.
+    ///
+    /// The only right way to end a forked child.
+    ///
+    /// - Parameter code: the exit code.
+    public static func exit(_ code: Int32) -> Never { _exit(code) }
+}

@@ -1,0 +1,219 @@
+internal import CKernel
+internal import Glibc
+
+/// Who the calling thread is and what it may do.
+///
+/// The calls change the calling thread alone (raw system calls): they are for single-threaded processes.
+public enum Credentials {
+    /// Real, effective and saved ids.
+    public struct IDs: Hashable, Sendable {
+        /// Real, effective, saved user.
+        public let users: [UInt32]
+        /// Real, effective, saved group.
+        public let groups: [UInt32]
+        /// Supplementary groups, in the kernel's order.
+        public let supplementary: [UInt32]
+    }
+
+    /// Sets all three user ids.
+    ///
+    /// - Parameter uid: the user.
+    /// - Throws: `KernelError`.
+    public static func setUser(_ uid: UInt32) throws(KernelError) {
+        try system("set user id", String(uid)) { ck_setresuid(uid) }
+    }
+
+    /// Sets all three group ids.
+    ///
+    /// - Parameter gid: the group.
+    /// - Throws: `KernelError`.
+    public static func setGroup(_ gid: UInt32) throws(KernelError) {
+        try system("set group id", String(gid)) { ck_setresgid(gid) }
+    }
+
+    /// Sets the supplementary groups.
+    ///
+    /// - Parameter groups: all of them.
+    /// - Throws: `KernelError`; errno is `.invalid` for more than 65,536.
+    public static func setSupplementaryGroups(_ groups: [UInt32]) throws(KernelError) {
+        try system("set supplementary groups") { unsafe ck_setgroups(groups.count, groups) }
+    }
+
+    /// The ids as the kernel has them now.
+    ///
+    /// - Returns: all ids.
+    /// - Throws: `KernelError`.
+    public static func currentIDs() throws(KernelError) -> IDs {
+        let status = try File.readText("/proc/thread-self/status", limit: 1 << 16)
+        func numbers(_ key: String) -> [UInt32] {
+            let line = status.split(separator: "\n").first { $0.hasPrefix(key) } ?? ""
+            return line.dropFirst(key.count).split { $0 == " " || $0 == "\t" }.compactMap { UInt32($0) }
+        }
+        return IDs(
+            users: Array(numbers("Uid:").prefix(3)),
+            groups: Array(numbers("Gid:").prefix(3)),
+            supplementary: numbers("Groups:")
+        )
+    }
+
+    /// The effective user of the calling thread.
+    public static var effectiveUser: UInt32 { geteuid() }
+
+    /// The effective group of the calling thread.
+    public static var effectiveGroup: UInt32 { getegid() }
+
+    /// The calling process's number.
+    public static var processID: Int32 { getpid() }
+
+    /// The parent's number; 0 when it is in another PID namespace.
+    public static var parentProcessID: Int32 { getppid() }
+
+    /// Reads the five capability sets.
+    ///
+    /// - Returns: the calling thread's sets.
+    /// - Throws: `KernelError`.
+    public static func capabilities() throws(KernelError) -> Capabilities {
+        var sets: [UInt64] = [0, 0, 0]
+        try system("read capabilities") { unsafe ck_capget(&sets) }
+        var (ambient, bounding): (UInt64, UInt64) = (0, 0)
+        for number: UInt in 0..<64 {
+            // PR_CAPBSET_READ fails beyond the kernel's last capability.
+            let bound = ck_prctl(23, number, 0, 0, 0)
+            if bound < 0 { break }
+            if bound == 1 { bounding |= 1 << UInt64(number) }
+            if ck_prctl(47, 1, number, 0, 0) == 1 { ambient |= 1 << UInt64(number) }
+        }
+        return Capabilities(
+            effective: CapabilitySet(rawValue: sets[0]),
+            permitted: CapabilitySet(rawValue: sets[1]),
+            inheritable: CapabilitySet(rawValue: sets[2]),
+            ambient: CapabilitySet(rawValue: ambient),
+            bounding: CapabilitySet(rawValue: bounding)
+        )
+    }
+
+    /// Sets effective, permitted and inheritable capabilities.
+    ///
+    /// - Parameter sets: the wanted sets; ambient and bounding are left out.
+    /// - Throws: `KernelError`; errno is `.notPermitted` when more is asked than permitted.
+    public static func setCapabilities(_ sets: Capabilities) throws(KernelError) {
+        try system("set capabilities") {
+            ck_capset(sets.effective.rawValue, sets.permitted.rawValue, sets.inheritable.rawValue)
+        }
+    }
+
+    /// Takes everything else out of the bounding set, also capabilities that this version has no name for.
+    ///
+    /// - Parameter kept: what stays.
+    /// - Throws: `KernelError`; needs CAP_SETPCAP.
+    public static func limitBounding(to kept: CapabilitySet) throws(KernelError) {
+        for number: UInt in 0..<64 {
+            let bound = ck_prctl(23, number, 0, 0, 0)
+            if bound < 0 { return }
+            guard bound == 1, kept.rawValue & (1 << UInt64(number)) == 0 else { continue }
+            try system("drop capability from bounding set", String(number)) { ck_prctl(24, number, 0, 0, 0) }
+        }
+    }
+
+    /// Sets the ambient set to exactly some capabilities.
+    ///
+    /// - Parameter ambient: each must be permitted and inheritable.
+    /// - Throws: `KernelError`.
+    public static func setAmbient(_ ambient: CapabilitySet) throws(KernelError) {
+        try system("clear ambient capabilities") { ck_prctl(47, 4, 0, 0, 0) }
+        for number: UInt in 0..<64 where ambient.rawValue & (1 << UInt64(number)) != 0 {
+            try system("raise ambient capability", String(number)) { ck_prctl(47, 2, number, 0, 0) }
+        }
+    }
+
+    /// Keeps permitted capabilities over the next change from user 0 to another (`PR_SET_KEEPCAPS`); exec ends it.
+    ///
+    /// - Parameter on: whether.
+    /// - Throws: `KernelError`.
+    public static func setKeepCapabilities(_ on: Bool) throws(KernelError) {
+        try system("set keep-capabilities") { ck_prctl(8, on ? 1 : 0, 0, 0, 0) }
+    }
+
+    /// Forbids this thread and its children for ever to gain rights by exec (`PR_SET_NO_NEW_PRIVS`).
+    ///
+    /// - Throws: `KernelError`.
+    public static func setNoNewPrivileges() throws(KernelError) {
+        try system("set no_new_privs") { ck_prctl(38, 1, 0, 0, 0) }
+    }
+
+    /// Sets the securebits (`PR_SET_SECUREBITS`).
+    ///
+    /// - Parameter bits: as in capabilities(7).
+    /// - Throws: `KernelError`; needs CAP_SETPCAP.
+    public static func setSecurebits(_ bits: UInt32) throws(KernelError) {
+        try system("set securebits") { ck_prctl(28, UInt(bits), 0, 0, 0) }
+    }
+}
+
+/// Facts about the calling process that it sets itself (`prctl(2)`).
+public enum ProcessAttributes {
+    /// Whether others may look into the process (ptrace, `/proc/<pid>` owner, core dumps); exec sets it again.
+    ///
+    /// - Parameter on: false for a process that enters a container.
+    /// - Throws: `KernelError`.
+    public static func setDumpable(_ on: Bool) throws(KernelError) {
+        try system("set dumpable") { ck_prctl(4, on ? 1 : 0, 0, 0, 0) }
+    }
+
+    /// Whether orphans below this process become its children.
+    ///
+    /// - Parameter on: true for a shim.
+    /// - Throws: `KernelError`.
+    public static func setChildSubreaper(_ on: Bool) throws(KernelError) {
+        try system("set child subreaper") { ck_prctl(36, on ? 1 : 0, 0, 0, 0) }
+    }
+
+    /// The signal that this process gets when the thread that made it ends.
+    ///
+    /// Compare the parent's number afterwards: it may have ended before.
+    ///
+    /// - Parameter signal: for example `.kill`; nil for none.
+    /// - Throws: `KernelError`.
+    public static func setParentDeathSignal(_ signal: Signal?) throws(KernelError) {
+        try system("set parent death signal") { ck_prctl(1, UInt(signal?.rawValue ?? 0), 0, 0, 0) }
+    }
+
+    /// The name in `/proc/self/comm`.
+    ///
+    /// - Parameter name: the first 15 bytes count.
+    /// - Throws: `KernelError`.
+    public static func setName(_ name: String) throws(KernelError) {
+        try system("set process name", name) {
+            unsafe name.withCString { ck_prctl(15, UInt(bitPattern: $0), 0, 0, 0) }
+        }
+    }
+
+    /// Starts a new session and process group led by the calling process.
+    ///
+    /// - Throws: `KernelError`; errno is `.notPermitted` when it leads a group already.
+    public static func startSession() throws(KernelError) { try system("start session") { setsid() } }
+
+    /// Gives memory that is free back to the kernel; for a long-lived small process after its start.
+    public static func trimMemory() { _ = ck_mallopt_trim() }
+}
+
+/// The raw seccomp call, for filters made elsewhere.
+public enum SeccompFilter {
+    /// Loads a compiled filter for the calling thread, for ever (`SECCOMP_SET_MODE_FILTER`).
+    ///
+    /// - Parameters:
+    ///   - program: `struct sock_filter` records, 8 bytes each.
+    ///   - flags: `SECCOMP_FILTER_FLAG_*`.
+    /// - Returns: the listener's number where a flag asks for one, else 0.
+    /// - Throws: `KernelError`; needs no_new_privs or CAP_SYS_ADMIN.
+    @discardableResult
+    public static func load(_ program: [UInt64], flags: UInt32 = 0) throws(KernelError) -> Int32 {
+        try system("load seccomp filter") {
+            unsafe program.withUnsafeBufferPointer { records in
+                // struct sock_fprog: a 16-bit count, padding, a pointer. The kernel only reads through it.
+                var header = (UInt64(records.count), UInt64(UInt(bitPattern: records.baseAddress)))
+                return unsafe ck_seccomp(1, flags, &header)
+            }
+        }
+    }
+}

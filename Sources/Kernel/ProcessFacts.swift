@@ -1,0 +1,103 @@
+/// What procfs tells about a process.
+public struct ProcessFacts: Hashable, Sendable {
+    /// Its number.
+    public let pid: Int32
+    /// The program's name, at most 15 bytes.
+    public let name: String
+    /// One letter as in proc(5): R, S, D, Z, T and others.
+    public let state: Character
+    /// The parent's number.
+    public let parent: Int32
+    /// When it started, in clock ticks since boot: with the number this names a process for ever.
+    public let startTime: UInt64
+    /// How many threads it has.
+    public let threads: Int
+
+    /// Reads `/proc/<pid>/stat`.
+    ///
+    /// - Parameter pid: the process.
+    /// - Throws: `KernelError`; errno is `.noEntry` or `.noProcess` when there is none.
+    public init(_ pid: Int32) throws(KernelError) {
+        let path = "/proc/\(pid)/stat"
+        let text = try File.readText(path, limit: 4096)
+        // The name stands in parentheses and may itself hold spaces and parentheses.
+        guard let open = text.firstIndex(of: "("), let close = text.lastIndex(of: ")") else {
+            throw .failed("parse", path, .badProtocol)
+        }
+        let fields = text[text.index(after: close)...].split(separator: " ")
+        guard fields.count > 19, let state = fields[0].first, let parent = Int32(fields[1]),
+            let threads = Int(fields[17]),
+            let startTime = UInt64(fields[19])
+        else { throw .failed("parse", path, .badProtocol) }
+        self.pid = pid
+        name = String(text[text.index(after: open)..<close])
+        self.state = state
+        self.parent = parent
+        self.startTime = startTime
+        self.threads = threads
+    }
+
+    /// The start time alone.
+    ///
+    /// - Parameter pid: the process.
+    /// - Returns: clock ticks since boot.
+    /// - Throws: `KernelError`.
+    public static func startTime(of pid: Int32) throws(KernelError) -> UInt64 { try ProcessFacts(pid).startTime }
+
+    /// Its children now.
+    ///
+    /// - Parameter pid: the process.
+    /// - Returns: their numbers, of all its threads.
+    /// - Throws: `KernelError`; `notFound` where the kernel is built without CONFIG_PROC_CHILDREN.
+    public static func children(of pid: Int32) throws(KernelError) -> [Int32] {
+        var children: [Int32] = []
+        for thread in try File.open("/proc/\(pid)/task", .directory).readDirectory() {
+            let text = try File.readText("/proc/\(pid)/task/\(thread.name)/children")
+            children += text.split(separator: " ").compactMap { Int32($0) }
+        }
+        return children
+    }
+
+    /// Its arguments.
+    ///
+    /// - Parameter pid: the process.
+    /// - Returns: the texts; empty for kernel threads and zombies.
+    /// - Throws: `KernelError`.
+    public static func commandLine(of pid: Int32) throws(KernelError) -> [String] {
+        let bytes = try File.read("/proc/\(pid)/cmdline", limit: 4 << 20)
+        guard !bytes.isEmpty else { return [] }
+        let trimmed = bytes.last == 0 ? bytes.dropLast() : bytes[...]
+        return trimmed.split(separator: 0, omittingEmptySubsequences: false).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Memory of a process that it shares with nobody.
+    public struct PrivateMemory: Hashable, Sendable {
+        /// Everything, in bytes.
+        public var total: Int
+        /// Of it what is not the mapping of its own program file.
+        public var outsideExecutable: Int
+    }
+
+    /// Adds up Private_Clean and Private_Dirty of `/proc/<pid>/smaps`.
+    ///
+    /// - Parameter pid: the process.
+    /// - Returns: the sums in bytes.
+    /// - Throws: `KernelError`.
+    public static func privateMemory(of pid: Int32) throws(KernelError) -> PrivateMemory {
+        let executable = try RootedDir("/proc/\(pid)").readlink("exe")
+        let suffix = " " + String(decoding: executable, as: UTF8.self)
+        var sum = PrivateMemory(total: 0, outsideExecutable: 0)
+        var inExecutable = false
+        for line in try File.readText("/proc/\(pid)/smaps", limit: 64 << 20).split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if words.first == "Private_Clean:" || words.first == "Private_Dirty:" {
+                let bytes = (Int(words[1]) ?? 0) * 1024
+                sum.total += bytes
+                if !inExecutable { sum.outsideExecutable += bytes }
+            } else if words.count >= 5, words[0].contains("-") {
+                inExecutable = line.hasSuffix(suffix)
+            }
+        }
+        return sum
+    }
+}
