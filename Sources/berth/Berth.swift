@@ -1,0 +1,101 @@
+import ArgumentParser
+import Client
+import Kernel
+
+/// The command line: Docker's verbs and flags for a berthd.
+struct Berth: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "berth",
+        abstract: "Containers that outlive their manager.",
+        discussion: """
+            The manager is found through --host, else BERTH_HOST, else \(Host.default).
+            Exit codes of run, start -a and exec: 125 the manager refused, 126 the command cannot be executed, 127 it was not found, \
+            else the container's own.
+            """,
+        version: "berth \(BuildInfo.version), API \(APIClient.version)",
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Containers",
+                subcommands: [
+                    Run.self, Create.self, Start.self, Stop.self, Kill.self, Restart.self, Remove.self, List.self,
+                    Logs.self,
+                    Exec.self, Attach.self, Wait.self, Inspect.self, Top.self, Stats.self, Pause.self, Unpause.self,
+                    Rename.self,
+                    Update.self,
+                ]
+            ),
+            CommandGroup(
+                name: "Images",
+                subcommands: [
+                    Load.self, Save.self, Images.self, ImageCommand.self, Tag.self, RemoveImage.self, History.self,
+                ]
+            ),
+            CommandGroup(
+                name: "The manager",
+                subcommands: [
+                    Info.self, VersionCommand.self, Events.self, SystemCommand.self, ContainerCommand.self,
+                    Completion.self,
+                ]
+            ),
+        ]
+    )
+
+    @Option(name: [.customShort("H"), .long], help: "Where the manager listens: unix://PATH.")
+    var host: String?
+
+    /// A client of the manager that the user means.
+    func client() throws -> APIClient {
+        let named = host ?? CurrentProcess.environment(Host.environmentVariable)
+        guard let named, !named.isEmpty else { return APIClient(host: .default) }
+        return APIClient(host: try Host(parsing: named))
+    }
+}
+
+/// What the build knows of itself.
+enum BuildInfo {
+    static let version = "0.1.0"
+}
+
+@main
+enum Main {
+    static func main() {
+        // A daemon that goes away in the middle of a request is an error to report, not a signal to die of.
+        Signals.ignore(.pipe)
+        do {
+            var command = try Berth.parseAsRoot(arguments())
+            try command.run()
+            Output.finish(0)
+        } catch let exit as ExitCode {
+            Output.finish(exit.rawValue)
+        } catch let failure as Failure {
+            Output.fail(failure.message, code: failure.code)
+        } catch let error as ClientError {
+            Output.fail(error.description, code: Failure.code(of: error))
+        } catch {
+            finish(with: error)
+        }
+    }
+
+    /// The arguments, with Docker's short verbs after `image` and `container` in the form that stands for them alone.
+    private static func arguments() -> [String] {
+        var words = Array(CommandLine.arguments.dropFirst())
+        let verbs = ["image": ["ls": "images", "rm": "rmi"], "container": ["ls": "ps", "list": "ps"]]
+        var noun = 0
+        while noun < words.count, words[noun].hasPrefix("-") {
+            noun += words[noun] == "-H" || words[noun] == "--host" ? 2 : 1
+        }
+        if noun + 1 < words.count, let verb = verbs[words[noun]]?[words[noun + 1]] { words[noun + 1] = verb }
+        return words
+    }
+
+    /// Help and version are wanted output; everything else that the parser throws is a misuse.
+    private static func finish(with error: any Error) -> Never {
+        let text = Berth.fullMessage(for: error)
+        if Berth.exitCode(for: error) == .success {
+            Output.write(text + (text.hasSuffix("\n") ? "" : "\n"))
+            Output.finish(0)
+        }
+        Output.note(text)
+        Output.finish(125)
+    }
+}

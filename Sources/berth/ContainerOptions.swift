@@ -1,0 +1,216 @@
+import ArgumentParser
+
+/// What `run` and `create` let a user say about a container, by Docker's names.
+struct ContainerOptions: ParsableArguments {
+    // What runs
+
+    @Option(help: "Name of the container.")
+    var name: String?
+
+    @Flag(name: .shortAndLong, help: "Keep standard input open.")
+    var interactive = false
+
+    @Flag(name: .shortAndLong, help: "Give the process a terminal.")
+    var tty = false
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("Set a variable; a bare name takes this shell's value.", valueName: "name=value")
+    )
+    var env: [String] = []
+
+    @Option(help: ArgumentHelp("Set the variables in a file.", valueName: "file"))
+    var envFile: [String] = []
+
+    @Option(help: "Program that runs, instead of the image's.")
+    var entrypoint: String?
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("Working directory in the container.", valueName: "dir"))
+    var workdir: String?
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("User, and group, by name or number.", valueName: "user[:group]"))
+    var user: String?
+
+    @Option(help: ArgumentHelp("One more group for the process.", valueName: "group"))
+    var groupAdd: [String] = []
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("Label.", valueName: "key=value"))
+    var label: [String] = []
+
+    @Option(help: ArgumentHelp("Labels from a file.", valueName: "file"))
+    var labelFile: [String] = []
+
+    @Flag(name: .customLong("init"), help: "Run a small init that forwards signals and reaps processes.")
+    var useInit = false
+
+    @Option(help: ArgumentHelp("Signal that asks the process to stop.", valueName: "signal"))
+    var stopSignal: String?
+
+    @Option(help: ArgumentHelp("Seconds between the stop signal and the kill.", valueName: "seconds"))
+    var stopTimeout: Int?
+
+    // What it sees
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("Bind mount.", valueName: "source:target[:ro]"))
+    var volume: [String] = []
+
+    @Option(help: ArgumentHelp("Mount: type=bind|tmpfs|volume,source=…,target=…[,readonly].", valueName: "mount"))
+    var mount: [String] = []
+
+    @Option(help: ArgumentHelp("Temporary file system.", valueName: "target[:options]"))
+    var tmpfs: [String] = []
+
+    @Flag(help: "Mount the root file system read-only.")
+    var readOnly = false
+
+    @Option(help: ArgumentHelp("Device.", valueName: "host[:container[:rwm]]"))
+    var device: [String] = []
+
+    @Option(help: ArgumentHelp("Size of /dev/shm.", valueName: "bytes"))
+    var shmSize: String?
+
+    @Option(name: [.customShort("h"), .long], help: "Host name in the container.")
+    var hostname: String?
+
+    @Option(help: "NIS domain name in the container.")
+    var domainname: String?
+
+    @Option(name: [.long, .customLong("net")], help: "Network: none, host, or loopback only (default).")
+    var network: String?
+
+    @Option(help: ArgumentHelp("Line for /etc/hosts.", valueName: "name:address"))
+    var addHost: [String] = []
+
+    @Option(help: ArgumentHelp("Name server.", valueName: "address"))
+    var dns: [String] = []
+
+    @Option(help: ArgumentHelp("Search domain.", valueName: "domain"))
+    var dnsSearch: [String] = []
+
+    @Option(help: ArgumentHelp("Resolver option.", valueName: "option"))
+    var dnsOption: [String] = []
+
+    @Option(help: ArgumentHelp("PID namespace: host, or the container's own.", valueName: "mode"))
+    var pid: String?
+
+    @Option(help: ArgumentHelp("IPC namespace: host, none, private or shareable.", valueName: "mode"))
+    var ipc: String?
+
+    @Option(help: ArgumentHelp("UTS namespace: host, or the container's own.", valueName: "mode"))
+    var uts: String?
+
+    @Option(help: ArgumentHelp("Cgroup namespace: host or private.", valueName: "mode"))
+    var cgroupns: String?
+
+    @Option(help: ArgumentHelp("User namespace.", valueName: "mode"))
+    var userns: String?
+
+    // What it may
+
+    @Option(help: ArgumentHelp("Capability to add.", valueName: "name"))
+    var capAdd: [String] = []
+
+    @Option(help: ArgumentHelp("Capability to drop.", valueName: "name"))
+    var capDrop: [String] = []
+
+    @Flag(help: "All capabilities and devices, no seccomp.")
+    var privileged = false
+
+    @Option(help: ArgumentHelp("Security option: seccomp=FILE|unconfined, no-new-privileges.", valueName: "option"))
+    var securityOpt: [String] = []
+
+    @Option(help: ArgumentHelp("Kernel parameter.", valueName: "name=value"))
+    var sysctl: [String] = []
+
+    @Option(help: ArgumentHelp("Resource limit.", valueName: "name=soft[:hard]"))
+    var ulimit: [String] = []
+
+    @OptionGroup(title: "Limits")
+    var limits: LimitOptions
+
+    @Option(
+        help: ArgumentHelp("OOM score, -1000 to 1000.", valueName: "score"),
+        transform: { try number($0, "oom-score-adj") }
+    )
+    var oomScoreAdj: Int?
+
+    @Flag(help: "Never kill for memory.")
+    var oomKillDisable = false
+
+    @Option(help: ArgumentHelp("Parent of the container's cgroup.", valueName: "path"))
+    var cgroupParent: String?
+
+    // How it is managed
+
+    @Option(help: ArgumentHelp("When to start again: no, on-failure[:n], always, unless-stopped.", valueName: "policy"))
+    var restart: String?
+
+    @Flag(name: .customLong("rm"), help: "Remove the container when it ends.")
+    var remove = false
+
+    @Option(help: ArgumentHelp("Log driver: json-file (default) or none.", valueName: "driver"))
+    var logDriver: String?
+
+    @Option(help: ArgumentHelp("Log option: max-size=SIZE, max-file=N.", valueName: "name=value"))
+    var logOpt: [String] = []
+
+    @Option(help: ArgumentHelp("Backend that runs the container.", valueName: "name"))
+    var runtime: String?
+
+    @Option(help: ArgumentHelp("Write the container's id to a new file.", valueName: "file"))
+    var cidfile: String?
+
+    @Option(help: ArgumentHelp("Whether to pull: always, missing or never. Nothing is pulled yet.", valueName: "when"))
+    var pull: String?
+
+    @Option(help: ArgumentHelp("Annotation for the backend.", valueName: "key=value"))
+    var annotation: [String] = []
+}
+
+/// Limits that `run`, `create` and `update` share.
+struct LimitOptions: ParsableArguments {
+    @Option(name: .shortAndLong, help: ArgumentHelp("Memory limit.", valueName: "bytes"))
+    var memory: String?
+
+    @Option(help: ArgumentHelp("Limit of memory and swap together; -1 is none.", valueName: "bytes"))
+    var memorySwap: String?
+
+    @Option(help: ArgumentHelp("Memory that is kept under pressure.", valueName: "bytes"))
+    var memoryReservation: String?
+
+    @Option(help: ArgumentHelp("Number of CPUs, such as 1.5.", valueName: "number"))
+    var cpus: String?
+
+    @Option(
+        name: [.customShort("c"), .long],
+        help: ArgumentHelp("Weight among those who want the CPU.", valueName: "weight")
+    )
+    var cpuShares: Int?
+
+    @Option(help: ArgumentHelp("Microseconds of a CPU period.", valueName: "µs"))
+    var cpuPeriod: Int?
+
+    @Option(help: ArgumentHelp("Microseconds of CPU time in a period.", valueName: "µs"))
+    var cpuQuota: Int?
+
+    @Option(help: ArgumentHelp("CPUs to run on, such as 0-2,4.", valueName: "list"))
+    var cpusetCpus: String?
+
+    @Option(help: ArgumentHelp("Memory nodes to use.", valueName: "list"))
+    var cpusetMems: String?
+
+    @Option(
+        help: ArgumentHelp("Number of tasks; -1 is no limit.", valueName: "number"),
+        transform: { try number($0, "pids-limit") }
+    )
+    var pidsLimit: Int?
+
+    @Option(help: ArgumentHelp("Block I/O weight, 10 to 1000.", valueName: "weight"))
+    var blkioWeight: Int?
+}
+
+/// A whole number that may be negative.
+func number(_ text: String, _ option: String) throws -> Int {
+    guard let value = Int(text) else { throw ValidationError("--\(option): '\(text)' is not a whole number") }
+    return value
+}

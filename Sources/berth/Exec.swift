@@ -1,0 +1,135 @@
+import ArgumentParser
+import Client
+import DockerTypes
+import Kernel
+
+/// `berth exec`.
+struct Exec: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run a command in a running container.",
+        usage: "berth exec [options] container command [argument ...]"
+    )
+
+    @ParentCommand var berth: Berth
+
+    @Flag(name: .shortAndLong, help: "Leave the command running.")
+    var detach = false
+
+    @Flag(name: .shortAndLong, help: "Pass standard input on.")
+    var interactive = false
+
+    @Flag(name: .shortAndLong, help: "Give the command a terminal.")
+    var tty = false
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("Set a variable; a bare name takes this shell's value.", valueName: "name=value")
+    )
+    var env: [String] = []
+
+    @Option(help: ArgumentHelp("Set the variables in a file.", valueName: "file"))
+    var envFile: [String] = []
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("User, and group, by name or number.", valueName: "user[:group]"))
+    var user: String?
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("Working directory in the container.", valueName: "dir"))
+    var workdir: String?
+
+    @Flag(help: "All capabilities.")
+    var privileged = false
+
+    @Option(help: ArgumentHelp("Keys that leave the session.", valueName: "keys"))
+    var detachKeys: String?
+
+    @Argument(parsing: .captureForPassthrough, help: "The container, and the command with its arguments.")
+    var container: [String]
+
+    func validate() throws {
+        try container.checkPassthrough(Self.self)
+        guard container.count > 1 else { throw ValidationError("a command to run in the container is missing") }
+    }
+
+    func run() throws {
+        if tty, interactive, !detach, !BorrowedDescriptor.standardInput.isTerminal {
+            throw Failure("the input is not a terminal: leave out --tty", code: 125)
+        }
+        let client = try berth.client()
+        do {
+            try execute(client)
+        } catch let error as ClientError {
+            throw Failure(error.description, code: Failure.execCode(of: error))
+        }
+    }
+
+    private func execute(_ client: APIClient) throws {
+        var request = ExecCreateRequest()
+        request.user = user ?? ""
+        request.privileged = privileged
+        request.tty = tty
+        request.attachStdin = interactive && !detach
+        request.attachStdout = !detach
+        request.attachStderr = !detach
+        request.detachKeys = detachKeys
+        request.env = try variables(files: envFile, env)
+        request.workingDir = workdir ?? ""
+        request.cmd = StringList(Array(container.dropFirst()))
+        if tty { request.consoleSize = UserTerminal.size.map { [Int($0.rows), Int($0.columns)] } }
+        let path = "/containers/\(APIClient.escape(container[0]))/exec"
+        let id = try client.post(IdResponse.self, path, body: request).id
+        var start = ExecStartRequest()
+        start.detach = detach
+        start.tty = tty
+        start.consoleSize = request.consoleSize
+        if detach {
+            try client.call("POST", "/exec/\(id)/start", body: start)
+            return
+        }
+        let keys = try detachKeys.map { try DetachKeys(parsing: $0) } ?? .default
+        let (connection, early) = try client.upgrade("/exec/\(id)/start", body: start)
+        let subject = Session.Subject(
+            isTerminal: tty,
+            hasInput: interactive,
+            detachKeys: keys,
+            signal: nil,
+            resize: { size in
+                try client.call("POST", "/exec/\(id)/resize", [("h", String(size.rows)), ("w", String(size.columns))])
+            }
+        )
+        switch try Session(connection, subject, waiter: nil).run(early: early) {
+        case .detached: Output.note("\r\nberth: left the command running\r")
+        case .status, .ended: throw ExitCode(try status(client, id))
+        }
+    }
+
+    /// The exit code of a command whose output has ended, also when the manager is away for a while.
+    private func status(_ client: APIClient, _ id: String) throws -> Int32 {
+        let began = Timestamp.now
+        var isNoted = false
+        while true {
+            switch Result(catching: { () throws(ClientError) in try client.get(ExecInspect.self, "/exec/\(id)/json") })
+            {
+            case .success(let found):
+                // A command may close its output before it ends; a person waits for it as for any other.
+                if !found.running, let code = found.exitCode { return Int32(clamping: code) }
+            case .failure(let error):
+                guard error.isUnreachable || error.isDisconnected, Timestamp.now - began < ExitWaiter.patience else {
+                    throw error
+                }
+                if !isNoted { Output.note("berth: berthd is gone; the exit code follows when it is back") }
+                isNoted = true
+            }
+            var pause = PollSet()
+            _ = try pause.wait(timeout: isNoted ? ExitWaiter.interval : .milliseconds(20))
+        }
+    }
+}
+
+extension Failure {
+    /// The exit code of `exec` for an error of the daemon: what is wrong with the container is 1, with the command 126 or 127.
+    static func execCode(of error: ClientError) -> Int32 {
+        if error.isUnreachable { return 125 }
+        let code = startCode(of: error)
+        return code == 125 ? 1 : code
+    }
+}
