@@ -136,8 +136,8 @@ extension ContainerOptions {
 
 extension ContainerOptions {
     /// The mount that one `--mount` describes.
-    static func mount(_ text: String) throws -> Mount {
-        var mount = Mount()
+    static func mount(_ text: String) throws -> DockerTypes.Mount {
+        var mount = DockerTypes.Mount()
         mount.type = "volume"
         for field in text.split(separator: ",") {
             let sides = field.split(separator: "=", maxSplits: 1).map(String.init)
@@ -163,7 +163,7 @@ extension ContainerOptions {
         return mount
     }
 
-    private static func bind(_ key: String, _ value: String, _ mount: inout Mount) throws {
+    private static func bind(_ key: String, _ value: String, _ mount: inout DockerTypes.Mount) throws {
         var options = mount.bindOptions ?? BindOptions()
         switch key {
         case "bind-propagation": options.propagation = value
@@ -181,7 +181,7 @@ extension ContainerOptions {
         mount.bindOptions = options
     }
 
-    private static func tmpfs(_ key: String, _ value: String, _ mount: inout Mount) throws {
+    private static func tmpfs(_ key: String, _ value: String, _ mount: inout DockerTypes.Mount) throws {
         var options = mount.tmpfsOptions ?? TmpfsOptions()
         if key == "tmpfs-size" {
             options.sizeBytes = try Value.bytes(value, "mount")
