@@ -145,16 +145,18 @@ let targets: [Target] = [
         ],
         swiftSettings: swift
     ),
-    .executableTarget(
-        name: "berthd",
+    .target(
+        name: "BerthDaemon",
         dependencies: [
             "Engine", "DockerAPI", "Kernel", log,
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             .product(name: "TOMLKit", package: "TOMLKit"),
         ],
         swiftSettings: swift
     ),
+    .executableTarget(name: "berthd", dependencies: ["BerthDaemon"], swiftSettings: swift),
     .executableTarget(
         name: "berth",
         dependencies: [

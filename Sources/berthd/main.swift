@@ -1,1 +1,3 @@
-print("berthd")
+import BerthDaemon
+
+await Daemon.main()
