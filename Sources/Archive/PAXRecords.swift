@@ -1,7 +1,7 @@
 /// The keywords of one PAX extended header that Berth understands (POSIX.1-2017 "pax Extended Header").
 struct PAXRecords: Equatable {
-    var path: String?
-    var linkPath: String?
+    var path: [UInt8]?
+    var linkPath: [UInt8]?
     var size: Int64?
     var uid: UInt32?
     var gid: UInt32?
@@ -42,8 +42,9 @@ struct PAXRecords: Equatable {
         guard let equals = body.firstIndex(of: UInt8(ascii: "=")), equals > body.startIndex else {
             throw .malformed("PAX record without a keyword")
         }
-        let key = try TarHeader.name(body[..<equals], "keyword")
-        guard !key.utf8.contains(0) else { throw .malformed("PAX keyword with a NUL") }
+        guard let key = String(validating: body[..<equals], as: UTF8.self), !key.utf8.contains(0) else {
+            throw .malformed("PAX keyword that is no text")
+        }
         rest = rest[record.endIndex...]
         return (key, body[(equals + 1)...])
     }
@@ -68,9 +69,9 @@ struct PAXRecords: Equatable {
         }
     }
 
-    private static func text(_ value: ArraySlice<UInt8>, _ key: String) throws(ArchiveError) -> String {
+    private static func text(_ value: ArraySlice<UInt8>, _ key: String) throws(ArchiveError) -> [UInt8] {
         guard !value.contains(0) else { throw .malformed("PAX '\(key)' with a NUL") }
-        return try TarHeader.name(value, key)
+        return Array(value)
     }
 
     private static func decimal(_ digits: ArraySlice<UInt8>, _ what: String) throws(ArchiveError) -> Int64 {

@@ -46,12 +46,12 @@ public struct TarEntry: Sendable, Equatable {
         }
     }
 
-    /// Path as the archive has it: not empty, without NUL; it may be absolute or hold `..`.
-    public var path: String
+    /// Path as the archive has it, any bytes: not empty, without NUL; it may be absolute or hold `..`.
+    public var pathBytes: [UInt8]
     /// What the member is.
     public var kind: Kind
     /// Target of a link, else empty.
-    public var linkTarget: String
+    public var linkTarget: [UInt8]
     /// Permission bits with set-user-id, set-group-id and sticky, 0...0o7777.
     public var mode: UInt32
     /// Owner.
@@ -65,11 +65,14 @@ public struct TarEntry: Sendable, Equatable {
     /// Extended attributes, all that the archive names.
     public var attributes: [Attribute]
 
+    /// The path for people; what is not UTF-8 becomes replacement characters.
+    public var path: String { String(decoding: pathBytes, as: UTF8.self) }
+
     /// Creates a member.
     public init(
-        path: String,
+        path: some Sequence<UInt8>,
         kind: Kind,
-        linkTarget: String = "",
+        linkTarget: some Sequence<UInt8> = [],
         mode: UInt32 = 0o644,
         uid: UInt32 = 0,
         gid: UInt32 = 0,
@@ -77,9 +80,9 @@ public struct TarEntry: Sendable, Equatable {
         modified: Time = Time(seconds: 0),
         attributes: [Attribute] = []
     ) {
-        self.path = path
+        pathBytes = Array(path)
         self.kind = kind
-        self.linkTarget = linkTarget
+        self.linkTarget = Array(linkTarget)
         self.mode = mode
         self.uid = uid
         self.gid = gid

@@ -5,14 +5,14 @@
 struct TarHeader {
     static let size = 512
 
-    var name: String
+    var name: [UInt8]
     var mode: UInt32
     var uid: UInt32
     var gid: UInt32
     var size: Int64
     var modified: Int64
     var type: UInt8
-    var linkName: String
+    var linkName: [UInt8]
     var major: UInt32
     var minor: UInt32
 
@@ -23,8 +23,8 @@ struct TarHeader {
         guard ustar || gnu || block[257..<265].allSatisfy({ $0 == 0 }) else {
             throw .malformed("tar header with an unknown magic")
         }
-        name = try TarHeader.text(block[0..<100], "name")
-        linkName = try TarHeader.text(block[157..<257], "link name")
+        name = Array(TarHeader.text(block[0..<100]))
+        linkName = Array(TarHeader.text(block[157..<257]))
         type = block[156]
         // Some writers leave file type bits in the mode; only the permission bits mean anything.
         mode = UInt32(truncatingIfNeeded: try TarHeader.number(block[100..<108], "mode") & 0o7777)
@@ -39,8 +39,8 @@ struct TarHeader {
             minor = try TarHeader.identity(try TarHeader.number(block[337..<345], "device minor"), "device minor")
         }
         if ustar {
-            let prefix = try TarHeader.text(block[345..<500], "prefix")
-            if !prefix.isEmpty { name = prefix + "/" + name }
+            let prefix = TarHeader.text(block[345..<500])
+            if !prefix.isEmpty { name = prefix + [UInt8(ascii: "/")] + name }
         }
     }
 
@@ -55,18 +55,8 @@ struct TarHeader {
         }
     }
 
-    /// Bytes up to the first NUL or the field's end.
-    private static func text(_ field: ArraySlice<UInt8>, _ what: String) throws(ArchiveError) -> String {
-        try TarHeader.name(field.prefix { $0 != 0 }, what)
-    }
-
-    /// A name as text; names are not transcoded, so what is not UTF-8 cannot be kept and is refused.
-    static func name(_ bytes: ArraySlice<UInt8>, _ what: String) throws(ArchiveError) -> String {
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw .unsupported("tar header with a \(what) that is not UTF-8")
-        }
-        return text
-    }
+    /// Bytes up to the first NUL or the field's end. Names are bytes on Linux, in no character set.
+    private static func text(_ field: ArraySlice<UInt8>) -> ArraySlice<UInt8> { field.prefix { $0 != 0 } }
 
     /// Octal digits among blanks, or GNU's base-256 form.
     static func number(_ field: ArraySlice<UInt8>, _ what: String, signed: Bool = false) throws(ArchiveError) -> Int64 {

@@ -35,8 +35,8 @@ public struct TarParser {
     private let limits: Limits
     private var expecting: Extension?
     private var pax: PAXRecords?
-    private var longName: String?
-    private var longLink: String?
+    private var longName: [UInt8]?
+    private var longLink: [UInt8]?
     private var sawZeros = false
 
     /// Creates a parser at the start of an archive.
@@ -110,10 +110,10 @@ public struct TarParser {
     }
 
     /// GNU's long names end with one NUL.
-    private func longText(_ bytes: [UInt8], _ what: String) throws(ArchiveError) -> String {
+    private func longText(_ bytes: [UInt8], _ what: String) throws(ArchiveError) -> [UInt8] {
         let content = bytes.last == 0 ? bytes.dropLast() : bytes[...]
         guard !content.contains(0), !content.isEmpty else { throw .malformed("tar long \(what) with a NUL inside") }
-        return try TarHeader.name(content, what)
+        return Array(content)
     }
 
     private func entry(_ header: TarHeader) throws(ArchiveError) -> TarEntry {
@@ -124,17 +124,17 @@ public struct TarParser {
         let kind = try kind(header, path)
         let target = pax?.linkPath ?? longLink ?? header.linkName
         guard !path.isEmpty else { throw .malformed("tar member without a name") }
-        guard path.utf8.count <= limits.pathBytes, target.utf8.count <= limits.pathBytes else {
+        guard path.count <= limits.pathBytes, target.count <= limits.pathBytes else {
             throw .overLimit("tar member with a name longer than \(limits.pathBytes) bytes")
         }
         if kind == .hardLink || kind == .symbolicLink {
-            guard !target.isEmpty else { throw .malformed("tar link '\(path)' without a target") }
+            guard !target.isEmpty else { throw .malformed("tar link '\(text(path))' without a target") }
         }
         let isLink = kind == .hardLink || kind == .symbolicLink
         return TarEntry(
             path: path,
             kind: kind,
-            linkTarget: isLink ? target : "",
+            linkTarget: isLink ? target : [],
             mode: header.mode,
             uid: pax?.uid ?? header.uid,
             gid: pax?.gid ?? header.gid,
@@ -144,33 +144,35 @@ public struct TarParser {
         )
     }
 
-    private func kind(_ header: TarHeader, _ path: String) throws(ArchiveError) -> TarEntry.Kind {
+    private func text(_ path: [UInt8]) -> String { String(decoding: path, as: UTF8.self) }
+
+    private func kind(_ header: TarHeader, _ path: [UInt8]) throws(ArchiveError) -> TarEntry.Kind {
         switch header.type {
         case UInt8(ascii: "0"), UInt8(ascii: "7"): return .file
         // Before ustar a directory was a file whose name ends with a slash.
-        case 0: return path.hasSuffix("/") ? .directory : .file
+        case 0: return path.last == UInt8(ascii: "/") ? .directory : .file
         case UInt8(ascii: "1"): return .hardLink
         case UInt8(ascii: "2"): return .symbolicLink
         case UInt8(ascii: "3"): return .characterDevice(major: header.major, minor: header.minor)
         case UInt8(ascii: "4"): return .blockDevice(major: header.major, minor: header.minor)
         case UInt8(ascii: "5"): return .directory
         case UInt8(ascii: "6"): return .fifo
-        case UInt8(ascii: "S"): throw .unsupported("tar member '\(path)' is sparse")
-        default: throw .unsupported("tar member '\(path)' of unknown type \(header.type)")
+        case UInt8(ascii: "S"): throw .unsupported("tar member '\(text(path))' is sparse")
+        default: throw .unsupported("tar member '\(text(path))' of unknown type \(header.type)")
         }
     }
 
-    private func size(_ header: TarHeader, _ kind: TarEntry.Kind, _ path: String) throws(ArchiveError) -> Int64 {
+    private func size(_ header: TarHeader, _ kind: TarEntry.Kind, _ path: [UInt8]) throws(ArchiveError) -> Int64 {
         let largestOctal: Int64 = 0o77777777777
         if let size = pax?.size, size != header.size {
             // A writer that cannot express the size in the header leaves 0 there; every other difference is a lie.
             guard size > largestOctal, header.size == 0 || header.size == largestOctal else {
-                throw .malformed("tar member '\(path)' with sizes \(header.size) and \(size)")
+                throw .malformed("tar member '\(text(path))' with sizes \(header.size) and \(size)")
             }
         }
         let size = pax?.size ?? header.size
         guard kind == .file || size == 0 else {
-            throw .malformed("tar member '\(path)' has \(size) bytes of content, which its type cannot have")
+            throw .malformed("tar member '\(text(path))' has \(size) bytes of content, which its type cannot have")
         }
         return size
     }

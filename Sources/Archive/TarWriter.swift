@@ -8,8 +8,8 @@ public enum TarWriter {
     /// The headers of a member; its content and `padding(after:)` come behind them.
     public static func header(_ entry: TarEntry) -> [UInt8] {
         var records: [UInt8] = []
-        let name = Array(entry.path.utf8)
-        let link = Array(entry.linkTarget.utf8)
+        let name = entry.pathBytes
+        let link = entry.linkTarget
         if name.count > 100 { records += record("path", name) }
         if link.count > 100 { records += record("linkpath", link) }
         if entry.size > largestOctal { records += record("size", Array(String(entry.size).utf8)) }
@@ -20,7 +20,7 @@ public enum TarWriter {
         }
         for attribute in entry.attributes { records += record("SCHILY.xattr." + attribute.name, attribute.value) }
         guard !records.isEmpty else { return block(entry) }
-        let extended = TarEntry(path: "PaxHeaders/member", kind: .file, size: Int64(records.count))
+        let extended = TarEntry(path: "PaxHeaders/member".utf8, kind: .file, size: Int64(records.count))
         let padded = records + padding(after: Int64(records.count))
         return block(extended, type: UInt8(ascii: "x")) + padded + block(entry)
     }
@@ -59,14 +59,14 @@ public enum TarWriter {
             let digits = String(value, radix: 8)
             put((String(repeating: "0", count: max(0, size - 1 - digits.count)) + digits).utf8, at: offset, size - 1)
         }
-        put(entry.path.utf8, at: 0, 100)
+        put(entry.pathBytes, at: 0, 100)
         put(octal: Int64(entry.mode), at: 100, 8)
         put(octal: entry.uid > 0o7777777 ? 0 : Int64(entry.uid), at: 108, 8)
         put(octal: entry.gid > 0o7777777 ? 0 : Int64(entry.gid), at: 116, 8)
         put(octal: entry.size > largestOctal ? 0 : entry.size, at: 124, 12)
         put(octal: (0...largestOctal).contains(entry.modified.seconds) ? entry.modified.seconds : 0, at: 136, 12)
         block[156] = override ?? type(entry.kind)
-        put(entry.linkTarget.utf8, at: 157, 100)
+        put(entry.linkTarget, at: 157, 100)
         put("ustar\u{0}00".utf8, at: 257, 8)
         if case .characterDevice(let major, let minor) = entry.kind {
             put(octal: Int64(major), at: 329, 8)

@@ -52,22 +52,23 @@ final class ImportSpool: ImagePackage {
         guard entry.kind == .directory || (documents[path] == nil && files[path] == nil && links[path] == nil) else {
             throw .invalid("image archive with two members '\(path)'")
         }
+        let target = String(decoding: entry.linkTarget, as: UTF8.self)
         switch entry.kind {
         case .directory: return
         case .file: try take(path, entry.size, content)
         case .symbolicLink:
             // Docker's old layout names a repeated layer by a link to its first occurrence.
             let folder = path.split(separator: "/").dropLast().joined(separator: "/")
-            guard let target = ImportSpool.normalise(folder + "/" + entry.linkTarget), !entry.linkTarget.hasPrefix("/")
+            guard let place = ImportSpool.normalise(folder + "/" + target), !target.hasPrefix("/")
             else {
-                throw .invalid("image archive with a link from '\(path)' to '\(entry.linkTarget)'")
+                throw .invalid("image archive with a link from '\(path)' to '\(target)'")
             }
-            links[path] = target
+            links[path] = place
         case .hardLink:
-            guard let target = ImportSpool.normalise(entry.linkTarget) else {
-                throw .invalid("image archive with a link from '\(path)' to '\(entry.linkTarget)'")
+            guard let place = ImportSpool.normalise(target) else {
+                throw .invalid("image archive with a link from '\(path)' to '\(target)'")
             }
-            links[path] = target
+            links[path] = place
         default: throw .invalid("image archive with a device or pipe '\(path)'")
         }
     }
