@@ -1,7 +1,6 @@
 public import Archive
 internal import Kernel
 public import OCISpec
-internal import Synchronization
 
 /// Bytes that were written to the store's `ingest/` and are not a blob yet.
 struct Spooled: Sendable {
@@ -33,7 +32,7 @@ extension ContentStore {
         size: Int64? = nil
     ) throws(ContentError) -> Blob {
         guard let digest else { return try store(source, nil, size) }
-        return try gated(digest) { () throws(ContentError) in
+        return try gates.withLock(digest) { () throws(ContentError) in
             if try locked({ (_) throws(ContentError) in contains(digest) }) {
                 let present = try self.size(of: digest)
                 guard size ?? present == present else {
@@ -140,29 +139,4 @@ extension ContentStore {
     func discard(_ spooled: Spooled) { discard(spooled.name) }
 
     private func discard(_ name: String) { _ = try? File.remove(name, at: ingests.raw) }
-
-    private func gated<Result>(
-        _ digest: Digest,
-        _ body: () throws(ContentError) -> Result
-    ) throws(ContentError) -> Result {
-        let gate = gates.withLock { gates in
-            if let gate = gates[digest] {
-                gate.users.withLock { $0 += 1 }
-                return gate
-            }
-            let gate = Gate()
-            gates[digest] = gate
-            return gate
-        }
-        defer {
-            gates.withLock { gates in
-                let users = gate.users.withLock { users in
-                    users -= 1
-                    return users
-                }
-                if users == 0 { gates[digest] = nil }
-            }
-        }
-        return try gate.lock.withLock { (_) throws(ContentError) in try body() }
-    }
 }

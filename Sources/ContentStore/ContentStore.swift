@@ -70,19 +70,13 @@ public final class ContentStore: Sendable {
     /// Guards `index.json`, the step from `ingest/` to `blobs/`, and removal: each is one critical section.
     let shared = Mutex(Shared())
     /// One lock for each digest that is coming in, so that a second one waits for the first.
-    let gates = Mutex<[Digest: Gate]>([:])
+    let gates = KeyedLock<Digest>()
 
     struct Shared {
         /// Imports and pulls that hold blobs which the index does not name yet.
         var holds = 0
         /// Images by the digest of their manifest; documents never change, so neither do these.
         var images: [Digest: Image] = [:]
-    }
-
-    /// A lock with the number of those who want it.
-    final class Gate: Sendable {
-        let lock = Mutex<Void>(())
-        let users = Mutex(1)
     }
 
     /// Opens the store, makes it when it is not there, and removes what a crash left half-done.

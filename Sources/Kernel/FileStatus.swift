@@ -166,6 +166,11 @@ extension DescriptorHolder where Self: ~Copyable {
     /// - Throws: `KernelError`.
     public func sync() throws(KernelError) { try system("sync") { fsync(raw) } }
 
+    /// Waits until everything that was written to the open file's file system is on the disk.
+    ///
+    /// - Throws: `KernelError`.
+    public func syncFileSystem() throws(KernelError) { try system("sync file system") { ck_syncfs(raw) } }
+
     /// Moves the offset.
     ///
     /// - Parameter offset: bytes from the start.
