@@ -55,7 +55,9 @@ struct TarHeader {
         }
     }
 
-    /// Bytes up to the first NUL or the field's end. Names are bytes on Linux, in no character set.
+    /// Bytes up to the first NUL or the field's end.
+    ///
+    /// Names are bytes on Linux, in no character set.
     private static func text(_ field: ArraySlice<UInt8>) -> ArraySlice<UInt8> { field.prefix { $0 != 0 } }
 
     /// Octal digits among blanks, or GNU's base-256 form.

@@ -12,7 +12,9 @@ package final class KeyedLock<Key: Hashable & Sendable>: Sendable {
 
     package init() {}
 
-    /// Runs a body while nobody else runs one under the same name; blocks until then. Not recursive.
+    /// Runs a body while nobody else runs one under the same name; blocks until then.
+    ///
+    /// Not recursive.
     package func withLock<Result, Failure: Error>(
         _ key: Key,
         _ body: () throws(Failure) -> sending Result

@@ -87,7 +87,9 @@ final class LayerUnpacker {
         }
     }
 
-    /// Takes a path apart. What is absolute starts at the layer's root; what climbs is refused, no honest writer has it.
+    /// Takes a path apart.
+    ///
+    /// What is absolute starts at the layer's root; what climbs is refused, no honest writer has it.
     private func split(_ path: [UInt8], _ what: String) throws(SnapshotError) -> [[UInt8]] {
         let components = path.split(separator: UInt8(ascii: "/")).map { Array($0) }.filter { $0 != Array(".".utf8) }
         let text = String(decoding: path, as: UTF8.self)
