@@ -34,3 +34,14 @@ extension Duration {
         Glibc.timespec(tv_sec: Int(components.seconds), tv_nsec: Int(components.attoseconds / 1_000_000_000))
     }
 }
+
+extension Clock {
+    /// Stops the calling thread for at most a time; only for bounded waits where the kernel offers nothing to wait for.
+    ///
+    /// - Parameter duration: how long.
+    public static func sleep(_ duration: Duration) {
+        var time = duration.timespec
+        // A signal ends the pause early, which every caller's loop allows for.
+        _ = unsafe nanosleep(&time, nil)
+    }
+}

@@ -1,0 +1,117 @@
+internal import Kernel
+
+/// The host's cgroup hierarchies, found once.
+public struct CgroupTree: Sendable {
+    /// Where they are mounted on every host.
+    public static let defaultRoot = "/sys/fs/cgroup"
+
+    /// What shape of host this is.
+    public enum Layout: String, Sendable {
+        /// v1 hierarchies, with or without a v2 one beside them.
+        case v1
+        /// v2 alone.
+        case v2
+    }
+
+    /// The shape.
+    public let layout: Layout
+    /// The controllers that are there, by the kernel's names.
+    public var controllers: Set<String> { Set(hierarchies.flatMap(\.controllers)) }
+
+    let hierarchies: [CgroupHierarchy]
+
+    /// Finds the hierarchies.
+    ///
+    /// - Parameter root: where they are; another place only in tests.
+    /// - Throws: `CgroupError`, `unsupported` when there are none.
+    public init(root: String = defaultRoot) throws(CgroupError) {
+        do throws(KernelError) {
+            if File.exists("\(root)/cgroup.controllers") {
+                layout = .v2
+                let directory = SharedDescriptor(try File.open(root, [.path, .directory]))
+                let text = try File.readText("cgroup.controllers", at: directory.raw)
+                hierarchies = [
+                    CgroupHierarchy(name: "unified", controllers: text.words, isUnified: true, directory: directory)
+                ]
+                return
+            }
+            layout = .v1
+            hierarchies = try CgroupTree.scan(root)
+        } catch {
+            throw .failed("find cgroup hierarchies", error)
+        }
+        guard !hierarchies.isEmpty else {
+            throw .precondition("find cgroup hierarchies", "nothing is mounted below '\(root)'")
+        }
+    }
+
+    /// Every directory below the root is a hierarchy named after its controllers (`cpu,cpuacct`); links beside them are aliases.
+    private static func scan(_ root: String) throws(KernelError) -> [CgroupHierarchy] {
+        var found: [CgroupHierarchy] = []
+        for entry in try File.open(root, .directory).readDirectory() where entry.kind == .directory {
+            let directory = SharedDescriptor(try File.open("\(root)/\(entry.name)", [.path, .directory]))
+            let isUnified = File.exists("cgroup.controllers", at: directory.raw)
+            guard isUnified || File.exists("cgroup.procs", at: directory.raw) else { continue }
+            let controllers =
+                isUnified || entry.name == "systemd" ? [] : entry.name.split(separator: ",").map(String.init)
+            found.append(
+                CgroupHierarchy(name: entry.name, controllers: controllers, isUnified: isUnified, directory: directory)
+            )
+        }
+        return found.sorted { $0.name < $1.name }
+    }
+
+    /// Makes a group, with its missing parents.
+    ///
+    /// A left-over group of the same name without processes is replaced, so that no old limit or counter lives on.
+    ///
+    /// - Parameter path: for example `/berth/web`; relative to each hierarchy's root, no `.` or `..`.
+    /// - Returns: the new group.
+    /// - Throws: `CgroupError`, `alreadyExists` when there is one with processes; nothing is left half-made.
+    public func create(_ path: String) throws(CgroupError) -> any Cgroup {
+        let components = try CgroupTree.components(path)
+        var made: [CgroupMember] = []
+        do throws(CgroupError) {
+            for hierarchy in hierarchies { made.append(try hierarchy.create(components)) }
+        } catch {
+            // The first error is what matters; what was made is empty, so removing it cannot wait.
+            for member in made { try? member.remove() }
+            throw error
+        }
+        return group(components, made)
+    }
+
+    /// Finds a group that exists, in as many hierarchies as it still does.
+    ///
+    /// - Parameter path: as given to `create`.
+    /// - Returns: the group.
+    /// - Throws: `CgroupError`, `notFound` when it exists nowhere.
+    public func open(_ path: String) throws(CgroupError) -> any Cgroup {
+        let components = try CgroupTree.components(path)
+        var members: [CgroupMember] = []
+        var missing: KernelError?
+        for hierarchy in hierarchies {
+            do throws(KernelError) { members.append(try hierarchy.open(components)) } catch { missing = error }
+        }
+        if members.isEmpty, let missing { throw .failed("open cgroup '\(path)'", missing) }
+        return group(components, members)
+    }
+
+    private func group(_ components: [String], _ members: [CgroupMember]) -> any Cgroup {
+        let path = "/" + components.joined(separator: "/")
+        return layout == .v2 ? CgroupV2(path: path, member: members[0]) : CgroupV1(path: path, members: members)
+    }
+
+    private static func components(_ path: String) throws(CgroupError) -> [String] {
+        let components = path.split(separator: "/").map(String.init)
+        guard !components.isEmpty, !components.contains(where: { $0 == "." || $0 == ".." || $0.utf8.contains(0) })
+        else {
+            throw .invalid("cgroupsPath", "'\(path)' is not a path below a hierarchy")
+        }
+        return components
+    }
+}
+
+extension String {
+    var words: [String] { split { $0 == " " || $0 == "\n" }.map(String.init) }
+}
