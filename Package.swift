@@ -176,6 +176,8 @@ let targets: [Target] = [
         dependencies: ["ShimProtocol", protobuf],
         swiftSettings: swift
     ),
+    .testTarget(name: "ClientTests", dependencies: ["Client"], swiftSettings: swift),
+    .testTarget(name: "SystemTests", swiftSettings: swift),
 ]
 
 let package = Package(

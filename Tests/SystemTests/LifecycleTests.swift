@@ -1,0 +1,226 @@
+import Foundation
+import Testing
+
+extension SystemTests {
+    /// The verbs that move a container through its life.
+    @Suite struct LifecycleTests {
+        @Test func createStartWaitRemove() throws {
+            try Daemon.with { (daemon) throws in
+                let id = try daemon.ok("create", "--name", "one", "berth/default", "sh", "-c", "echo hi; exit 3")
+                #expect(id.count == 64)
+                #expect(try daemon.field(".State.Status", "one") == "created")
+                let outcome = try daemon.berth("start", "-a", "one")
+                #expect(outcome.status == 3)
+                #expect(outcome.output == "hi\n")
+                #expect(try daemon.ok("wait", "one") == "3")
+                #expect(try daemon.field(".State.Status", "one") == "exited")
+                #expect(try daemon.ok("rm", "one") == "one")
+                #expect(try daemon.berth("inspect", "one").status == 1)
+            }
+        }
+
+        @Test func stopAsksAndThenKills() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok(
+                    "run",
+                    "-d",
+                    "--name",
+                    "polite",
+                    "berth/default",
+                    "sh",
+                    "-c",
+                    "trap 'exit 4' TERM; while :; do sleep 0.05; done"
+                )
+                try daemon.ok("stop", "polite")
+                #expect(try daemon.field(".State.ExitCode", "polite") == "4")
+                try daemon.ok(
+                    "run",
+                    "-d",
+                    "--name",
+                    "deaf",
+                    "berth/default",
+                    "sh",
+                    "-c",
+                    "trap '' TERM; while :; do sleep 0.05; done"
+                )
+                try daemon.ok("stop", "-t", "1", "deaf")
+                #expect(try daemon.field(".State.ExitCode", "deaf") == "137")
+                try daemon.ok(
+                    "run",
+                    "-d",
+                    "--name",
+                    "other",
+                    "--stop-signal",
+                    "USR1",
+                    "berth/default",
+                    "sh",
+                    "-c",
+                    "trap 'exit 5' USR1; while :; do sleep 0.05; done"
+                )
+                try daemon.ok("stop", "other")
+                #expect(try daemon.field(".State.ExitCode", "other") == "5")
+                #expect(try daemon.berth("stop", "other").status == 0)
+            }
+        }
+
+        @Test func killSendsTheSignal() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "a", "berth/default", "sleep", "100")
+                try daemon.ok("kill", "a")
+                #expect(try daemon.ok("wait", "a") == "137")
+                #expect(try daemon.berth("kill", "a").status == 1)
+                try daemon.ok(
+                    "run",
+                    "-d",
+                    "--name",
+                    "b",
+                    "berth/default",
+                    "sh",
+                    "-c",
+                    "trap 'exit 6' HUP; while :; do sleep 0.05; done"
+                )
+                try daemon.ok("kill", "-s", "HUP", "b")
+                #expect(try daemon.ok("wait", "b") == "6")
+            }
+        }
+
+        @Test func restartGivesANewProcess() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "a", "berth/default", "sh", "-c", "echo up; exec sleep 100")
+                let first = try daemon.field(".State.Pid", "a")
+                try daemon.ok("restart", "-t", "0", "a")
+                #expect(try daemon.field(".State.Pid", "a") != first)
+                #expect(try daemon.field(".State.Running", "a") == "true")
+                #expect(try daemon.ok("logs", "a") == "up\nup")
+            }
+        }
+
+        @Test func pauseFreezes() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok(
+                    "run",
+                    "-d",
+                    "--name",
+                    "a",
+                    "berth/default",
+                    "sh",
+                    "-c",
+                    "while :; do echo x; sleep 0.02; done"
+                )
+                try daemon.ok("pause", "a")
+                #expect(try daemon.field(".State.Status", "a") == "paused")
+                #expect(try daemon.berth("exec", "a", "true").status == 1)
+                let frozen = try daemon.ok("logs", "a")
+                #expect(try daemon.ok("logs", "a") == frozen)
+                try daemon.ok("unpause", "a")
+                try eventually("it writes again") { try daemon.ok("logs", "a") != frozen }
+            }
+        }
+
+        @Test func renameAndUpdate() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "a", "berth/default", "sleep", "100")
+                try daemon.ok("rename", "a", "b")
+                #expect(try daemon.field(".Name", "b") == "/b")
+                #expect(try daemon.berth("inspect", "a").status == 1)
+                try daemon.ok("update", "--memory", "64m", "--restart", "on-failure:3", "b")
+                #expect(try daemon.field(".HostConfig.Memory", "b") == "67108864")
+                #expect(try daemon.field(".HostConfig.RestartPolicy.Name", "b") == "on-failure")
+            }
+        }
+
+        @Test func restartPolicies() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok(
+                    "run",
+                    "-d",
+                    "--name",
+                    "a",
+                    "--restart",
+                    "on-failure:2",
+                    "berth/default",
+                    "sh",
+                    "-c",
+                    "exit 3"
+                )
+                try eventually("it gave up") {
+                    try daemon.field(".State.Status", "a") == "exited" && daemon.field(".RestartCount", "a") == "2"
+                }
+                #expect(try daemon.field(".State.ExitCode", "a") == "3")
+                try daemon.ok("run", "-d", "--name", "b", "--restart", "always", "berth/default", "sh", "-c", "exit 0")
+                try eventually("it was started again") { try Int(daemon.field(".RestartCount", "b")) ?? 0 > 0 }
+                try daemon.ok("stop", "b")
+                #expect(try daemon.field(".State.Restarting", "b") == "false")
+            }
+        }
+
+        @Test func listShowsAndFilters() throws {
+            try Daemon.with { (daemon) throws in
+                let id = try daemon.ok("run", "-d", "--name", "runs", "-l", "tier=web", "berth/default", "sleep", "100")
+                try daemon.ok("run", "--name", "ended", "berth/default", "true")
+                #expect(try daemon.ok("ps", "-q", "--no-trunc") == id)
+                #expect(try daemon.ok("ps", "-q") == String(id.prefix(12)))
+                #expect(try daemon.ok("ps", "-a", "--format", "{{.Names}}") == "ended\nruns")
+                #expect(try daemon.ok("ps", "-a", "-f", "status=exited", "--format", "{{.Names}}") == "ended")
+                #expect(try daemon.ok("ps", "-f", "label=tier=web", "--format", "{{.Names}}") == "runs")
+                #expect(try daemon.ok("ps", "-a", "-f", "name=end", "--format", "{{.Names}}") == "ended")
+                #expect(try daemon.ok("ps", "-l", "--format", "{{.Names}}") == "ended")
+                #expect(try daemon.ok("ps", "-n", "2", "-q").split(separator: "\n").count == 2)
+                let row = try JSONDecoder().decode(
+                    [String: String].self,
+                    from: Data(daemon.ok("ps", "--format", "json").utf8)
+                )
+                #expect(row["Names"] == "runs")
+                #expect(row["State"] == "running")
+                #expect(try daemon.ok("ps").hasPrefix("CONTAINER ID"))
+                #expect(try daemon.berth("ps", "-f", "nonsense=1").status == 1)
+                #expect(try daemon.berth("ps", "--format", "{{range .Names}}x{{end}}").status == 1)
+            }
+        }
+
+        @Test func topStatsInspectEvents() throws {
+            try Daemon.with { (daemon) throws in
+                let began = String(Int(Date().timeIntervalSince1970))
+                try daemon.ok("run", "-d", "--name", "a", "berth/default", "sleep", "100")
+                #expect(try daemon.ok("top", "a").contains("sleep 100"))
+                #expect(try daemon.ok("stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}}", "a") == "a 1")
+                let document = try JSONSerialization.jsonObject(with: Data(daemon.ok("inspect", "a").utf8))
+                #expect((document as? [[String: Any]])?.first?["Name"] as? String == "/a")
+                #expect(try daemon.ok("inspect", "--type", "image", "--format", "{{.Os}}", "berth/default") == "linux")
+                try daemon.ok("rm", "-f", "a")
+                let until = String(Int(Date().timeIntervalSince1970) + 1)
+                let actions = try daemon.ok(
+                    "events",
+                    "--since",
+                    began,
+                    "--until",
+                    until,
+                    "-f",
+                    "container=a",
+                    "--format",
+                    "{{.Action}}"
+                )
+                let list = actions.split(separator: "\n").map(String.init)
+                for action in ["create", "start", "die", "destroy"] { #expect(list.contains(action)) }
+            }
+        }
+
+        @Test func versionInfoAndDiskSpace() throws {
+            try Daemon.with { (daemon) throws in
+                #expect(try daemon.ok("version", "--format", "{{.Server.ApiVersion}}") == "1.51")
+                #expect(try daemon.ok("info", "--format", "{{.LiveRestoreEnabled}}") == "true")
+                #expect(try daemon.ok("system", "df").contains("Images"))
+                #expect(try daemon.ok("completion", "bash").contains("berth"))
+            }
+        }
+
+        @Test func withoutAManagerTheMessageSaysWhere() throws {
+            try Daemon.with(image: false) { (daemon) throws in
+                try daemon.stop()
+                let outcome = try daemon.berth("ps")
+                #expect(outcome.status == 125)
+                #expect(outcome.errors.contains("unix://\(daemon.socket)"))
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import Foundation
+
+/// A program that ran to its end.
+struct Outcome: CustomStringConvertible {
+    /// Exit code, or 128 and the number of the signal that ended it.
+    let status: Int32
+    /// What it wrote to standard output.
+    let output: String
+    /// What it wrote to standard error.
+    let errors: String
+
+    /// The lines of standard output.
+    var lines: [String] { output.split(separator: "\n").map(String.init) }
+
+    /// Standard output without white space at either end.
+    var text: String { output.trimmingCharacters(in: .whitespacesAndNewlines) }
+
+    var description: String { "status \(status)\n\(output)\(errors)" }
+}
+
+/// A program that runs, with its output in files, so that nobody has to read it for it to go on.
+final class Command {
+    /// A program that did not come to its end in time.
+    struct Overdue: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    private let process = Process()
+    private let ended = DispatchSemaphore(value: 0)
+    private let folder: URL
+    private let name: String
+    private let input = Pipe()
+
+    /// Standard output so far.
+    var output: String { contents("out") }
+    /// Standard error so far.
+    var errors: String { contents("err") }
+    /// The process id.
+    var pid: Int32 { process.processIdentifier }
+    /// Whether it still runs.
+    var isRunning: Bool { process.isRunning }
+
+    /// Starts `program` with its output in `folder`.
+    ///
+    /// A name that is no path is looked up in PATH. Standard input is closed at once unless `keepsInput`.
+    init(
+        _ program: String,
+        _ arguments: [String],
+        in folder: URL,
+        environment: [String: String] = [:],
+        keepsInput: Bool = false
+    ) throws {
+        self.folder = folder
+        name = "\(URL(fileURLWithPath: program).lastPathComponent)-\(UUID().uuidString)"
+        process.executableURL = URL(fileURLWithPath: program.contains("/") ? program : "/usr/bin/env")
+        process.arguments = (program.contains("/") ? [] : [program]) + arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        process.standardInput = input
+        process.standardOutput = try Self.create(folder.appendingPathComponent("\(name).out"))
+        process.standardError = try Self.create(folder.appendingPathComponent("\(name).err"))
+        process.terminationHandler = { [ended] _ in ended.signal() }
+        try process.run()
+        if !keepsInput { closeInput() }
+    }
+
+    private static func create(_ file: URL) throws -> FileHandle {
+        try Data().write(to: file)
+        return try FileHandle(forWritingTo: file)
+    }
+
+    private func contents(_ stream: String) -> String {
+        String(
+            decoding: (try? Data(contentsOf: folder.appendingPathComponent("\(name).\(stream)"))) ?? Data(),
+            as: UTF8.self
+        )
+    }
+
+    /// Writes to its standard input.
+    func type(_ text: String) throws {
+        try input.fileHandleForWriting.write(contentsOf: Data(text.utf8))
+    }
+
+    /// Ends its standard input.
+    func closeInput() {
+        try? input.fileHandleForWriting.close()
+    }
+
+    /// Sends it a signal; it is our own child, so the number cannot be another's.
+    func send(_ signal: Int32) {
+        kill(process.processIdentifier, signal)
+    }
+
+    /// Waits for its end.
+    @discardableResult
+    func finish(within seconds: Double = 60) throws -> Outcome {
+        guard ended.wait(timeout: .now() + seconds) == .success else {
+            send(SIGKILL)
+            throw Overdue(description: "\(name) did not end in \(seconds) s\n\(output)\(errors)")
+        }
+        ended.signal()
+        let status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
+        return Outcome(status: status, output: output, errors: errors)
+    }
+}
+
+/// Looks again and again until `condition` holds.
+///
+/// For what gives no event that a test could wait for.
+func eventually(
+    within seconds: Double = 20,
+    _ what: String,
+    _ condition: () throws -> Bool
+) throws {
+    let deadline = Date().addingTimeInterval(seconds)
+    while try !condition() {
+        guard Date() < deadline else { throw Command.Overdue(description: "after \(seconds) s still not: \(what)") }
+        usleep(5_000)
+    }
+}

@@ -1,0 +1,198 @@
+import Foundation
+import Testing
+
+/// Where the executables under test are.
+enum Binaries {
+    /// The folder: BERTH_BIN_DIR, else where the tests were built.
+    static let folder: URL = {
+        if let named = ProcessInfo.processInfo.environment["BERTH_BIN_DIR"], !named.isEmpty {
+            return URL(fileURLWithPath: named, isDirectory: true)
+        }
+        return URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+    }()
+
+    static func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
+
+    /// The repository.
+    static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent()
+}
+
+/// A manager with everything of its own: root, state, scratch folder, and a network namespace without a way out.
+///
+/// Made by ``Daemon/with(faults:_:)`` only, which also takes everything down again.
+final class Daemon {
+    let scratch: URL
+    private let executable: String
+    private var process: Command?
+    /// The ids of all containers that it ever had; filled at the end.
+    private(set) var seen: Set<String> = []
+
+    var root: URL { scratch.appendingPathComponent("root") }
+    var state: URL { scratch.appendingPathComponent("state") }
+    var socket: String { state.appendingPathComponent("berth.sock").path }
+    var pid: Int32 { process?.pid ?? -1 }
+
+    private init(executable: String) throws {
+        self.executable = executable
+        scratch = URL(fileURLWithPath: "/tmp/berth-test-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: true)
+    }
+
+    /// Runs `body` with a manager; then takes everything down, last made first, and looks for what is left.
+    ///
+    /// After a failure the logs of the manager and of the shims are printed.
+    static func with(
+        executable: String = "berthd",
+        image: Bool = true,
+        sourceLocation: SourceLocation = #_sourceLocation,
+        _ body: (Daemon) throws -> Void
+    ) throws {
+        let mounts = try HostState.mounts()
+        let daemon = try Daemon(executable: executable)
+        var failure: (any Error)?
+        do {
+            try daemon.start()
+            if image { try daemon.loadImage() }
+            try body(daemon)
+        } catch {
+            failure = error
+        }
+        let logs = daemon.logs()
+        let leaks = daemon.takeDown(mounts: mounts)
+        for leak in leaks { Issue.record("left behind: \(leak)", sourceLocation: sourceLocation) }
+        if failure != nil || !leaks.isEmpty { print(logs) }
+        if let failure { throw failure }
+    }
+
+    // The process
+
+    func start(_ arguments: [String] = [], environment: [String: String] = [:]) throws {
+        let program = Binaries.path(executable)
+        let options = ["--root", root.path, "--state", state.path] + arguments
+        process = try Command("unshare", ["--net", "--", program] + options, in: scratch, environment: environment)
+        try eventually("berthd answers") {
+            guard process?.isRunning == true else { throw Command.Overdue(description: "berthd ended: \(logs())") }
+            return try Command(Binaries.path("berth"), ["--host", "unix://\(socket)", "version"], in: scratch).finish()
+                .status == 0
+        }
+    }
+
+    /// SIGKILL.
+    func crash() throws {
+        process?.send(SIGKILL)
+        try process?.finish(within: 10)
+        process = nil
+    }
+
+    /// SIGTERM, and the end.
+    @discardableResult
+    func stop() throws -> Outcome? {
+        process?.send(SIGTERM)
+        defer { process = nil }
+        return try process?.finish(within: 20)
+    }
+
+    // Clients
+
+    /// Runs `berth` with `arguments` to its end.
+    @discardableResult
+    func berth(_ arguments: String..., within seconds: Double = 60) throws -> Outcome {
+        try client(arguments).finish(within: seconds)
+    }
+
+    /// Runs `berth`, which has to succeed, and gives its output without white space at the end.
+    @discardableResult
+    func ok(_ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
+        let outcome = try client(arguments).finish()
+        try #require(outcome.status == 0, "berth \(arguments): \(outcome)", sourceLocation: sourceLocation)
+        return outcome.text
+    }
+
+    /// Starts `berth` with `arguments`.
+    func client(_ arguments: [String], keepsInput: Bool = false) throws -> Command {
+        try Command(
+            Binaries.path("berth"),
+            ["--host", "unix://\(socket)"] + arguments,
+            in: scratch,
+            keepsInput: keepsInput
+        )
+    }
+
+    /// Runs `berth` on a terminal of its own, made by script(1).
+    func terminal(_ arguments: String...) throws -> Command {
+        let words = [Binaries.path("berth"), "--host", "unix://\(socket)"] + arguments
+        let line = words.map { "'\($0)'" }.joined(separator: " ")
+        return try Command("script", ["-qfec", line, "/dev/null"], in: scratch, keepsInput: true)
+    }
+
+    /// Runs `docker` with `arguments` to its end.
+    @discardableResult
+    func docker(_ arguments: String..., within seconds: Double = 60) throws -> Outcome {
+        let environment = ["DOCKER_CONFIG": scratch.appendingPathComponent("docker").path]
+        return try Command("docker", ["-H", "unix://\(socket)"] + arguments, in: scratch, environment: environment)
+            .finish(within: seconds)
+    }
+
+    /// One field of a container.
+    func field(_ template: String, _ container: String) throws -> String {
+        try ok("inspect", "--format", "{{\(template)}}", container)
+    }
+
+    private func loadImage() throws {
+        try ok("load", "-i", try DefaultImage.archive())
+    }
+
+    // The end
+
+    /// The logs of the manager and of all shims.
+    func logs() -> String {
+        var text = "---- berthd\n\(process?.output ?? "")\(process?.errors ?? "")"
+        let folders =
+            (try? FileManager.default.contentsOfDirectory(atPath: state.appendingPathComponent("containers").path))
+            ?? []
+        for folder in folders.sorted() {
+            let log = state.appendingPathComponent("containers/\(folder)/shim.log")
+            text += "---- shim \(folder.prefix(12))\n" + ((try? String(contentsOf: log, encoding: .utf8)) ?? "")
+        }
+        return text
+    }
+
+    private func takeDown(mounts: [String]) -> [String] {
+        var leaks: [String] = []
+        do {
+            if process?.isRunning != true { try start() }
+            let now = String(Int(Date().timeIntervalSince1970) + 1)
+            let events = ["events", "--since", "0", "--until", now, "-f", "event=create", "--format", "{{.Actor.ID}}"]
+            seen = Set(try client(events).finish().lines)
+            let ids = try client(["ps", "-aq", "--no-trunc"]).finish().lines
+            if !ids.isEmpty { try client(["rm", "-f"] + ids).finish() }
+            try eventually(within: 5, "shims are gone") {
+                HostState.processes(of: scratch).filter { $0.pid != pid }.isEmpty
+            }
+            let outcome = try stop()
+            if outcome?.status != 0 { leaks.append("berthd ended with status \(outcome?.status ?? -1)") }
+        } catch {
+            leaks.append("clean-up: \(error)")
+        }
+        leaks += HostState.leaks(of: self, mounts: mounts)
+        HostState.killAll(of: scratch)
+        try? FileManager.default.removeItem(at: scratch)
+        return leaks
+    }
+}
+
+/// The image that all tests use.
+enum DefaultImage {
+    private static let built: Result<String, any Error> = Result {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("berth-default-\(getpid()).tar")
+        let folder = FileManager.default.temporaryDirectory
+        let script = Binaries.repository.appendingPathComponent("tools/make-image").path
+        let outcome = try Command(script, [file.path], in: folder).finish()
+        guard outcome.status == 0 else { throw Command.Overdue(description: "tools/make-image: \(outcome)") }
+        return file.path
+    }
+
+    /// The archive with it.
+    static func archive() throws -> String { try built.get() }
+}

@@ -1,0 +1,65 @@
+import Foundation
+
+/// What containers may leave on a host.
+enum HostState {
+    /// The host's mounts.
+    static func mounts() throws -> [String] {
+        try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8).split(separator: "\n").map(String.init)
+    }
+
+    /// The processes whose command line names `folder`, and all that they started.
+    static func processes(of folder: URL) -> [(pid: Int32, command: String)] {
+        var parents: [Int32: Int32] = [:]
+        var commands: [Int32: String] = [:]
+        for entry in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
+            guard let pid = Int32(entry), pid != getpid(),
+                let stat = try? String(contentsOfFile: "/proc/\(entry)/stat", encoding: .utf8),
+                let end = stat.lastIndex(of: ")")
+            else { continue }
+            let fields = stat[stat.index(after: end)...].split(separator: " ")
+            guard fields.count > 1, let parent = Int32(fields[1]) else { continue }
+            parents[pid] = parent
+            let line = (try? String(contentsOfFile: "/proc/\(entry)/cmdline", encoding: .utf8)) ?? ""
+            commands[pid] = line.replacingOccurrences(of: "\0", with: " ")
+        }
+        let roots = Set(commands.filter { $0.value.contains(folder.path) }.keys)
+        func isOurs(_ pid: Int32) -> Bool {
+            var at = pid
+            while let parent = parents[at], at > 1 {
+                if roots.contains(at) { return true }
+                at = parent
+            }
+            return false
+        }
+        return commands.filter { isOurs($0.key) }.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }
+    }
+
+    /// The cgroups whose name contains one of `ids`.
+    static func cgroups(of ids: Set<String>) -> [String] {
+        guard !ids.isEmpty else { return [] }
+        let folder = FileManager.default.temporaryDirectory
+        // Cgroups of others come and go while find walks, so its status says nothing.
+        let found = try? Command("find", ["/sys/fs/cgroup", "-type", "d"], in: folder).finish()
+        return (found?.lines ?? []).filter { path in ids.contains { path.contains($0) } }
+    }
+
+    /// Everything that a manager which has removed its containers and ended should not have left.
+    static func leaks(of daemon: Daemon, mounts before: [String]) -> [String] {
+        var leaks = processes(of: daemon.scratch).map { "process \($0.pid): \($0.command)" }
+        for folder in ["state/containers", "root/containers", "root/snapshots/containers"] {
+            let path = daemon.scratch.appendingPathComponent(folder).path
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+            leaks += names.map { "\(folder)/\($0)" }
+        }
+        let after = Set((try? mounts()) ?? [])
+        leaks += after.subtracting(before).map { "mount: \($0)" }
+        leaks += Set(before).subtracting(after).map { "a mount is gone: \($0)" }
+        leaks += cgroups(of: daemon.seen).map { "cgroup: \($0)" }
+        return leaks
+    }
+
+    /// Ends what `processes(of:)` finds: all of it was started by the fixture with that folder.
+    static func killAll(of folder: URL) {
+        for process in processes(of: folder).reversed() { kill(process.pid, SIGKILL) }
+    }
+}
