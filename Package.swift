@@ -168,6 +168,13 @@ let targets: [Target] = [
     ),
 
     // Tests
+    .executableTarget(
+        name: "sandbox-run",
+        dependencies: ["Sandbox", "Seccomp", "Cgroups", "OCISpec", "Kernel"],
+        path: "Tests/Support/sandbox-run",
+        swiftSettings: swift,
+        linkerSettings: staticExecutable
+    ),
     .testTarget(name: "OCISpecTests", dependencies: ["OCISpec"], swiftSettings: swift),
     .testTarget(name: "SeccompTests", dependencies: ["Seccomp", "OCISpec", "Kernel"], swiftSettings: swift),
     .testTarget(name: "DockerTypesTests", dependencies: ["DockerTypes"], swiftSettings: swift),

@@ -65,6 +65,10 @@ int ck_mknodat(int dir, const char *path, mode_t mode, unsigned major, unsigned 
 // Raw system calls: libc's wrappers signal every other thread, and a forked child has none.
 int ck_setresuid(uid_t id) { return (int)syscall(SYS_setresuid, id, id, id); }
 int ck_setresgid(gid_t id) { return (int)syscall(SYS_setresgid, id, id, id); }
+int ck_getresids(uid_t ids[6])
+{
+    return getresuid(&ids[0], &ids[1], &ids[2]) != 0 ? -1 : getresgid(&ids[3], &ids[4], &ids[5]);
+}
 int ck_setgroups(size_t count, const gid_t *ids) { return (int)syscall(SYS_setgroups, count, ids); }
 int ck_setns(int fd, int flags) { return (int)syscall(SYS_setns, fd, flags); }
 int ck_unshare(int flags) { return (int)syscall(SYS_unshare, flags); }

@@ -84,6 +84,9 @@ public struct CgroupEntrance: Sendable {
     public let directory: SharedDescriptor?
     let taskFiles: [SharedDescriptor]
 
+    /// The open files, for a child that closes all others.
+    public var descriptors: [RawDescriptor] { (directory.map { [$0.raw] } ?? []) + taskFiles.map(\.raw) }
+
     /// Moves the calling process, which must have a single thread, into the v1 hierarchies of the group.
     ///
     /// For the child, first thing after `Clone.fork`. A single thread that moves itself does not wait for the machine-wide lock that moving

@@ -7,6 +7,11 @@ public struct Child: ~Copyable, Sendable {
     public let pid: Int32
     /// The process itself.
     public var pidfd: Pidfd
+
+    /// Gives the process up as an object that several holders can share.
+    ///
+    /// - Returns: the pidfd; closed when its last holder lets go.
+    public consuming func sharedPidfd() -> SharedDescriptor { SharedDescriptor(pidfd.intoDescriptor()) }
 }
 
 /// Copies of the calling process.

@@ -44,16 +44,13 @@ public enum Credentials {
     /// - Returns: all ids.
     /// - Throws: `KernelError`.
     public static func currentIDs() throws(KernelError) -> IDs {
-        let status = try File.readText("/proc/thread-self/status", limit: 1 << 16)
-        func numbers(_ key: String) -> [UInt32] {
-            let line = status.split(separator: "\n").first { $0.hasPrefix(key) } ?? ""
-            return line.dropFirst(key.count).split { $0 == " " || $0 == "\t" }.compactMap { UInt32($0) }
-        }
-        return IDs(
-            users: Array(numbers("Uid:").prefix(3)),
-            groups: Array(numbers("Gid:").prefix(3)),
-            supplementary: numbers("Groups:")
-        )
+        var ids: [UInt32] = Array(repeating: 0, count: 6)
+        try system("read ids") { unsafe ck_getresids(&ids) }
+        // 65536 is the kernel's limit.
+        let count = try system("count groups") { getgroups(0, nil) }
+        var groups = [UInt32](repeating: 0, count: Int(count))
+        let filled = try system("read groups") { unsafe getgroups(count, &groups) }
+        return IDs(users: Array(ids[..<3]), groups: Array(ids[3...]), supplementary: Array(groups[..<Int(filled)]))
     }
 
     /// The effective user of the calling thread.
@@ -67,6 +64,16 @@ public enum Credentials {
 
     /// The parent's number; 0 when it is in another PID namespace.
     public static var parentProcessID: Int32 { getppid() }
+
+    /// The capabilities that the calling thread may use, without asking for the other sets.
+    ///
+    /// - Returns: the permitted set.
+    /// - Throws: `KernelError`.
+    public static func permittedCapabilities() throws(KernelError) -> CapabilitySet {
+        var sets: [UInt64] = [0, 0, 0]
+        try system("read capabilities") { unsafe ck_capget(&sets) }
+        return CapabilitySet(rawValue: sets[1])
+    }
 
     /// Reads the five capability sets.
     ///

@@ -80,6 +80,17 @@ public struct Pidfd: ~Copyable, DescriptorHolder, Sendable {
         try reap(pidfd, options: WNOHANG)
     }
 
+    /// Waits until a child has ended and reaps it.
+    ///
+    /// - Parameter pidfd: the child.
+    /// - Returns: how it ended.
+    /// - Throws: `KernelError`; errno is `.noChild` when it is not ours or was reaped.
+    @discardableResult
+    public static func waitForEnd(_ pidfd: RawDescriptor) throws(KernelError) -> ExitStatus {
+        guard let status = try reap(pidfd, options: 0) else { throw .failed("wait for process", .noChild) }
+        return status
+    }
+
     private static func reap(_ pidfd: RawDescriptor, options: Int32) throws(KernelError) -> ExitStatus? {
         var status: Int32 = 0
         let found = try system("wait for process") { unsafe ck_waitid_pidfd(pidfd, options, &status) }

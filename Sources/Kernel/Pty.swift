@@ -42,6 +42,13 @@ public struct Pty: ~Copyable, Sendable {
         controller = multiplexer
     }
 
+    /// Gives both ends up as objects that several holders can share.
+    ///
+    /// - Returns: the ends; each is closed when its last holder lets go.
+    public consuming func ends() -> (controller: SharedDescriptor, terminal: SharedDescriptor) {
+        (SharedDescriptor(controller), SharedDescriptor(terminal))
+    }
+
     /// The N of `/dev/pts/N`.
     ///
     /// - Parameter controller: the controlling side.

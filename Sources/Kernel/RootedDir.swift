@@ -42,6 +42,18 @@ public struct RootedDir: ~Copyable, DescriptorHolder, Sendable {
         try resolve(TerminatedPath(path, "open"), flags, mode)
     }
 
+    /// Opens a path none of whose components may be a symbolic link.
+    ///
+    /// - Parameters:
+    ///   - path: below the root.
+    ///   - flags: how.
+    /// - Returns: an owned descriptor.
+    /// - Throws: `KernelError`; errno is `.tooManyLinks` when there is a link.
+    public func openWithoutLinks(_ path: some PathText, _ flags: OpenFlags) throws(KernelError) -> Descriptor {
+        // RESOLVE_NO_SYMLINKS
+        try resolve(TerminatedPath(path, "open"), flags, further: 0x04)
+    }
+
     /// Names a file below the root without opening it (O_PATH): a target for mounts and for changes by descriptor.
     ///
     /// - Parameters:
@@ -134,13 +146,18 @@ public struct RootedDir: ~Copyable, DescriptorHolder, Sendable {
     }
 
     /// Resolves inside the root.
-    func resolve(_ path: TerminatedPath, _ flags: OpenFlags, _ mode: UInt32 = 0) throws(KernelError) -> Descriptor {
+    func resolve(
+        _ path: TerminatedPath,
+        _ flags: OpenFlags,
+        _ mode: UInt32 = 0,
+        further: UInt64 = 0
+    ) throws(KernelError) -> Descriptor {
         let creates = flags.contains(.create) || flags.contains(.temporary)
         let bits = UInt64(UInt32(bitPattern: flags.rawValue | O_CLOEXEC))
         var attempts = 0
         while true {
             // RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT
-            let number = unsafe ck_openat2(raw, path.pointer, bits, creates ? UInt64(mode) : 0, 0x02 | 0x10)
+            let number = unsafe ck_openat2(raw, path.pointer, bits, creates ? UInt64(mode) : 0, 0x02 | 0x10 | further)
             if number >= 0 { return Descriptor(adopting: number) }
             let error = Errno.current
             // EAGAIN: a rename elsewhere made ".." uncertain. A container can provoke that, so not for ever.

@@ -13,6 +13,14 @@ public struct SeccompProgram: Sendable, Equatable {
     /// Number of instructions.
     public var count: Int { instructions.count / 8 }
 
+    /// The instructions as the records that the kernel takes (struct sock_filter), eight bytes each.
+    public var records: [UInt64] {
+        stride(from: 0, to: instructions.count, by: 8).map { offset in
+            // In memory the record has the bytes of the file, whatever the byte order.
+            UInt64(littleEndian: instructions.littleEndian(at: offset))
+        }
+    }
+
     /// Makes a program from instructions.
     ///
     /// - Throws: `invalidArgument` when there are none, too many, or half of one.

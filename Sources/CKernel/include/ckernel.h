@@ -40,6 +40,8 @@ int ck_renameat2(int from_dir, const char *from, int to_dir, const char *to, uns
 int ck_mknodat(int dir, const char *path, mode_t mode, unsigned major, unsigned minor);
 int ck_setresuid(uid_t id);
 int ck_setresgid(gid_t id);
+// Real, effective and saved user, then the same of the group.
+int ck_getresids(uid_t ids[6]);
 int ck_setgroups(size_t count, const gid_t *ids);
 int ck_setns(int fd, int flags);
 int ck_unshare(int flags);

@@ -1,0 +1,207 @@
+internal import Kernel
+internal import OCISpec
+
+/// A detached mount in a list; the class only holds it.
+final class PreparedTree: Sendable {
+    let mount: DetachedMount
+
+    init(_ mount: consuming DetachedMount) { self.mount = mount }
+}
+
+/// One mount of the container.
+struct PlannedMount {
+    /// Where its content comes from.
+    enum Content {
+        /// A tree that the parent has made.
+        case tree(PreparedTree)
+        /// A filesystem that depends on the namespaces of who makes it, so the child does.
+        case fileSystem(type: String, source: String)
+        /// The v1 hierarchies of the cgroup namespace, a directory for each.
+        case cgroupHierarchies([CgroupHierarchy])
+    }
+
+    var destination: String
+    var content: Content
+    var options: MountOptions
+    var isDirectory = true
+    /// Whether the destination must be free of symbolic links: those of kernel filesystems lead nowhere else.
+    var isStrict = false
+}
+
+/// One mounted v1 hierarchy, as `/proc/self/cgroup` names it.
+struct CgroupHierarchy: Equatable {
+    /// Directory name: the controllers with commas, or a named hierarchy's name.
+    var directory: String
+    /// Options that select the hierarchy.
+    var options: [String]
+}
+
+/// A namespace to join.
+struct JoinedNamespace {
+    var kind: Namespace.Kinds
+    var descriptor: SharedDescriptor
+}
+
+/// What the child does, read from the document and prepared as far as it can be from outside.
+struct ContainerPlan {
+    /// Namespaces that clone makes.
+    var newNamespaces: Namespace.Kinds = []
+    var joined: [JoinedNamespace] = []
+    var root: PreparedTree
+    var rootPath: String
+    var rootIsReadOnly: Bool
+    var rootPropagation: Mount.Propagation
+    var mounts: [PlannedMount] = []
+    /// Whether `/dev` is a tmpfs of ours, filled by the parent.
+    var ownsDevices = false
+    /// Whether `/dev` is bound from elsewhere and left alone.
+    var devicesAreForeign = false
+    var devices: [RuntimeSpec.Device] = []
+    var maskedPaths: [String] = []
+    var readonlyPaths: [String] = []
+    /// Empty read-only directory for masks.
+    var emptyDirectory: PreparedTree?
+    var sysctls: [(path: String, value: String)] = []
+    var hostname: String?
+    var domainname: String?
+    var hooks: RuntimeSpec.Hooks?
+    var process: ProcessPlan
+
+    var bringsUpLoopback: Bool { newNamespaces.contains(.network) }
+}
+
+extension ContainerPlan {
+    /// Reads and prepares a request.
+    init(_ request: SandboxRequest) throws(SandboxError) {
+        let spec = request.specification
+        try Self.refuseUnsupported(spec)
+        guard OCIVersion.isSupported(spec.ociVersion) else {
+            throw .invalid("ociVersion", "version '\(spec.ociVersion)' is not supported")
+        }
+        guard let specRoot = spec.root else { throw .invalid("root", "missing") }
+        guard let specProcess = spec.process else { throw .invalid("process", "missing") }
+        let linux = spec.linux ?? RuntimeSpec.Linux()
+
+        process = try ProcessPlan(specProcess, streams: request.streams, seccomp: request.seccomp)
+        rootPath = Paths.absolute(specRoot.path, in: request.bundle)
+        rootIsReadOnly = specRoot.readonly ?? false
+        rootPropagation = try Self.rootPropagation(linux.rootfsPropagation)
+        root = try step(.rootfs) { [rootPath] () throws(KernelError) in
+            try RootTree.prepare(request.rootMounts, rootPath: rootPath)
+        }
+        hooks = spec.hooks
+        devices = linux.devices ?? []
+        maskedPaths = linux.maskedPaths ?? []
+        readonlyPaths = linux.readonlyPaths ?? []
+        if !maskedPaths.isEmpty {
+            emptyDirectory = try step(.masks) { () throws(KernelError) in try RootTree.emptyDirectory() }
+        }
+        try readNamespaces(linux.namespaces ?? [])
+        try readNames(spec, linux)
+        try prepareMounts(spec.mounts ?? [], bundle: request.bundle)
+    }
+
+    private mutating func readNamespaces(_ namespaces: [RuntimeSpec.Namespace]) throws(SandboxError) {
+        var seen: Set<RuntimeSpec.NamespaceType> = []
+        for namespace in namespaces {
+            guard seen.insert(namespace.type).inserted else {
+                throw .invalid("linux.namespaces", "\(namespace.type.rawValue) is listed twice")
+            }
+            if namespace.type == .user || namespace.type == .time {
+                throw .unsupported("linux.namespaces: \(namespace.type.rawValue)")
+            }
+            let kind = namespace.type.kind
+            guard let path = namespace.path, !path.isEmpty else {
+                newNamespaces.insert(kind)
+                continue
+            }
+            guard path.hasPrefix("/") else { throw .invalid("linux.namespaces", "path '\(path)' is not absolute") }
+            if namespace.type == .mount { throw .unsupported("linux.namespaces: path of a mount namespace") }
+            joined.append(
+                JoinedNamespace(
+                    kind: kind,
+                    descriptor: try step(.namespaces) { () throws(KernelError) in
+                        SharedDescriptor(try Namespace.open(path))
+                    }
+                )
+            )
+        }
+        guard newNamespaces.contains(.mount) else { throw .unsupported("linux.namespaces: without mount") }
+        // The view of the host's cgroup tree is never the container's business: always a namespace of its own.
+        if !joined.contains(where: { $0.kind == .cgroup }) { newNamespaces.insert(.cgroup) }
+    }
+
+    private mutating func readNames(_ spec: RuntimeSpec, _ linux: RuntimeSpec.Linux) throws(SandboxError) {
+        var own = Set(RuntimeSpec.NamespaceType.allCases.filter { newNamespaces.contains($0.kind) })
+        own.formUnion(RuntimeSpec.NamespaceType.allCases.filter { type in joined.contains { $0.kind == type.kind } })
+        sysctls = try Sysctls.check(linux.sysctl ?? [:], own: own)
+        hostname = spec.hostname.flatMap { $0.isEmpty ? nil : $0 }
+        domainname = spec.domainname.flatMap { $0.isEmpty ? nil : $0 }
+        guard own.contains(.uts) || (hostname == nil && domainname == nil) else {
+            throw .invalid("hostname", "the container shares the uts namespace with the host")
+        }
+    }
+
+    private static func rootPropagation(_ word: String?) throws(SandboxError) -> Mount.Propagation {
+        switch word ?? "" {
+        case "", "private", "rprivate": return .private
+        case "slave", "rslave": return .slave
+        case "shared", "rshared": return .shared
+        case "unbindable", "runbindable": return .unbindable
+        case let other: throw .invalid("linux.rootfsPropagation", "unknown value '\(other)'")
+        }
+    }
+
+    /// Names the first field that asks for something that this backend does not do: ignoring it would be a lie.
+    private static func refuseUnsupported(_ spec: RuntimeSpec) throws(SandboxError) {
+        let linux = spec.linux ?? RuntimeSpec.Linux()
+        let asked: [(String, Bool)] = [
+            ("hooks.prestart", spec.hooks?.prestart?.isEmpty == false),
+            ("hooks.createRuntime", spec.hooks?.createRuntime?.isEmpty == false),
+            ("hooks.createContainer", spec.hooks?.createContainer?.isEmpty == false),
+            ("hooks.startContainer", spec.hooks?.startContainer?.isEmpty == false),
+            ("hooks.poststart", spec.hooks?.poststart?.isEmpty == false),
+            ("hooks.poststop", spec.hooks?.poststop?.isEmpty == false),
+            ("linux.uidMappings", linux.uidMappings?.isEmpty == false),
+            ("linux.gidMappings", linux.gidMappings?.isEmpty == false),
+            ("linux.timeOffsets", linux.timeOffsets?.isEmpty == false),
+            ("linux.netDevices", linux.netDevices?.isEmpty == false),
+            ("linux.mountLabel", linux.mountLabel?.isEmpty == false),
+            ("linux.intelRdt", linux.intelRdt != nil),
+            ("linux.personality", linux.personality != nil),
+            ("linux.memoryPolicy", linux.memoryPolicy != nil),
+            ("linux.seccomp.listenerPath", linux.seccomp?.listenerPath?.isEmpty == false),
+        ]
+        if let field = asked.first(where: \.1) { throw .unsupported(field.0) }
+    }
+}
+
+extension RuntimeSpec.NamespaceType {
+    var kind: Namespace.Kinds {
+        switch self {
+        case .pid: .pid
+        case .network: .network
+        case .mount: .mount
+        case .ipc: .ipc
+        case .uts: .uts
+        case .user: .user
+        case .cgroup: .cgroup
+        case .time: .time
+        }
+    }
+}
+
+/// Texts of paths; nothing here looks at a filesystem.
+enum Paths {
+    /// An absolute path; a relative one starts at `base`.
+    static func absolute(_ path: String, in base: String) -> String { path.hasPrefix("/") ? path : "\(base)/\(path)" }
+
+    /// A destination inside the container without empty, `.` and `..` components, such as `/dev/pts`.
+    static func clean(_ path: String) -> String {
+        var parts: [Substring] = []
+        for part in path.split(separator: "/") where part != "." {
+            if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+        }
+        return "/" + parts.joined(separator: "/")
+    }
+}

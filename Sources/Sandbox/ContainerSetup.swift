@@ -1,0 +1,151 @@
+internal import Cgroups
+internal import Kernel
+internal import Netlink
+internal import OCISpec
+
+/// The child's side of creating a container, from clone to the program.
+struct ContainerSetup {
+    let plan: ContainerPlan
+    let cgroup: CgroupEntrance?
+    let channel: HandshakeEnd
+
+    /// Never returns: ends as the program, or exits after reporting what failed.
+    func run() -> Never {
+        do throws(SandboxError) {
+            let terminal = try create()
+            guard let answer = try channel.receive(within: nil), answer.message == .proceed else {
+                // The parent is gone or has given up; nobody wants to hear of it.
+                Clone.exit(0)
+            }
+            try ProcessEntry(plan: plan.process, terminal: terminal?.terminal.raw).run()
+        } catch {
+            ChildReport.failAndExit(channel, error)
+        }
+    }
+
+    private func create() throws(SandboxError) -> SharedTerminal? {
+        try ChildReport.isolate(keeping: keptDescriptors)
+        try enterNamespaces()
+        try step(.rootfs) { () throws(KernelError) in
+            try Mount.setPropagation("/", .private, recursive: true)
+            try plan.root.mount.attach(toPath: plan.rootPath)
+            try Mount.pivotRoot(to: plan.root.mount.raw)
+            if plan.rootPropagation != .private { try plan.root.mount.setPropagation(plan.rootPropagation) }
+        }
+        // From here on there is no host path left to reach.
+        Umask.set(0)
+        let root = try step(.rootfs) { () throws(KernelError) in try RootedDir("/") }
+        let filesystems = try attachMounts(root)
+        try makeDevices(root)
+        let terminal = try openTerminal(root, filesystems)
+        try setParameters(filesystems)
+        try prepareWorkingDirectory(root)
+        try protectPaths(root)
+        try finishRoot(root)
+        try bringUpLoopback()
+        try step(.handshake) { () throws(KernelError) in
+            if let terminal {
+                try channel.send(.ready, passing: [terminal.controller.raw])
+            } else {
+                try channel.send(.ready)
+            }
+        }
+        return terminal
+    }
+
+    private var keptDescriptors: [RawDescriptor] {
+        var kept = [channel.socket, plan.root.mount.raw] + (cgroup?.descriptors ?? []) + (plan.process.streams ?? [])
+        kept += plan.joined.map(\.descriptor.raw)
+        if let mask = plan.emptyDirectory { kept.append(mask.mount.raw) }
+        for mount in plan.mounts {
+            if case .tree(let tree) = mount.content { kept.append(tree.mount.raw) }
+        }
+        return kept
+    }
+
+    private func enterNamespaces() throws(SandboxError) {
+        try ChildReport.enterCgroups(cgroup)
+        try step(.namespaces) { () throws(KernelError) in
+            if plan.newNamespaces.contains(.cgroup) { try Namespace.unshare(.cgroup) }
+            for namespace in plan.joined where namespace.kind != .pid {
+                try Namespace.enter(namespace.descriptor.raw, namespace.kind)
+            }
+            if let hostname = plan.hostname { try Namespace.setHostName(hostname) }
+            if let domainname = plan.domainname { try Namespace.setDomainName(domainname) }
+        }
+    }
+
+    /// Writes the parameters through a procfs that this process has mounted itself, never through what is at `/proc`.
+    private func setParameters(_ filesystems: AttachedFileSystems) throws(SandboxError) {
+        guard !plan.sysctls.isEmpty else { return }
+        try step(.sysctl) { () throws(KernelError) in
+            let own: PreparedTree
+            if let procfs = filesystems.procfs {
+                own = procfs
+            } else {
+                own = PreparedTree(try FileSystemContext("proc").mount())
+            }
+            for entry in plan.sysctls {
+                try File.writeOnce("sys/\(entry.path)", entry.value, at: own.mount.raw)
+            }
+        }
+    }
+
+    /// An image's working directory need not exist in its layers.
+    private func prepareWorkingDirectory(_ root: borrowing RootedDir) throws(SandboxError) {
+        let path = plan.process.workingDirectory
+        do throws(KernelError) {
+            try root.mkdirAll(path, mode: 0o755)
+        } catch {
+            throw .failed(.workingDirectory, .failed("make", path, error.errno))
+        }
+    }
+
+    private func finishRoot(_ root: borrowing RootedDir) throws(SandboxError) {
+        guard plan.rootIsReadOnly else { return }
+        try step(.rootfs) { () throws(KernelError) in try plan.root.mount.setAttributes(set: .readOnly) }
+    }
+
+    private func bringUpLoopback() throws(SandboxError) {
+        guard plan.bringsUpLoopback else { return }
+        try step(.network) { () throws(KernelError) in try NetworkDevices.bringLoopbackUp() }
+    }
+}
+
+/// A terminal whose ends are kept by reference.
+struct SharedTerminal {
+    let controller: SharedDescriptor
+    let terminal: SharedDescriptor
+}
+
+/// What both kinds of children do first and last.
+enum ChildReport {
+    /// A session of its own, not to be looked into, with only the descriptors that it needs, and with fresh signals.
+    static func isolate(keeping kept: [RawDescriptor]) throws(SandboxError) {
+        try step(.clone) { () throws(KernelError) in
+            try ProcessAttributes.setDumpable(false)
+            try ProcessAttributes.startSession()
+            var next: RawDescriptor = 3
+            for number in Set(kept).sorted() where number >= 3 {
+                if number > next { try DescriptorTable.close(from: UInt32(next), through: UInt32(number - 1)) }
+                next = number + 1
+            }
+            try DescriptorTable.close(from: UInt32(next))
+            Signals.resetAll()
+            Signals.setMask(.none)
+        }
+    }
+
+    /// Moves the calling process into the v1 hierarchies; for version 2 clone has done it.
+    static func enterCgroups(_ cgroup: CgroupEntrance?) throws(SandboxError) {
+        guard let cgroup else { return }
+        try step(.cgroup) { () throws(KernelError) in try cgroup.enter() }
+    }
+
+    /// Tells the parent and ends.
+    static func failAndExit(_ channel: HandshakeEnd, _ error: SandboxError) -> Never {
+        // When the parent is gone there is nobody to tell.
+        try? channel.send(.failed(error))
+        Clone.exit(127)
+    }
+}

@@ -1,0 +1,79 @@
+internal import Kernel
+internal import OCISpec
+
+/// Device files of a container.
+enum DeviceFiles {
+    /// A device file, checked.
+    struct Node {
+        var path: String
+        var kind: FileKind
+        var device: DeviceNumber
+        var permissions: UInt32
+        var uid: UInt32
+        var gid: UInt32
+    }
+
+    /// The devices that every container has (OCI runtime-spec "default devices").
+    static var defaults: [Node] {
+        let numbers: [(String, UInt32, UInt32)] = [
+            ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0),
+        ]
+        return numbers.map { name, major, minor in
+            Node(
+                path: name,
+                kind: .characterDevice,
+                device: DeviceNumber(major: major, minor: minor),
+                permissions: 0o666,
+                uid: 0,
+                gid: 0
+            )
+        }
+    }
+
+    /// The links of `/dev`.
+    static let links: [(name: String, target: String)] = [
+        ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"), ("core", "/proc/kcore"), ("ptmx", "pts/ptmx"),
+    ]
+
+    /// Checks a device of a document.
+    static func node(_ device: RuntimeSpec.Device) throws(SandboxError) -> Node {
+        let field = "linux.devices: \(device.path)"
+        guard device.path.hasPrefix("/"), Paths.clean(device.path) != "/" else {
+            throw .invalid(field, "not an absolute path of a file")
+        }
+        let kind: FileKind
+        switch device.type {
+        case "c", "u": kind = .characterDevice
+        case "b": kind = .blockDevice
+        case "p": kind = .fifo
+        default: throw .invalid(field, "unknown type '\(device.type)'")
+        }
+        guard let major = UInt32(exactly: device.major ?? 0), let minor = UInt32(exactly: device.minor ?? 0) else {
+            throw .invalid(field, "device number out of range")
+        }
+        return Node(
+            path: Paths.clean(device.path),
+            kind: kind,
+            device: kind == .fifo ? DeviceNumber(major: 0, minor: 0) : DeviceNumber(major: major, minor: minor),
+            permissions: (device.fileMode ?? 0o666) & 0o7777,
+            uid: device.uid ?? 0,
+            gid: device.gid ?? 0
+        )
+    }
+
+    /// Makes a device file; one that is there and the same stays.
+    static func make(_ node: Node, in root: borrowing RootedDir) throws(KernelError) {
+        let numbers = node.kind == .fifo ? DeviceNumber(major: 0, minor: 0) : node.device
+        do throws(KernelError) {
+            try root.mknod(node.path, node.kind, permissions: node.permissions, device: numbers)
+        } catch  where error.errno == .exists {
+            let found = try root.stat(node.path)
+            guard found.kind == node.kind, node.kind == .fifo || found.representedDevice == node.device else {
+                throw KernelError.failed("make device", node.path, .exists, detail: "another file is in its place")
+            }
+            return
+        }
+        if node.uid != 0 || node.gid != 0 { try root.chown(node.path, uid: node.uid, gid: node.gid) }
+    }
+}

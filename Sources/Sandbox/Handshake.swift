@@ -1,0 +1,110 @@
+internal import Kernel
+
+/// One message of the conversation between parent and child; each is one packet of a socket pair.
+enum HandshakeMessage: Equatable {
+    /// Child: the container is created. May carry the terminal's other end.
+    case ready
+    /// Child: namespaces exist, hooks of the runtime may run now.
+    case namespacesReady
+    /// Parent: go on.
+    case proceed
+    /// Child: a step failed; it exits.
+    case failed(SandboxError)
+
+    var bytes: [UInt8] {
+        switch self {
+        case .ready: return [1]
+        case .namespacesReady: return [2]
+        case .proceed: return [3]
+        case .failed(let error):
+            var bytes: [UInt8] = [4]
+            for text in [error.stage.rawValue, error.operation, error.object, error.detail, error.code.description] {
+                let part = Array(text.utf8.prefix(8192))
+                bytes += [UInt8(part.count >> 8), UInt8(part.count & 0xff)] + part
+            }
+            let number = UInt32(bitPattern: error.errno?.rawValue ?? 0)
+            bytes += (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
+            return bytes
+        }
+    }
+
+    init?(_ bytes: [UInt8]) {
+        switch (bytes.first, bytes.count) {
+        case (1, 1): self = .ready
+        case (2, 1): self = .namespacesReady
+        case (3, 1): self = .proceed
+        case (4, _):
+            guard let error = Self.decode(bytes[1...]) else { return nil }
+            self = .failed(error)
+        default: return nil
+        }
+    }
+
+    private static func decode(_ bytes: ArraySlice<UInt8>) -> SandboxError? {
+        var rest = bytes
+        var texts: [String] = []
+        for _ in 0..<5 {
+            guard rest.count >= 2 else { return nil }
+            let length = Int(rest.removeFirst()) << 8 | Int(rest.removeFirst())
+            guard rest.count >= length else { return nil }
+            texts.append(String(decoding: rest.prefix(length), as: UTF8.self))
+            rest = rest.dropFirst(length)
+        }
+        guard rest.count == 4, let stage = SandboxStage(rawValue: texts[0]) else { return nil }
+        let number = Int32(bitPattern: rest.reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+        let errno = number == 0 ? nil : Errno(rawValue: number)
+        return SandboxError(
+            stage: stage,
+            operation: texts[1],
+            object: texts[2],
+            errno: errno,
+            detail: texts[3],
+            code: codes.first { $0.description == texts[4] } ?? errno?.code ?? .internal
+        )
+    }
+
+    private static var codes: [ErrorCode] {
+        [
+            .notFound, .alreadyExists, .invalidArgument, .failedPrecondition, .permissionDenied, .resourceExhausted,
+            .unavailable, .timedOut, .cancelled, .unsupported, .internal,
+        ]
+    }
+}
+
+/// One end of the conversation.
+struct HandshakeEnd: Sendable {
+    let socket: RawDescriptor
+
+    static let packetLimit = 1 << 16
+
+    func send(_ message: HandshakeMessage, passing descriptors: [RawDescriptor] = []) throws(KernelError) {
+        try UnixSocket.sendDescriptors(descriptors, with: message.bytes, to: socket)
+    }
+
+    /// Waits for the next message; nil means that the other end is closed.
+    ///
+    /// - Parameter deadline: Longest time to wait; nil waits for ever, which only the child does, for its parent.
+    func receive(
+        within deadline: Duration?
+    ) throws(SandboxError) -> (message: HandshakeMessage, descriptors: [SharedDescriptor])? {
+        let packet = try step(.handshake) { () throws(KernelError) -> UnixSocket.Message? in
+            if let deadline {
+                let events = try BorrowedDescriptor(socket).poll(for: .readable, timeout: deadline)
+                if events.isEmpty { return nil }
+            }
+            return try UnixSocket.receiveDescriptors(
+                from: socket,
+                byteLimit: Self.packetLimit,
+                descriptorLimit: 1
+            )
+        }
+        guard let packet else {
+            throw .refused(.handshake, "wait for the process", "", "no answer in time", code: .timedOut)
+        }
+        if packet.bytes.isEmpty { return nil }
+        guard let message = HandshakeMessage(packet.bytes) else {
+            throw .refused(.handshake, "read message", "", "malformed message", code: .internal)
+        }
+        return (message, packet.descriptors)
+    }
+}

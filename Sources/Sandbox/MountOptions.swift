@@ -1,0 +1,140 @@
+package import Kernel
+
+/// The option words of a mount (OCI runtime-spec "mounts"), sorted by what applies them.
+package struct MountOptions: Sendable, Equatable {
+    /// Attributes of the mount that are switched on and off.
+    package var attributes = AttributeChange()
+    /// The same for the mount and everything below it.
+    package var recursiveAttributes = AttributeChange()
+    /// Parameters of the filesystem, for fsconfig(2).
+    package var parameters: [Parameter] = []
+    /// Whether the source is bound instead of a filesystem made.
+    package var bind: Bind?
+    /// Propagation changes in the order of the words.
+    package var propagation: [PropagationChange] = []
+    /// Whether the directory that the mount hides is copied into it first.
+    package var copyUp = false
+
+    /// What a bind takes along.
+    package enum Bind: Sendable { case single, recursive }
+
+    /// One propagation word.
+    package struct PropagationChange: Sendable, Equatable {
+        /// What it asks for.
+        package var type: Mount.Propagation
+        /// Whether mounts below follow.
+        package var recursive: Bool
+    }
+
+    /// A parameter of a filesystem.
+    package struct Parameter: Sendable, Equatable {
+        /// Its name.
+        package var key: String
+        /// Its value; nil for a flag.
+        package var value: String?
+    }
+
+    /// Attributes to set and to clear.
+    package struct AttributeChange: Sendable, Equatable {
+        /// To set.
+        package var set: Mount.Attributes = []
+        /// To clear.
+        package var clear: Mount.Attributes = []
+
+        /// Whether nothing changes.
+        package var isEmpty: Bool { self.set.isEmpty && clear.isEmpty }
+
+        mutating func turnOn(_ attributes: Mount.Attributes) {
+            set.formUnion(attributes)
+            clear.subtract(attributes)
+        }
+
+        mutating func turnOff(_ attributes: Mount.Attributes) {
+            clear.formUnion(attributes)
+            set.subtract(attributes)
+        }
+
+        /// The access time settings are one number, not bits: the field is cleared whenever one is set.
+        mutating func accessTime(_ value: Mount.Attributes) {
+            set.subtract(.accessTimeMask)
+            set.formUnion(value)
+            clear.formUnion(.accessTimeMask)
+        }
+    }
+
+    /// Sorts the words of one mount.
+    ///
+    /// - Parameters:
+    ///   - words: The `options`, in order; later words win over earlier ones.
+    ///   - field: Name of the mount for errors.
+    package init(_ words: [String], field: String) throws(SandboxError) {
+        for word in words {
+            guard !word.utf8.contains(0) else { throw .invalid(field, "an option contains a NUL byte") }
+            if applyAttribute(word) { continue }
+            if try applyBehaviour(word, field) { continue }
+            addParameter(word)
+        }
+    }
+
+    private mutating func applyAttribute(_ word: String) -> Bool {
+        if apply(word, \.attributes) { return true }
+        // The recursive words are the plain ones with an r in front; "ro", "rw" and "relatime" were taken above.
+        guard word.hasPrefix("r"), word != "rbind", word != "remount" else { return false }
+        return apply(String(word.dropFirst()), \.recursiveAttributes)
+    }
+
+    private mutating func apply(_ word: String, _ target: WritableKeyPath<MountOptions, AttributeChange>) -> Bool {
+        switch word {
+        case "ro": self[keyPath: target].turnOn(.readOnly)
+        case "rw": self[keyPath: target].turnOff(.readOnly)
+        case "nosuid": self[keyPath: target].turnOn(.noSetID)
+        case "suid": self[keyPath: target].turnOff(.noSetID)
+        case "nodev": self[keyPath: target].turnOn(.noDevices)
+        case "dev": self[keyPath: target].turnOff(.noDevices)
+        case "noexec": self[keyPath: target].turnOn(.noExecute)
+        case "exec": self[keyPath: target].turnOff(.noExecute)
+        case "nodiratime": self[keyPath: target].turnOn(.noDirectoryAccessTime)
+        case "diratime": self[keyPath: target].turnOff(.noDirectoryAccessTime)
+        case "nosymfollow": self[keyPath: target].turnOn(.noSymbolicLinks)
+        case "symfollow": self[keyPath: target].turnOff(.noSymbolicLinks)
+        case "relatime", "atime", "norelatime", "nostrictatime": self[keyPath: target].accessTime([])
+        case "noatime": self[keyPath: target].accessTime(.noAccessTime)
+        case "strictatime": self[keyPath: target].accessTime(.strictAccessTime)
+        default: return false
+        }
+        return true
+    }
+
+    private mutating func applyBehaviour(_ word: String, _ field: String) throws(SandboxError) -> Bool {
+        switch word {
+        case "bind": if bind == nil { bind = .single }
+        case "rbind": bind = .recursive
+        case "tmpcopyup": copyUp = true
+        case "idmap", "ridmap": throw .unsupported("\(field): option \(word)")
+        // Words about mount(8)'s own business, or with no effect on a new mount.
+        case "defaults", "async", "remount", "loud", "noiversion", "nolazytime", "nomand": break
+        case "shared": propagation.append(PropagationChange(type: .shared, recursive: false))
+        case "rshared": propagation.append(PropagationChange(type: .shared, recursive: true))
+        case "slave": propagation.append(PropagationChange(type: .slave, recursive: false))
+        case "rslave": propagation.append(PropagationChange(type: .slave, recursive: true))
+        case "private": propagation.append(PropagationChange(type: .private, recursive: false))
+        case "rprivate": propagation.append(PropagationChange(type: .private, recursive: true))
+        case "unbindable": propagation.append(PropagationChange(type: .unbindable, recursive: false))
+        case "runbindable": propagation.append(PropagationChange(type: .unbindable, recursive: true))
+        // Flags of the filesystem itself, which fsconfig takes by name like any parameter: sync, dirsync, lazytime,
+        // mand, silent, iversion.
+        default: return false
+        }
+        return true
+    }
+
+    private mutating func addParameter(_ word: String) {
+        guard let equals = word.firstIndex(of: "=") else {
+            // "silent" is a mount(2) flag about the kernel log that the new interface does not have.
+            if word != "silent", !word.isEmpty { parameters.append(Parameter(key: word, value: nil)) }
+            return
+        }
+        let value = String(word[word.index(after: equals)...])
+        parameters.append(Parameter(key: String(word[..<equals]), value: value))
+    }
+}

@@ -1,0 +1,190 @@
+internal import Kernel
+
+/// The last steps before a program runs, the same for a container's first process and for every further one.
+///
+/// Runs in the child, inside the container's root and namespaces.
+struct ProcessEntry {
+    let plan: ProcessPlan
+    /// The terminal, when the process has one.
+    var terminal: RawDescriptor?
+
+    /// Becomes the program. Returns only by an error.
+    func run() throws(SandboxError) -> Never {
+        let root = try step(.workingDirectory) { () throws(KernelError) in try RootedDir("/") }
+        let user = try resolveUser(root)
+        let environment = try step(.user) { () throws(KernelError) in
+            try ArgumentVector(completeEnvironment(for: user))
+        }
+        try step(.limits) { () throws(KernelError) in
+            for entry in plan.limits { try Rlimit.set(entry.resource, entry.limit) }
+        }
+        try placeStreams(owner: user.uid)
+        try enterWorkingDirectory(root)
+        try step(.exec) { () throws(KernelError) in try DescriptorTable.setCloseOnExec(from: 3) }
+        try takeIdentity(user)
+        Umask.set(plan.umask)
+        try execute(environment)
+    }
+
+    private func resolveUser(_ root: borrowing RootedDir) throws(SandboxError) -> ResolvedUser {
+        var user: ResolvedUser
+        switch plan.user {
+        case .name(let text):
+            // Only what is absent counts as empty; a file that cannot be read as one is an error, not "no entry".
+            let database = UserDatabase(
+                passwd: try read(root, "/etc/passwd", orEmpty: false),
+                group: try read(root, "/etc/group", orEmpty: false)
+            )
+            user = try database.resolve(text)
+        case .ids(let uid, let gid):
+            user = ResolvedUser(uid: uid, gid: gid)
+            if plan.lacksHome {
+                let passwd = try read(root, "/etc/passwd", orEmpty: true)
+                user.home = UserDatabase(passwd: passwd, group: []).home(of: uid)
+            }
+        }
+        for group in plan.additionalGroups where !user.groups.contains(group) { user.groups.append(group) }
+        // A process in a group must be subject to what the group is denied.
+        if !user.groups.contains(user.gid) { user.groups.insert(user.gid, at: 0) }
+        return user
+    }
+
+    private func read(
+        _ root: borrowing RootedDir,
+        _ path: String,
+        orEmpty forgiving: Bool
+    ) throws(SandboxError) -> [UInt8] {
+        do throws(KernelError) {
+            return try root.readFile(path, limit: UserDatabase.fileLimit)
+        } catch {
+            if forgiving || error.errno == .noEntry || error.errno == .notDirectory { return [] }
+            throw .failed(.user, error.about(path))
+        }
+    }
+
+    private func completeEnvironment(for user: ResolvedUser) -> [String] {
+        plan.lacksHome ? plan.environment + ["HOME=\(user.home ?? "/")"] : plan.environment
+    }
+
+    /// Puts the three streams in place. They become the user's, so that the program can open them again by
+    /// `/dev/stdout` and its like.
+    private func placeStreams(owner: UInt32) throws(SandboxError) {
+        try step(.console) { () throws(KernelError) in
+            let sources: [RawDescriptor]
+            if let terminal {
+                try Pty.makeControllingTerminal(terminal)
+                sources = [terminal, terminal, terminal]
+            } else {
+                sources = plan.streams ?? []
+            }
+            for (target, source) in sources.enumerated() {
+                try DescriptorTable.place(source, at: RawDescriptor(target))
+            }
+            guard owner != 0 else { return }
+            for number: RawDescriptor in 0...2 {
+                let stream = BorrowedDescriptor(number)
+                let status = try stream.status()
+                let isOurs = status.kind == .fifo || status.kind == .socket || terminal != nil
+                if isOurs, status.uid != owner { try stream.changeOwner(uid: owner, gid: status.gid) }
+            }
+        }
+    }
+
+    /// Enters the working directory inside the root, never through a magic link, and looks where that led.
+    private func enterWorkingDirectory(_ root: borrowing RootedDir) throws(SandboxError) {
+        let path = plan.workingDirectory
+        do throws(KernelError) {
+            let directory = try root.open(path, [.path, .directory])
+            try WorkingDirectory.change(to: directory.raw)
+            let reached = try WorkingDirectory.current()
+            guard reached.hasPrefix("/") else {
+                throw .failed("enter", path, .accessDenied, detail: "it lies outside of the root")
+            }
+        } catch {
+            throw .failed(.workingDirectory, .failed("enter", path, error.errno, detail: error.detail))
+        }
+    }
+
+    /// Groups, ids and capabilities, then the filter; every step is looked at again before the program may run.
+    private func takeIdentity(_ user: ResolvedUser) throws(SandboxError) {
+        // Without no_new_privs the filter needs CAP_SYS_ADMIN, so it is loaded before the capabilities go.
+        let loadsEarly = !plan.filter.isEmpty && !plan.noNewPrivileges
+        try step(.credentials) { () throws(KernelError) in
+            try Credentials.limitBounding(to: plan.capabilities.bounding)
+            try Credentials.setKeepCapabilities(true)
+            try Credentials.setSupplementaryGroups(user.groups)
+            try Credentials.setGroup(user.gid)
+            try Credentials.setUser(user.uid)
+            if plan.noNewPrivileges { try Credentials.setNoNewPrivileges() }
+        }
+        if loadsEarly {
+            let administration = CapabilitySet(name: "CAP_SYS_ADMIN") ?? []
+            try step(.credentials) { () throws(KernelError) in
+                // Changing the user emptied the effective set; the permitted one was kept for this.
+                var sets = try Credentials.capabilities()
+                sets.effective = administration.union(plan.capabilities.effective)
+                sets.permitted = sets.effective.union(plan.capabilities.permitted)
+                sets.inheritable = plan.capabilities.inheritable
+                try Credentials.setCapabilities(sets)
+            }
+            try loadFilter()
+        }
+        try step(.credentials) { () throws(KernelError) in
+            try Credentials.setCapabilities(plan.capabilities)
+            try Credentials.setAmbient(plan.capabilities.ambient)
+            try Credentials.setKeepCapabilities(false)
+        }
+        try verify(user)
+        if !plan.filter.isEmpty, !loadsEarly { try loadFilter() }
+    }
+
+    private func loadFilter() throws(SandboxError) {
+        try step(.seccomp) { () throws(KernelError) in
+            _ = try SeccompFilter.load(plan.filter, flags: plan.filterFlags)
+        }
+    }
+
+    private func verify(_ user: ResolvedUser) throws(SandboxError) {
+        let ids = try step(.credentials) { () throws(KernelError) in try Credentials.currentIDs() }
+        guard ids.users == [user.uid, user.uid, user.uid], ids.groups == [user.gid, user.gid, user.gid],
+            Set(ids.supplementary) == Set(user.groups)
+        else {
+            throw .refused(.credentials, "verify ids", "", "the process has other ids than asked for", code: .internal)
+        }
+        let sets = try step(.credentials) { () throws(KernelError) in try Credentials.capabilities() }
+        guard sets == plan.capabilities else {
+            throw .refused(
+                .credentials,
+                "verify capabilities",
+                "",
+                "the process has other sets than asked for",
+                code: .internal
+            )
+        }
+    }
+
+    /// Tries the candidates in order, as execvp(3) does.
+    private func execute(_ environment: ArgumentVector) throws(SandboxError) -> Never {
+        var refusal: Errno?
+        for candidate in plan.candidates {
+            do throws(KernelError) {
+                try Exec.replace(candidate, arguments: plan.arguments, environment: environment)
+            } catch {
+                switch error.errno {
+                case .noEntry, .notDirectory: continue
+                case .accessDenied: refusal = .accessDenied
+                default: throw .failed(.exec, "execute", plan.program, error.errno)
+                }
+            }
+        }
+        if let refusal { throw .failed(.exec, "execute", plan.program, refusal) }
+        throw SandboxError(
+            stage: .exec,
+            operation: "execute",
+            object: plan.program,
+            errno: .noEntry,
+            detail: plan.program.contains("/") ? "" : "executable file not found in $PATH",
+            code: .notFound
+        )
+    }
+}

@@ -1,0 +1,90 @@
+internal import Cgroups
+internal import Kernel
+internal import OCISpec
+
+extension Sandbox {
+    /// Starts one more process in a running container, under the same confinement as its first.
+    ///
+    /// The process is born in the container's process namespace as a child of the caller, enters the container's cgroup
+    /// before anything else, then all its other namespaces in one call.
+    ///
+    /// - Parameter request: What to run.
+    /// - Returns: The process, which runs its program already.
+    /// - Throws: The step that failed. No process is left then.
+    public static func exec(_ request: SandboxExecRequest) throws(SandboxError) -> SandboxProcess {
+        let plan = try ProcessPlan(request.process, streams: request.streams, seccomp: request.seccomp)
+        let (ours, theirs) = try step(.handshake) { () throws(KernelError) in
+            try UnixSocket.pair(kind: .sequentialPackets)
+        }
+        let child = try clone([], processNamespace: request.container, cgroup: request.cgroup?.directory?.raw)
+        guard let child else {
+            ExecSetup(
+                plan: plan,
+                container: request.container,
+                cgroup: request.cgroup,
+                channel: HandshakeEnd(socket: theirs.raw)
+            ).run()
+        }
+        let process = try SandboxProcess.supervise(
+            child,
+            channel: ours,
+            closing: theirs,
+            oomScore: plan.oomScoreAdjustment
+        )
+        do throws(SandboxError) { try process.start() } catch {
+            SandboxProcess.abandon(process.pidfd.raw)
+            throw error
+        }
+        return process
+    }
+}
+
+/// The child's side of an additional process.
+struct ExecSetup {
+    let plan: ProcessPlan
+    let container: RawDescriptor
+    let cgroup: CgroupEntrance?
+    let channel: HandshakeEnd
+
+    /// Never returns: ends as the program, or exits after reporting what failed.
+    func run() -> Never {
+        do throws(SandboxError) {
+            let kept = [channel.socket, container] + (cgroup?.descriptors ?? []) + (plan.streams ?? [])
+            try ChildReport.isolate(keeping: kept)
+            try ChildReport.enterCgroups(cgroup)
+            try step(.namespaces) { () throws(KernelError) in
+                try Namespace.enter(container, [.mount, .uts, .ipc, .network, .cgroup])
+            }
+            Umask.set(0)
+            let terminal = try openTerminal()
+            try step(.handshake) { () throws(KernelError) in
+                try channel.send(.ready, passing: terminal.map { [$0.controller.raw] } ?? [])
+            }
+            guard let answer = try channel.receive(within: nil), answer.message == .proceed else { Clone.exit(0) }
+            try ProcessEntry(plan: plan, terminal: terminal?.terminal.raw).run()
+        } catch {
+            ChildReport.failAndExit(channel, error)
+        }
+    }
+
+    /// Opens a terminal through the container's `/dev/pts`. The container may have put something else there, so what is
+    /// opened must be the multiplexer of a devpts, and the other end comes from it, not from a name.
+    private func openTerminal() throws(SandboxError) -> SharedTerminal? {
+        guard plan.streams == nil else { return nil }
+        return try step(.console) { () throws(KernelError) in
+            let root = try RootedDir("/")
+            let place = try root.openWithoutLinks("/dev/pts/ptmx", .path)
+            let status = try place.status()
+            guard status.kind == .characterDevice, status.representedDevice == DeviceNumber(major: 5, minor: 2),
+                try place.fileSystemType() == 0x1cd1
+            else {
+                throw .failed("open terminal", "/dev/pts/ptmx", .accessDenied, detail: "not a terminal multiplexer")
+            }
+            let multiplexer = try root.openWithoutLinks("/dev/pts/ptmx", [.readWrite, .noControllingTerminal])
+            guard try multiplexer.fileSystemType() == 0x1cd1 else {
+                throw .failed("open terminal", "/dev/pts/ptmx", .accessDenied, detail: "not a terminal multiplexer")
+            }
+            return try TerminalPair.open(multiplexer, size: plan.consoleSize)
+        }
+    }
+}

@@ -1,0 +1,85 @@
+public import Kernel
+
+/// A process that was set up inside a container.
+public final class SandboxProcess: Sendable {
+    /// Process id as the caller sees it.
+    public let pid: Int32
+    /// The process; the caller waits for it and reaps it.
+    public let pidfd: SharedDescriptor
+    /// The terminal's other end, nil without a terminal.
+    public let terminal: SharedDescriptor?
+    private let channel: SharedDescriptor
+
+    private init(pid: Int32, pidfd: SharedDescriptor, terminal: SharedDescriptor?, channel: SharedDescriptor) {
+        self.pid = pid
+        self.pidfd = pidfd
+        self.terminal = terminal
+        self.channel = channel
+    }
+
+    /// Lets a created process run its program, and returns when the program has been executed.
+    ///
+    /// - Throws: The step that failed. The process has ended then or is about to; the caller reaps it.
+    public func start() throws(SandboxError) {
+        let end = HandshakeEnd(socket: channel.raw)
+        do throws(KernelError) { try end.send(.proceed) } catch {
+            // It ended before: what it had to say, if anything, is still there to read.
+            if error.errno != .brokenPipe && error.errno != .connectionReset { throw .failed(.handshake, error) }
+        }
+        try waitForExecution(end)
+    }
+
+    private func waitForExecution(_ end: HandshakeEnd) throws(SandboxError) {
+        guard let answer = try end.receive(within: Sandbox.patience) else {
+            // Closed by exec. A death before it looks the same from here; its exit status tells.
+            return
+        }
+        guard case .failed(let error) = answer.message else {
+            throw .refused(.handshake, "start process", "", "unexpected message", code: .internal)
+        }
+        throw error
+    }
+
+    /// The parent's side after clone, up to the message that the process is ready.
+    static func supervise(
+        _ child: consuming Child,
+        channel: SharedDescriptor,
+        closing theirs: consuming SharedDescriptor,
+        oomScore: Int?
+    ) throws(SandboxError) -> SandboxProcess {
+        let pid = child.pid
+        let pidfd = child.sharedPidfd()
+        // Only the child may hold its end: the close of it is how its end, or its exec, is seen.
+        _ = consume theirs
+        do throws(SandboxError) {
+            if let oomScore {
+                try step(.limits) { () throws(KernelError) in
+                    try File.writeOnce("/proc/\(pid)/oom_score_adj", String(oomScore))
+                }
+            }
+            guard let answer = try HandshakeEnd(socket: channel.raw).receive(within: Sandbox.patience) else {
+                throw .refused(.handshake, "create process", "", "the process ended during its set-up", code: .internal)
+            }
+            switch answer.message {
+            case .ready:
+                let terminal = answer.descriptors.first
+                return SandboxProcess(pid: pid, pidfd: pidfd, terminal: terminal, channel: channel)
+            case .failed(let error): throw error
+            default: throw .refused(.handshake, "create process", "", "unexpected message", code: .internal)
+            }
+        } catch {
+            abandon(pidfd.raw)
+            throw error
+        }
+    }
+
+    /// Kills and reaps a process that was created or started, for callers that give it up.
+    public static func abandon(_ process: SandboxProcess) { abandon(process.pidfd.raw) }
+
+    /// Kills and reaps a process that nobody will hear of.
+    static func abandon(_ pidfd: RawDescriptor) {
+        // A process that is gone already is what is wanted.
+        _ = try? Pidfd.send(.kill, to: pidfd)
+        _ = try? Pidfd.waitForEnd(pidfd)
+    }
+}
