@@ -1,0 +1,104 @@
+import Kernel
+import ShimProtocol
+import SwiftProtobuf
+
+extension TaskEvent {
+    /// The topic under which the event is published.
+    var topic: String {
+        switch kind {
+        case .created: EventTopic.create
+        case .started: EventTopic.start
+        case .execAdded: EventTopic.execAdded
+        case .execStarted: EventTopic.execStarted
+        case .exited: EventTopic.exit
+        case .outOfMemory: EventTopic.oom
+        case .paused: EventTopic.paused
+        case .resumed: EventTopic.resumed
+        case .deleted: EventTopic.delete
+        }
+    }
+
+    /// The end that the event tells of.
+    var exit: ProcessExit? {
+        switch kind {
+        case .exited(let exit): exit
+        case .deleted(let exit): exit
+        default: nil
+        }
+    }
+
+    /// The event for `Supervisor.Events`.
+    func message(seq: UInt64, time: Timestamp, containerID: String) -> ShimEvent {
+        var event = ShimEvent()
+        event.seq = seq
+        event.time = time.message
+        event.topic = topic
+        event.containerID = containerID
+        event.execID = key.execID
+        event.pid = UInt32(pid)
+        if case .exited(let exit) = kind {
+            event.exit = exit.message
+        }
+        return event
+    }
+
+    /// The event as one line of the journal.
+    func line(seq: UInt64, time: Timestamp, containerID: String) -> [UInt8] {
+        var line = JSONText()
+        line.add("seq", seq)
+        line.add("time", time.description)
+        line.add("topic", topic)
+        line.add("container", containerID)
+        if key != .initial {
+            line.add("exec", key.execID)
+        }
+        line.add("pid", pid)
+        if case .exited(let exit) = kind {
+            line.add("exit", exit.json)
+        }
+        return line.bytes + [0x0a]
+    }
+}
+
+extension ProcessExit {
+    /// The end for `Supervisor.Events`.
+    var message: ShimExitStatus {
+        var message = ShimExitStatus()
+        switch status {
+        case .code(let code): message.code = UInt32(code)
+        case .signal(let signal): message.signal = UInt32(signal)
+        case .unknown(let reason): message.unknown = reason
+        }
+        if let startedAt {
+            message.startedAt = startedAt.message
+        }
+        message.exitedAt = exitedAt.message
+        message.oomKilled = oomKilled
+        message.oomOwner = oomOwner
+        return message
+    }
+
+    /// The end for the journal.
+    var json: JSONText {
+        var text = JSONText()
+        switch status {
+        case .code(let code): text.add("code", code)
+        case .signal(let signal): text.add("signal", signal)
+        case .unknown(let reason): text.add("unknown", reason)
+        }
+        if let startedAt {
+            text.add("startedAt", startedAt.description)
+        }
+        text.add("exitedAt", exitedAt.description)
+        text.add("oomKilled", oomKilled)
+        text.add("oomOwner", oomOwner)
+        return text
+    }
+}
+
+extension Timestamp {
+    /// The time as protobuf has it.
+    var message: Google_Protobuf_Timestamp {
+        Google_Protobuf_Timestamp(seconds: seconds, nanos: Int32(nanoseconds))
+    }
+}

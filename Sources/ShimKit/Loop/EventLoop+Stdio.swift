@@ -1,0 +1,45 @@
+import ContainerIO
+import Kernel
+
+/// Lets ContainerIO's sources live on the shim's loop.
+final class StdioWatcher: StdioLoop {
+    private let loop: EventLoop
+    private var watches: [ObjectIdentifier: EventLoop.Watch] = [:]
+
+    init(loop: EventLoop) {
+        self.loop = loop
+    }
+
+    func add(_ source: any StdioSource) {
+        guard let interest = source.interest else {
+            return
+        }
+        do throws(KernelError) {
+            watches[ObjectIdentifier(source)] = try loop.watch(source.descriptor, interest) { [weak source] readiness in
+                source?.ready(readiness)
+            }
+        } catch {
+            ShimLog.write("watch of a stream failed", ("error", error.description))
+        }
+    }
+
+    func update(_ source: any StdioSource) {
+        guard let interest = source.interest else {
+            return remove(source)
+        }
+        guard let watch = watches[ObjectIdentifier(source)] else {
+            return add(source)
+        }
+        do throws(KernelError) {
+            try loop.change(watch, interest)
+        } catch {
+            ShimLog.write("watch of a stream failed", ("error", error.description))
+        }
+    }
+
+    func remove(_ source: any StdioSource) {
+        if let watch = watches.removeValue(forKey: ObjectIdentifier(source)) {
+            loop.unwatch(watch)
+        }
+    }
+}

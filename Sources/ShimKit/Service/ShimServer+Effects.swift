@@ -1,0 +1,217 @@
+import Kernel
+import ShimProtocol
+
+// Carries out what the task table decides.
+extension ShimServer {
+    /// Carries out effects in order.
+    func perform(_ effects: [TaskTable.Effect]) {
+        for effect in effects {
+            perform(effect)
+        }
+    }
+
+    private func perform(_ effect: TaskTable.Effect) {
+        switch effect {
+        case .killAll:
+            do throws(BackendError) {
+                try backend.killAll(signal: .kill)
+            } catch {
+                ShimLog.write("kill of what is left failed", ("error", error.description))
+            }
+        case .drain(let key):
+            drain(key)
+        case .writeExitRecord(let exit, let pid):
+            writeExitRecord(exit, pid: pid)
+        case .publish(let event):
+            publish(event)
+        case .answer(let waiters, let exit):
+            for waiter in waiters {
+                answer(waiter, .success(exit.waitResponse.bytes))
+            }
+        case .awaitExecs:
+            awaitExecs = loop.after(ShimLimits.execs) { [weak self] in
+                guard let self else { return }
+                perform(table.abandonExecs(at: .now))
+            }
+        }
+    }
+
+    // Exits -------------------------------------------------------------------------------------------------------------
+
+    /// Watches a process for its end.
+    func watch(_ key: ProcessKey, _ handle: Handle) throws(KernelError) {
+        guard let process = handle.process, handle.watch == nil else {
+            return
+        }
+        handle.watch = try loop.watch(process.pidfd.raw, .readable) { [weak self] _ in
+            self?.reap(key)
+        }
+    }
+
+    /// Reaps a process whose pidfd is readable.
+    func reap(_ key: ProcessKey) {
+        guard let handle = handles[key], let process = handle.process, handle.watch != nil else {
+            return
+        }
+        do throws(KernelError) {
+            guard let status = try Pidfd.reapIfEnded(process.pidfd.raw) else {
+                return
+            }
+            ended(key, .init(status))
+        } catch {
+            // Somebody else reaped our child: the status is lost, and that is what is said.
+            ended(key, .unknown("reap process \(process.pid): \(error)"))
+        }
+    }
+
+    /// A process has ended and was reaped.
+    func ended(_ key: ProcessKey, _ status: ProcessExit.Status) {
+        guard let handle = handles[key] else {
+            return
+        }
+        if let watch = handle.watch {
+            loop.unwatch(watch)
+            handle.watch = nil
+        }
+        perform(table.reaped(key, status, at: .now, oom: takeOutOfMemory(status)))
+    }
+
+    /// The verdict for a process that was killed: whether the kernel's killer has struck since the last look.
+    private func takeOutOfMemory(_ status: ProcessExit.Status) -> OutOfMemory? {
+        guard status == .signal(Signal.kill.rawValue) else {
+            return nil
+        }
+        let report = backend.outOfMemory()
+        guard report.kills > seenOutOfMemory else {
+            return nil
+        }
+        seenOutOfMemory = report.kills
+        return report
+    }
+
+    private func drain(_ key: ProcessKey) {
+        guard let handle = handles[key] else {
+            return perform(table.drained(key))
+        }
+        var isDone = false
+        handle.io.finish { [weak self, weak handle] in
+            isDone = true
+            guard let self else { return }
+            if let timer = handle?.drainTimer {
+                loop.cancel(timer)
+                handle?.drainTimer = nil
+            }
+            // The callback may come from inside of the stream's own handler.
+            loop.soon { [weak self] in
+                guard let self else { return }
+                perform(table.drained(key))
+            }
+        }
+        if !isDone {
+            handle.drainTimer = loop.after(ShimLimits.drain) { [weak handle] in
+                handle?.drainTimer = nil
+                handle?.io.abandon()
+            }
+        }
+    }
+
+    private func writeExitRecord(_ exit: ProcessExit, pid: Int32) {
+        guard !exitRecordPath.isEmpty else {
+            return
+        }
+        do throws(KernelError) {
+            try ExitRecord.write(exitRecordPath, id: table.id, pid: pid, exit: exit)
+        } catch {
+            ShimLog.write("exit record failed", ("path", exitRecordPath), ("error", error.description))
+        }
+    }
+
+    // Events ------------------------------------------------------------------------------------------------------------
+
+    private func publish(_ event: TaskEvent) {
+        let now = Timestamp.now
+        if configuration.hasJournal {
+            if let error = journal.append(event, containerID: table.id, at: now) {
+                ShimLog.write("journal failed", ("error", error.description))
+            }
+            answerPolls()
+        }
+        if let publisher {
+            forward(event, to: publisher, at: now)
+        }
+    }
+
+    private func forward(_ event: TaskEvent, to publisher: EventPublisher, at time: Timestamp) {
+        let containerID = table.id
+        let pid = UInt32(event.pid)
+        switch event.kind {
+        case .created:
+            publisher.publish(event.topic, createdMessage(pid: pid), at: time)
+        case .started:
+            publisher.publish(event.topic, EventTaskStart.with { ($0.containerID, $0.pid) = (containerID, pid) }, at: time)
+        case .execAdded:
+            let message = EventTaskExecAdded.with { ($0.containerID, $0.execID) = (containerID, event.key.execID) }
+            publisher.publish(event.topic, message, at: time)
+        case .execStarted:
+            let message = EventTaskExecStarted.with {
+                ($0.containerID, $0.execID, $0.pid) = (containerID, event.key.execID, pid)
+            }
+            publisher.publish(event.topic, message, at: time)
+        case .exited(let exit):
+            publisher.publish(event.topic, exitMessage(event, exit), at: time)
+        case .deleted(let exit):
+            publisher.publish(event.topic, deleteMessage(event, exit), at: time)
+        case .outOfMemory:
+            publisher.publish(event.topic, EventTaskOOM.with { $0.containerID = containerID }, at: time)
+        case .paused:
+            publisher.publish(event.topic, EventTaskPaused.with { $0.containerID = containerID }, at: time)
+        case .resumed:
+            publisher.publish(event.topic, EventTaskResumed.with { $0.containerID = containerID }, at: time)
+        }
+    }
+
+    private func createdMessage(pid: UInt32) -> EventTaskCreate {
+        let stdio = table.initial?.stdio ?? StdioPaths()
+        return EventTaskCreate.with { message in
+            message.containerID = table.id
+            message.bundle = table.bundle
+            message.pid = pid
+            message.io.stdin = stdio.stdin
+            message.io.stdout = stdio.stdout
+            message.io.stderr = stdio.stderr
+            message.io.terminal = stdio.terminal
+        }
+    }
+
+    private func exitMessage(_ event: TaskEvent, _ exit: ProcessExit) -> EventTaskExit {
+        EventTaskExit.with { message in
+            message.containerID = table.id
+            message.id = event.key == .initial ? table.id : event.key.execID
+            message.pid = UInt32(event.pid)
+            message.exitStatus = exit.number
+            message.exitedAt = exit.exitedAt.message
+        }
+    }
+
+    private func deleteMessage(_ event: TaskEvent, _ exit: ProcessExit?) -> EventTaskDelete {
+        EventTaskDelete.with { message in
+            message.containerID = table.id
+            message.pid = UInt32(event.pid)
+            message.id = table.id
+            if let exit {
+                message.exitStatus = exit.number
+                message.exitedAt = exit.exitedAt.message
+            }
+        }
+    }
+}
+
+extension ProcessExit {
+    /// What Wait answers.
+    var waitResponse: TaskWaitResponse {
+        TaskWaitResponse.with { response in
+            response.exitStatus = number
+            response.exitedAt = exitedAt.message
+        }
+    }
+}

@@ -1,0 +1,92 @@
+import ContainerIO
+import Kernel
+import ShimProtocol
+import SwiftProtobuf
+
+// berth.shim.v1.Supervisor.
+extension ShimServer {
+    /// The version of the contract in docs/shim-protocol.md.
+    static let protocolVersion: UInt32 = 1
+    /// Longest wait that a poll may ask for.
+    static let longestPoll = Duration.seconds(600)
+
+    /// Handles a call of the Supervisor service.
+    func supervisor(
+        _ method: SupervisorMethod,
+        _ call: TTRPCServerConnection.Call,
+        _ waiter: WaiterID
+    ) throws(RPCError) -> [UInt8]? {
+        switch method {
+        case .info:
+            return info().bytes
+        case .events:
+            return try events(call.decode(ShimEventsRequest.self), waiter)?.bytes
+        case .acknowledge:
+            try journal.acknowledge(call.decode(ShimAcknowledgeRequest.self).seq)
+            return []
+        case .reopenLog:
+            try reopenLog()
+            return []
+        }
+    }
+
+    private func info() -> ShimInfoResponse {
+        ShimInfoResponse.with { response in
+            response.version = information.version
+            response.protocol = Self.protocolVersion
+            response.backend = information.name
+            response.pid = UInt32(ProcessIdentity.current)
+            response.startedAt = configuration.startedAt.message
+            response.capabilities = ["journal", "attach", "reopen-log"] + information.capabilities
+            response.lastSeq = journal.lastSeq
+        }
+    }
+
+    private func events(_ request: ShimEventsRequest, _ waiter: WaiterID) throws(RPCError) -> ShimEventsResponse? {
+        if journal.lastSeq > request.afterSeq || request.waitMilliseconds == 0 {
+            return eventsResponse(after: request.afterSeq)
+        }
+        let wait = min(.milliseconds(Int64(request.waitMilliseconds)), Self.longestPoll)
+        let timer = loop.after(wait) { [weak self] in
+            self?.answerPoll(waiter)
+        }
+        polls.append(Poll(waiter: waiter, after: request.afterSeq, timer: timer))
+        return nil
+    }
+
+    /// Answers every poll; called when there is news.
+    func answerPolls() {
+        let answered = polls
+        polls = []
+        for poll in answered {
+            loop.cancel(poll.timer)
+            answer(poll.waiter, .success(eventsResponse(after: poll.after).bytes))
+        }
+    }
+
+    private func answerPoll(_ waiter: WaiterID) {
+        guard let index = polls.firstIndex(where: { $0.waiter == waiter }) else {
+            return
+        }
+        let poll = polls.remove(at: index)
+        answer(waiter, .success(eventsResponse(after: poll.after).bytes))
+    }
+
+    private func eventsResponse(after seq: UInt64) -> ShimEventsResponse {
+        ShimEventsResponse.with { response in
+            response.events = journal.events(after: seq)
+            response.lastSeq = journal.lastSeq
+        }
+    }
+
+    private func reopenLog() throws(RPCError) {
+        guard let log = streams.log else {
+            throw .failedPrecondition("the container has no log")
+        }
+        do throws(ContainerIOError) {
+            try log.reopen()
+        } catch {
+            throw .failed(error.code, "reopen log: \(error)")
+        }
+    }
+}

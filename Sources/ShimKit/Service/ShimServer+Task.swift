@@ -1,0 +1,416 @@
+import FoundationEssentials
+import Kernel
+import ShimProtocol
+import SwiftProtobuf
+
+// The Task service, versions 2 and 3.
+extension ShimServer {
+    /// Handles a call of the Task service.
+    func task(
+        _ method: TaskMethod,
+        _ call: TTRPCServerConnection.Call,
+        _ waiter: WaiterID
+    ) throws(RPCError) -> [UInt8]? {
+        switch method {
+        case .state: return try state(call.decode(TaskStateRequest.self)).bytes
+        case .create: return try create(call.decode(TaskCreateRequest.self)).bytes
+        case .start: return try start(call.decode(TaskStartRequest.self)).bytes
+        case .delete: return try delete(call.decode(TaskDeleteRequest.self)).bytes
+        case .pids: return try pids(call.decode(TaskPidsRequest.self)).bytes
+        case .pause: try pause(call.decode(TaskPauseRequest.self))
+        case .resume: try resume(call.decode(TaskResumeRequest.self))
+        case .checkpoint: throw .unimplemented("checkpoint")
+        case .kill: try kill(call.decode(TaskKillRequest.self))
+        case .exec: try exec(call.decode(TaskExecRequest.self))
+        case .resizePty: try resize(call.decode(TaskResizePtyRequest.self))
+        case .closeIO: try closeIO(call.decode(TaskCloseIORequest.self))
+        case .update: try update(call.decode(TaskUpdateRequest.self))
+        case .wait: return try wait(call.decode(TaskWaitRequest.self), waiter)?.bytes
+        case .stats: return try stats(call.decode(TaskStatsRequest.self)).bytes
+        case .connect: return try connect(call.decode(TaskConnectRequest.self)).bytes
+        case .shutdown: try shutdown(call.decode(TaskShutdownRequest.self), waiter)
+        }
+        return []
+    }
+
+    /// A request must name the shim's container.
+    private func check(_ id: String) throws(RPCError) {
+        guard table.id == id || table.isEmpty else {
+            throw .notFound("container \(id) is not here")
+        }
+    }
+
+    private func handle(_ key: ProcessKey) throws(RPCError) -> Handle {
+        guard let handle = handles[key] else {
+            throw .notFound("process not found")
+        }
+        return handle
+    }
+
+    // Create and start ------------------------------------------------------------------------------------------------
+
+    private func create(_ request: TaskCreateRequest) throws(RPCError) -> TaskCreateResponse {
+        try table.checkCreate()
+        guard request.id == configuration.context.id else {
+            throw .invalidArgument("this shim is for container \(configuration.context.id), not \(request.id)")
+        }
+        guard request.checkpoint.isEmpty else {
+            throw .unimplemented("restore")
+        }
+        let options = request.hasOptions ? try request.options.decode(ShimCreateOptions.self) : nil
+        let paths = StdioPaths(
+            stdin: request.stdin,
+            stdout: request.stdout,
+            stderr: request.stderr,
+            terminal: request.terminal
+        )
+        let io = try streams.initial(paths, options)
+        let handle = Handle(io: io)
+        let process: ContainerProcess
+        do throws(BackendError) {
+            process = try backend.create(try createRequest(request, io))
+        } catch {
+            io.close()
+            throw Self.failure(error)
+        }
+        handle.process = process
+        handles[.initial] = handle
+        exitRecordPath = options?.exitRecordPath ?? ""
+        let effects = table.created(id: request.id, bundle: configuration.context.bundle, pid: process.pid, stdio: paths)
+        try begin(.initial, handle, process)
+        perform(effects)
+        return TaskCreateResponse.with { $0.pid = UInt32(process.pid) }
+    }
+
+    private func createRequest(_ request: TaskCreateRequest, _ io: ProcessIO) throws(BackendError) -> BackendCreateRequest {
+        let path = configuration.context.bundle + "/config.json"
+        let specification: [UInt8]
+        do throws(KernelError) {
+            specification = try File.read(path, limit: ShimLimits.document)
+        } catch {
+            throw .failed(stage: "bundle", error)
+        }
+        return BackendCreateRequest(
+            specification: specification,
+            rootMounts: request.rootfs.map { mount in
+                RootMount(type: mount.type, source: mount.source, target: mount.target, options: mount.options)
+            },
+            streams: try processStreams(io)
+        )
+    }
+
+    private func processStreams(_ io: ProcessIO) throws(BackendError) -> ProcessStreams {
+        do throws(RPCError) {
+            return try io.streamsForProcess()
+        } catch {
+            throw .refused(stage: "stdio", operation: "make streams", code: error.code, detail: error.message)
+        }
+    }
+
+    /// The process exists: its end is watched and its bytes move.
+    private func begin(_ key: ProcessKey, _ handle: Handle, _ process: ContainerProcess) throws(RPCError) {
+        do throws(KernelError) {
+            try watch(key, handle)
+        } catch {
+            throw .failed(error.code, "watch process: \(error)")
+        }
+        do throws(RPCError) {
+            try handle.io.begin(terminal: process.terminal)
+        } catch {
+            // A process whose output goes nowhere is not what was asked for.
+            try? backend.kill(process, signal: .kill)
+            throw error
+        }
+        scheduleTick()
+    }
+
+    private func start(_ request: TaskStartRequest) throws(RPCError) -> TaskStartResponse {
+        try check(request.id)
+        let key = ProcessKey(execID: request.execID)
+        try table.checkStart(key)
+        let handle = try handle(key)
+        switch key {
+        case .initial:
+            do throws(BackendError) {
+                try backend.start()
+            } catch {
+                initialFailed(error)
+                throw Self.failure(error)
+            }
+        case .exec(let id):
+            try startExec(id, handle)
+        }
+        let pid = handle.process?.pid ?? 0
+        perform(table.started(key, pid: pid, at: .now))
+        return TaskStartResponse.with { $0.pid = UInt32(pid) }
+    }
+
+    /// The init process failed before its program ran: whatever status it leaves is not the program's.
+    private func initialFailed(_ error: BackendError) {
+        startFailure = error.description
+    }
+
+    private func startExec(_ id: String, _ handle: Handle) throws(RPCError) {
+        do throws(BackendError) {
+            let process = try backend.exec(
+                BackendExecRequest(id: id, process: handle.specification, streams: try processStreams(handle.io))
+            )
+            handle.process = process
+            handle.specification = []
+        } catch {
+            perform(table.execFailed(id, reason: error.description, at: .now))
+            handle.io.close()
+            throw Self.failure(error)
+        }
+        if let process = handle.process {
+            try begin(.exec(id), handle, process)
+        }
+    }
+
+    private func exec(_ request: TaskExecRequest) throws(RPCError) {
+        try check(request.id)
+        guard Identifier.isValid(request.execID) else {
+            throw .invalidArgument("exec id '\(request.execID)'")
+        }
+        guard request.hasSpec, request.spec.value.count <= ShimLimits.document else {
+            throw .invalidArgument("exec: no process document")
+        }
+        guard table.execs.count < ShimLimits.execSessions else {
+            throw .resourceExhausted("\(table.execs.count) exec sessions exist")
+        }
+        let paths = StdioPaths(
+            stdin: request.stdin,
+            stdout: request.stdout,
+            stderr: request.stderr,
+            terminal: request.terminal
+        )
+        let effects = try table.addExec(request.execID, stdio: paths)
+        let handle: Handle
+        do throws(RPCError) {
+            handle = Handle(io: try streams.exec(paths, isManaged: configuration.hasJournal))
+        } catch {
+            // The session was never there for anybody.
+            _ = try? table.deleted(.exec(request.execID), at: .now)
+            throw error
+        }
+        handle.specification = request.spec.document
+        handles[.exec(request.execID)] = handle
+        perform(effects)
+    }
+
+    // State -----------------------------------------------------------------------------------------------------------
+
+    private func state(_ request: TaskStateRequest) throws(RPCError) -> TaskStateResponse {
+        try check(request.id)
+        let key = ProcessKey(execID: request.execID)
+        let record = try table.record(key)
+        var response = TaskStateResponse()
+        response.id = key == .initial ? table.id : request.execID
+        response.execID = request.execID
+        response.bundle = table.bundle
+        response.pid = UInt32(record.pid)
+        response.status = try table.status(key)
+        response.stdin = record.stdio.stdin
+        response.stdout = record.stdio.stdout
+        response.stderr = record.stdio.stderr
+        response.terminal = record.stdio.terminal
+        if case .stopped(let exit) = record.phase {
+            response.exitStatus = exit.number
+            response.exitedAt = exit.exitedAt.message
+        }
+        return response
+    }
+
+    private func connect(_ request: TaskConnectRequest) throws(RPCError) -> TaskConnectResponse {
+        TaskConnectResponse.with { response in
+            response.shimPid = UInt32(ProcessIdentity.current)
+            if request.id == table.id {
+                response.taskPid = UInt32(table.initial?.pid ?? 0)
+            }
+            response.version = information.version
+        }
+    }
+
+    private func pids(_ request: TaskPidsRequest) throws(RPCError) -> TaskPidsResponse {
+        try check(request.id)
+        _ = try table.initialRecord()
+        let pids = try backendCall { () throws(BackendError) in try backend.processes() }
+        return TaskPidsResponse.with { response in
+            response.processes = pids.map { pid in
+                TaskProcessInfo.with { info in
+                    info.pid = UInt32(pid)
+                    if let exec = table.execs.first(where: { $0.value.pid == pid })?.key {
+                        info.info = Google_Protobuf_Any(packed: RuncProcessDetails.with { $0.execID = exec })
+                    }
+                }
+            }
+        }
+    }
+
+    private func stats(_ request: TaskStatsRequest) throws(RPCError) -> TaskStatsResponse {
+        try check(request.id)
+        guard try table.initialRecord().phase.exit == nil else {
+            throw .notFound("process already finished")
+        }
+        let metrics = try backendCall { () throws(BackendError) in try backend.metrics() }
+        return TaskStatsResponse.with { response in
+            switch metrics {
+            case .version1(let metrics): response.stats = Google_Protobuf_Any(packed: metrics)
+            case .version2(let metrics): response.stats = Google_Protobuf_Any(packed: metrics)
+            }
+        }
+    }
+
+    private func wait(_ request: TaskWaitRequest, _ waiter: WaiterID) throws(RPCError) -> TaskWaitResponse? {
+        try check(request.id)
+        return try table.wait(ProcessKey(execID: request.execID), waiter)?.waitResponse
+    }
+
+    // Signals, freezing, limits -----------------------------------------------------------------------------------------
+
+    private func kill(_ request: TaskKillRequest) throws(RPCError) {
+        try check(request.id)
+        let key = ProcessKey(execID: request.execID)
+        try table.checkKill(key)
+        guard (1...64).contains(request.signal) else {
+            throw .invalidArgument("signal \(request.signal)")
+        }
+        let signal = Signal(rawValue: Int32(request.signal))
+        let process = try handle(key).process
+        try backendCall { () throws(BackendError) in
+            if request.all {
+                try backend.killAll(signal: signal)
+            } else if let process {
+                try backend.kill(process, signal: signal)
+            }
+        }
+    }
+
+    private func pause(_ request: TaskPauseRequest) throws(RPCError) {
+        try check(request.id)
+        try table.checkPause()
+        try backendCall { () throws(BackendError) in try backend.pause() }
+        perform(table.paused())
+    }
+
+    private func resume(_ request: TaskResumeRequest) throws(RPCError) {
+        try check(request.id)
+        try table.checkResume()
+        try backendCall { () throws(BackendError) in try backend.resume() }
+        perform(table.resumed())
+    }
+
+    private func update(_ request: TaskUpdateRequest) throws(RPCError) {
+        try check(request.id)
+        guard try table.initialRecord().phase.exit == nil else {
+            throw .failedPrecondition("cannot update a stopped container")
+        }
+        let resources = request.resources.document
+        guard resources.count <= ShimLimits.document else {
+            throw .invalidArgument("resources: document too long")
+        }
+        try backendCall { () throws(BackendError) in try backend.update(resources: resources) }
+    }
+
+    // Streams -----------------------------------------------------------------------------------------------------------
+
+    private func resize(_ request: TaskResizePtyRequest) throws(RPCError) {
+        try check(request.id)
+        guard let rows = UInt16(exactly: request.height), let columns = UInt16(exactly: request.width) else {
+            throw .invalidArgument("terminal of \(request.width) by \(request.height) characters")
+        }
+        let key = ProcessKey(execID: request.execID)
+        _ = try table.record(key)
+        try handle(key).io.resize(rows: rows, columns: columns)
+    }
+
+    private func closeIO(_ request: TaskCloseIORequest) throws(RPCError) {
+        try check(request.id)
+        let key = ProcessKey(execID: request.execID)
+        _ = try table.record(key)
+        if request.stdin {
+            try handle(key).io.closeInput()
+        }
+    }
+
+    // Delete and shutdown -----------------------------------------------------------------------------------------------
+
+    private func delete(_ request: TaskDeleteRequest) throws(RPCError) -> TaskDeleteResponse {
+        try check(request.id)
+        let key = ProcessKey(execID: request.execID)
+        if try table.checkDelete(key) {
+            try killCreated(key)
+        }
+        if key == .initial {
+            try backendCall { () throws(BackendError) in try backend.delete() }
+        }
+        let (pid, exit, effects) = try table.deleted(key, at: .now)
+        if key == .initial {
+            handles.values.forEach(close)
+            handles = [:]
+        } else if let handle = handles.removeValue(forKey: key) {
+            close(handle)
+        }
+        perform(effects)
+        return TaskDeleteResponse.with { response in
+            response.pid = UInt32(pid)
+            response.exitStatus = exit.number
+            response.exitedAt = exit.exitedAt.message
+        }
+    }
+
+    /// Ends an init process that was never started, so that what holds it can be removed.
+    private func killCreated(_ key: ProcessKey) throws(RPCError) {
+        guard let handle = handles[key], let process = handle.process else {
+            return
+        }
+        try backendCall { () throws(BackendError) in try backend.kill(process, signal: .kill) }
+        if let watch = handle.watch {
+            loop.unwatch(watch)
+            handle.watch = nil
+        }
+        do throws(KernelError) {
+            try ProcessIdentity.reapKilled(process.pidfd.raw)
+        } catch {
+            throw .failed(error.code, "reap process \(process.pid): \(error)")
+        }
+    }
+
+    private func close(_ handle: Handle) {
+        if let watch = handle.watch {
+            loop.unwatch(watch)
+            handle.watch = nil
+        }
+        handle.io.close()
+    }
+
+    private func shutdown(_ request: TaskShutdownRequest, _ waiter: WaiterID) throws(RPCError) {
+        guard table.isEmpty else {
+            // A shim with a container stays, whoever asks.
+            return
+        }
+        loop.soon { [weak self] in self?.shutDown() }
+    }
+
+    // Errors ------------------------------------------------------------------------------------------------------------
+
+    /// Asks the backend, and turns its error into one for the wire.
+    private func backendCall<Value>(_ body: () throws(BackendError) -> Value) throws(RPCError) -> Value {
+        do throws(BackendError) {
+            return try body()
+        } catch {
+            throw Self.failure(error)
+        }
+    }
+
+    /// A backend's error as it travels.
+    static func failure(_ error: BackendError) -> RPCError {
+        let failure = ShimFailure.with { failure in
+            failure.stage = error.stage
+            failure.operation = error.operation
+            failure.object = error.object
+            failure.errno = error.errno?.rawValue ?? 0
+        }
+        return .failed(error.code, error.description, at: failure)
+    }
+}

@@ -1,0 +1,197 @@
+import Kernel
+import ShimProtocol
+import SwiftProtobuf
+
+/// The owner of everything in a shim: feeds the task table with what happens and carries out what it decides.
+final class ShimServer {
+    /// A process that the shim knows, beside its record in the table.
+    final class Handle {
+        var process: ContainerProcess?
+        var io: any ProcessIO
+        var watch: EventLoop.Watch?
+        var drainTimer: EventLoop.Timer?
+        /// Of an exec session: the OCI Process in JSON, until it is started.
+        var specification: [UInt8] = []
+
+        init(io: any ProcessIO) {
+            self.io = io
+        }
+    }
+
+    /// A call of `Supervisor.Events` that waits for news.
+    struct Poll {
+        let waiter: WaiterID
+        let after: UInt64
+        let timer: EventLoop.Timer
+    }
+
+    let configuration: ShimConfiguration
+    let information: BackendInformation
+    let backend: any Backend
+    let loop: EventLoop
+    let journal: Journal
+    let publisher: EventPublisher?
+    let streams: StreamFactory
+
+    var table = TaskTable()
+    var handles: [ProcessKey: Handle] = [:]
+    var polls: [Poll] = []
+    var exitRecordPath = ""
+    /// OOM kills that have been reported.
+    var seenOutOfMemory: UInt64 = 0
+    var awaitExecs: EventLoop.Timer?
+
+    private(set) var connections: [UInt64: RPCConnection] = [:]
+    private var nextConnection: UInt64 = 1
+    private var isStopping = false
+
+    init(
+        configuration: ShimConfiguration,
+        information: BackendInformation,
+        backend: any Backend,
+        loop: EventLoop
+    ) throws(KernelError) {
+        self.configuration = configuration
+        self.information = information
+        self.backend = backend
+        self.loop = loop
+        journal = try Journal(path: configuration.hasJournal ? configuration.context.bundle + "/journal" : nil)
+        publisher = configuration.eventAddress.map {
+            EventPublisher(address: $0, namespace: configuration.context.namespace, loop: loop)
+        }
+        streams = StreamFactory(loop: loop)
+    }
+
+    /// Serves until Shutdown.
+    func run() throws(KernelError) {
+        _ = try loop.watch(configuration.listener.raw, .readable) { [weak self] _ in
+            self?.accept()
+        }
+        try watchSignals()
+        if let listener = configuration.descriptorListener {
+            try listenForDescriptors(listener)
+        }
+        loop.soon { Memory.trim() }
+        try loop.run()
+    }
+
+    // Connections -------------------------------------------------------------------------------------------------------
+
+    private func accept() {
+        while true {
+            do throws(KernelError) {
+                guard let socket = try UnixSocket.accept(configuration.listener.raw) else {
+                    return
+                }
+                try open(socket)
+            } catch {
+                ShimLog.write("accept failed", ("error", error.description))
+                return
+            }
+        }
+    }
+
+    private func open(_ socket: consuming Descriptor) throws(KernelError) {
+        let peer = try UnixSocket.peer(of: socket.raw)
+        guard peer.uid == 0, connections.count < ShimLimits.connections else {
+            ShimLog.write("connection refused", ("uid", String(peer.uid)), ("open", String(connections.count)))
+            return
+        }
+        let id = nextConnection
+        nextConnection += 1
+        let connection = RPCConnection(
+            id: id,
+            socket: socket,
+            isTrusted: configuration.token == nil,
+            loop: loop,
+            onCall: { [weak self] connection, call in self?.handle(call, on: connection) },
+            onClose: { [weak self] connection in self?.closed(connection) }
+        )
+        connections[id] = connection
+        try connection.open()
+    }
+
+    private func closed(_ connection: RPCConnection) {
+        connections[connection.id] = nil
+        table.forgetWaiters(of: connection.id)
+        for poll in polls where poll.waiter.connection == connection.id {
+            loop.cancel(poll.timer)
+        }
+        polls.removeAll { $0.waiter.connection == connection.id }
+    }
+
+    /// Answers a call of a connection that may have gone.
+    func answer(_ waiter: WaiterID, _ answer: Result<[UInt8], RPCError>) {
+        connections[waiter.connection]?.respond(to: waiter.stream, with: answer)
+    }
+
+    // Dispatch ----------------------------------------------------------------------------------------------------------
+
+    private func handle(_ call: TTRPCServerConnection.Call, on connection: RPCConnection) {
+        let waiter = WaiterID(connection: connection.id, stream: call.streamID)
+        guard connection.isTrusted || isAuthorized(call) else {
+            ShimLog.write("call without the token refused", ("method", call.method))
+            connection.respond(to: call.streamID, with: .failure(.permissionDenied("token missing or wrong")))
+            return connection.close()
+        }
+        connection.isTrusted = true
+        do throws(RPCError) {
+            if let payload = try dispatch(call, waiter) {
+                connection.respond(to: call.streamID, with: .success(payload))
+            }
+        } catch {
+            connection.respond(to: call.streamID, with: .failure(error))
+        }
+    }
+
+    /// Handles a call.
+    ///
+    /// - Returns: The serialized response; nil when the answer comes later.
+    private func dispatch(_ call: TTRPCServerConnection.Call, _ waiter: WaiterID) throws(RPCError) -> [UInt8]? {
+        switch call.service {
+        case ServiceName.taskV2, ServiceName.taskV3:
+            guard let method = TaskMethod(rawValue: call.method) else {
+                throw .unimplemented("method \(call.method)")
+            }
+            return try task(method, call, waiter)
+        case ServiceName.supervisor:
+            guard let method = SupervisorMethod(rawValue: call.method) else {
+                throw .unimplemented("method \(call.method)")
+            }
+            return try supervisor(method, call, waiter)
+        default:
+            throw .unimplemented("service \(call.service)")
+        }
+    }
+
+    private func isAuthorized(_ call: TTRPCServerConnection.Call) -> Bool {
+        guard let token = configuration.token else {
+            return true
+        }
+        return Self.isSame(token, Array((call.metadata[MetadataKey.token] ?? "").utf8))
+    }
+
+    /// Compares in a time that depends only on the length.
+    static func isSame(_ secret: [UInt8], _ offered: [UInt8]) -> Bool {
+        guard secret.count == offered.count, !secret.isEmpty else {
+            return false
+        }
+        return zip(secret, offered).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
+    }
+
+    // The end -----------------------------------------------------------------------------------------------------------
+
+    /// Ends the shim when the answers and the last events are out.
+    func shutDown() {
+        guard !isStopping else {
+            return
+        }
+        isStopping = true
+        if let publisher, !publisher.isIdle {
+            publisher.onIdle = { [loop] in loop.stop() }
+            loop.after(ShimLimits.lastEvents) { [loop] in loop.stop() }
+        } else {
+            loop.stop()
+        }
+    }
+}

@@ -1,0 +1,166 @@
+import ContainerIO
+import Kernel
+import ShimProtocol
+
+/// The standard streams of one process, from before it exists until its output is complete.
+final class ProcessIO {
+    /// What becomes of the streams of a process.
+    enum Plan {
+        /// /dev/null, all three.
+        case nothing
+        /// Pipes, or a terminal, that the shim reads and writes.
+        case managed(ProcessStdio, hasInput: Bool)
+    }
+
+    /// The shim's ends, between the making of the process's ends and the making of the process.
+    private struct Ends {
+        var input: SharedDescriptor?
+        var output: Descriptor
+        var error: Descriptor
+    }
+
+    private let plan: Plan
+    private let isTerminal: Bool
+    private var input: SharedDescriptor?
+    private var output: SharedDescriptor?
+    private var error: SharedDescriptor?
+    private var terminal: SharedDescriptor?
+    /// A client that wants to write came before the process was made.
+    private var hasWriter = false
+
+    init(_ plan: Plan, isTerminal: Bool) {
+        self.plan = plan
+        self.isTerminal = isTerminal
+    }
+
+    /// Makes what the process gets. Called once, before it is made.
+    func streamsForProcess() throws(RPCError) -> ProcessStreams {
+        if isTerminal {
+            return .terminal
+        }
+        do throws(KernelError) {
+            switch plan {
+            case .nothing:
+                let null = SharedDescriptor(try File.open("/dev/null", .readWrite))
+                return .descriptors(input: null, output: null, error: null)
+            case .managed(_, let hasInput):
+                let (outputReader, outputWriter) = try Pipe().ends()
+                let (errorReader, errorWriter) = try Pipe().ends()
+                output = outputReader
+                error = errorReader
+                guard hasInput || hasWriter else {
+                    let null = SharedDescriptor(try File.open("/dev/null", .read))
+                    return .descriptors(input: null, output: outputWriter, error: errorWriter)
+                }
+                let (inputReader, inputWriter) = try Pipe().ends()
+                input = inputWriter
+                return .descriptors(input: inputReader, output: outputWriter, error: errorWriter)
+            }
+        } catch {
+            throw .failed(error.code, "stdio: \(error)")
+        }
+    }
+
+    /// The process exists: begins to move bytes.
+    ///
+    /// - Parameter terminal: Master of its terminal, when it has one.
+    func begin(terminal: SharedDescriptor?) throws(RPCError) {
+        self.terminal = terminal
+        guard case .managed(let stdio, _) = plan else {
+            return
+        }
+        guard let stdout = terminal ?? output else {
+            throw .failed(.internal, "stdio: the backend returned no terminal")
+        }
+        do {
+            try stdio.start(
+                stdin: input,
+                stdout: try stdout.duplicate(),
+                stderr: try error?.duplicate()
+            )
+            (input, output, error) = (nil, nil, nil)
+        } catch {
+            throw .failed(.internal, "stdio: \(error)")
+        }
+    }
+
+    /// The process's input ends when everything written so far is read.
+    func closeInput() {
+        if case .managed(let stdio, _) = plan {
+            stdio.closeStdin()
+        }
+    }
+
+    /// Changes the size of the process's terminal.
+    func resize(rows: UInt16, columns: UInt16) throws(RPCError) {
+        guard let terminal else {
+            throw .failedPrecondition("the process has no terminal")
+        }
+        do throws(KernelError) {
+            try Pty.resize(terminal.raw, to: Pty.Size(rows: rows, columns: columns))
+        } catch {
+            throw .failed(error.code, error.description)
+        }
+    }
+
+    /// A client's connection takes part from now on.
+    func attach(_ request: ShimAttachRequest, socket: SharedDescriptor) throws(RPCError) {
+        guard case .managed(let stdio, _) = plan else {
+            throw .failedPrecondition("the process has no streams to attach to")
+        }
+        guard let keys = request.detachKeys.isEmpty ? DetachKeys.none : DetachKeys(request.detachKeys) else {
+            throw .invalidArgument("detach keys '\(request.detachKeys)'")
+        }
+        var streams: StdioStreams = []
+        if request.stdout { streams.insert(.stdout) }
+        if request.stderr { streams.insert(.stderr) }
+        hasWriter = hasWriter || request.stdin
+        do {
+            try stdio.attach(
+                socket,
+                AttachOptions(
+                    stdin: request.stdin,
+                    streams: streams,
+                    isMultiplexed: request.multiplexed,
+                    leftover: Array(request.leftover),
+                    inputClosed: request.inputClosed,
+                    detachKeys: keys,
+                    closesStdin: request.closeStdinOnDetach
+                )
+            )
+        } catch {
+            throw .failed(.internal, "attach: \(error)")
+        }
+    }
+
+    /// The process was reaped: takes what is left of its output, within ContainerIO's bound, then calls back once.
+    func finish(_ completion: @escaping () -> Void) {
+        guard case .managed(let stdio, _) = plan, stdio.hasStarted else {
+            return completion()
+        }
+        stdio.processExited(drained: completion)
+    }
+
+    /// When `tick` wants to be called.
+    var nextDeadline: Timestamp? {
+        guard case .managed(let stdio, _) = plan else {
+            return nil
+        }
+        return stdio.nextDeadline
+    }
+
+    /// A deadline has come.
+    func tick(now: Timestamp) {
+        if case .managed(let stdio, _) = plan {
+            stdio.tick(now: now)
+        }
+    }
+
+    /// Closes everything.
+    func close() {
+        if case .managed(let stdio, _) = plan {
+            stdio.close()
+        }
+        (input, output, error, terminal) = (nil, nil, nil, nil)
+    }
+}
