@@ -162,7 +162,7 @@ extension EventPublisher {
                     _ = completion
                     answer(true)
                 }
-            } catch where error.errno == .wouldBlock {
+            } catch  where error.errno == .wouldBlock {
                 return
             } catch {
                 answer(false)

@@ -14,13 +14,13 @@ final class Journal {
     private(set) var lastSeq: UInt64 = 0
     private var acknowledged: UInt64 = 0
     private var events: [ShimEvent] = []
-    private let file: Descriptor?
+    private let file: SharedDescriptor?
     private var length = 0
 
     /// Opens the file, or keeps no file where there is no path.
     init(path: String?) throws(KernelError) {
         if let path {
-            file = try File.open(path, [.write, .create, .append, .noFollow], mode: 0o600)
+            file = SharedDescriptor(try File.open(path, [.write, .create, .append, .noFollow], mode: 0o600))
         } else {
             file = nil
         }

@@ -5,6 +5,7 @@ import Kernel
 final class StdioWatcher: StdioLoop {
     private let loop: EventLoop
     private var watches: [ObjectIdentifier: EventLoop.Watch] = [:]
+    private var timers: [ObjectIdentifier: EventLoop.Timer] = [:]
 
     init(loop: EventLoop) {
         self.loop = loop
@@ -34,6 +35,17 @@ final class StdioWatcher: StdioLoop {
             try loop.change(watch, interest)
         } catch {
             ShimLog.write("watch of a stream failed", ("error", error.description))
+        }
+    }
+
+    func schedule(_ stdio: ProcessStdio, at deadline: Timestamp) {
+        let id = ObjectIdentifier(stdio)
+        if let timer = timers[id] {
+            loop.cancel(timer)
+        }
+        timers[id] = loop.after(deadline - Clock.monotonic.now) { [weak self, weak stdio] in
+            self?.timers[id] = nil
+            stdio?.tick(now: Clock.monotonic.now)
         }
     }
 

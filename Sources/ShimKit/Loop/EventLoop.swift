@@ -27,7 +27,15 @@ final class EventLoop {
     private var timers: [Pending] = []
     private var deferred: [() -> Void] = []
     private var nextID: UInt64 = 1
+    /// True when something happened since the loop was last found quiet.
+    private var hasWorked = true
     private var isRunning = false
+
+    /// Idle time after which `onQuiet` is called.
+    static let quiet = Duration.milliseconds(500)
+
+    /// Called once each time the loop has been idle for a while after work, to give back memory.
+    var onQuiet: (() -> Void)?
 
     init() throws(KernelError) {
         epoll = try Epoll()
@@ -47,7 +55,9 @@ final class EventLoop {
         return id
     }
 
-    /// Changes what is waited for. Empty leaves hang-up and error.
+    /// Changes what is waited for.
+    ///
+    /// Empty leaves hang-up and error.
     func change(_ watch: Watch, _ events: Readiness) throws(KernelError) {
         guard let entry = watched[watch] else {
             return
@@ -55,7 +65,9 @@ final class EventLoop {
         try epoll.modify(entry.descriptor, events, token: watch)
     }
 
-    /// Stops watching. A watch that is gone is no error.
+    /// Stops watching.
+    ///
+    /// A watch that is gone is no error.
     func unwatch(_ watch: Watch) {
         guard let entry = watched.removeValue(forKey: watch) else {
             return
@@ -75,7 +87,9 @@ final class EventLoop {
         return entry.id
     }
 
-    /// Forgets a timer. One that has run is no error.
+    /// Forgets a timer.
+    ///
+    /// One that has run is no error.
     func cancel(_ timer: Timer) {
         timers.removeAll { $0.id == timer }
     }
@@ -96,7 +110,15 @@ final class EventLoop {
             guard isRunning else {
                 return
             }
-            try epoll.wait(timeout: untilNextTimer(), into: &events)
+            let timeout = untilNextTimer()
+            let isQuietNext = hasWorked && Self.quiet < timeout ?? Self.quiet + Self.quiet
+            try epoll.wait(timeout: isQuietNext ? Self.quiet : timeout, into: &events)
+            if events.isEmpty && isQuietNext {
+                hasWorked = false
+                onQuiet?()
+                continue
+            }
+            hasWorked = true
             for event in events {
                 watched[event.token]?.handler(event.readiness)
             }
@@ -120,10 +142,7 @@ final class EventLoop {
     }
 
     private func untilNextTimer() -> Duration? {
-        guard let next = timers.last else {
-            return nil
-        }
-        return max(.zero, next.deadline - Clock.monotonic.now)
+        timers.last.map { max(.zero, $0.deadline - Clock.monotonic.now) }
     }
 
     private func runTimers() {

@@ -6,7 +6,9 @@ import ShimProtocol
 /// Reads requests as they come, hands each to the owner, and writes answers as the peer takes them. A peer that sends
 /// requests and does not read the answers is cut when too many bytes wait.
 final class RPCConnection {
-    /// Answers that may wait for a slow peer. One answer may be 4 MiB.
+    /// Answers that may wait for a slow peer.
+    ///
+    /// One answer may be 4 MiB.
     static let maximumPendingOutput = 16 << 20
     /// Bytes read at a time.
     static let readSize = 16 << 10
@@ -99,7 +101,9 @@ final class RPCConnection {
         do throws(KernelError) {
             switch try unsafe socket.tryRead(into: buffer) {
             case .moved(let count):
-                let calls = unsafe state.receive(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: buffer[..<count])))
+                let calls = unsafe state.receive(
+                    RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+                )
                 for call in calls where watch != nil {
                     onCall(self, call)
                 }

@@ -23,10 +23,10 @@ struct ShimConfiguration {
 
 /// Bounds that the shim keeps to.
 enum ShimLimits {
-    /// After the end of a process, for output that a grandchild may still hold open.
-    static let drain = Duration.seconds(2)
     /// After the end of the init process, for exec sessions that do not die.
     static let execs = Duration.seconds(5)
+    /// For a process that was killed before it was started.
+    static let death = Duration.seconds(5)
     /// At shutdown, for events that containerd has not taken yet.
     static let lastEvents = Duration.seconds(1)
     /// Connections at a time.

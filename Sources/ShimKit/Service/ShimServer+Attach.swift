@@ -45,7 +45,6 @@ extension ShimServer {
             throw .failedPrecondition("cannot attach to a stopped process")
         }
         try handle.io.attach(request, socket: client)
-        scheduleTick()
     }
 }
 
@@ -65,7 +64,9 @@ private final class AttachExchange {
         self.loop = loop
     }
 
-    /// Waits for the request. The watch keeps this object until the exchange is over.
+    /// Waits for the request.
+    ///
+    /// The watch keeps this object until the exchange is over.
     func start(_ handler: @escaping Handler) throws(KernelError) {
         watch = try loop.watch(socket.raw, .readable) { [self] _ in
             receive(handler)
@@ -83,7 +84,7 @@ private final class AttachExchange {
             }
             client = client ?? message.descriptors.first
             bytes += message.bytes
-        } catch where error.errno == .wouldBlock {
+        } catch  where error.errno == .wouldBlock {
             return
         } catch {
             return end()

@@ -1,5 +1,6 @@
 import Kernel
 import ShimProtocol
+import SwiftProtobuf
 
 // Carries out what the task table decides.
 extension ShimServer {
@@ -29,7 +30,7 @@ extension ShimServer {
                 answer(waiter, .success(exit.waitResponse.bytes))
             }
         case .awaitExecs:
-            awaitExecs = loop.after(ShimLimits.execs) { [weak self] in
+            loop.after(ShimLimits.execs) { [weak self] in
                 guard let self else { return }
                 perform(table.abandonExecs(at: .now))
             }
@@ -73,7 +74,10 @@ extension ShimServer {
             loop.unwatch(watch)
             handle.watch = nil
         }
-        perform(table.reaped(key, status, at: .now, oom: takeOutOfMemory(status)))
+        // What a process leaves that never ran its program is not the program's status.
+        let failure = key == .initial ? startFailure : nil
+        let truth = failure.map { ProcessExit.Status.unknown("start failed: \($0)") } ?? status
+        perform(table.reaped(key, truth, at: .now, oom: takeOutOfMemory(status)))
     }
 
     /// The verdict for a process that was killed: whether the kernel's killer has struck since the last look.
@@ -93,24 +97,11 @@ extension ShimServer {
         guard let handle = handles[key] else {
             return perform(table.drained(key))
         }
-        var isDone = false
-        handle.io.finish { [weak self, weak handle] in
-            isDone = true
-            guard let self else { return }
-            if let timer = handle?.drainTimer {
-                loop.cancel(timer)
-                handle?.drainTimer = nil
-            }
-            // The callback may come from inside of the stream's own handler.
-            loop.soon { [weak self] in
+        handle.io.finish { [weak self] in
+            // The callback may come from inside of a stream's own handler.
+            self?.loop.soon { [weak self] in
                 guard let self else { return }
                 perform(table.drained(key))
-            }
-        }
-        if !isDone {
-            handle.drainTimer = loop.after(ShimLimits.drain) { [weak handle] in
-                handle?.drainTimer = nil
-                handle?.io.abandon()
             }
         }
     }
@@ -148,7 +139,11 @@ extension ShimServer {
         case .created:
             publisher.publish(event.topic, createdMessage(pid: pid), at: time)
         case .started:
-            publisher.publish(event.topic, EventTaskStart.with { ($0.containerID, $0.pid) = (containerID, pid) }, at: time)
+            publisher.publish(
+                event.topic,
+                EventTaskStart.with { ($0.containerID, $0.pid) = (containerID, pid) },
+                at: time
+            )
         case .execAdded:
             let message = EventTaskExecAdded.with { ($0.containerID, $0.execID) = (containerID, event.key.execID) }
             publisher.publish(event.topic, message, at: time)

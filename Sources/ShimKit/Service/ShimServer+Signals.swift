@@ -17,7 +17,9 @@ extension ShimServer {
         }
     }
 
-    /// Reaps every child that has ended. One that the table knows keeps its status.
+    /// Reaps every child that has ended.
+    ///
+    /// One that the table knows keeps its status.
     private func reapOrphans() {
         while let child = Children.reapAny() {
             if let key = handles.first(where: { $0.value.watch != nil && $0.value.process?.pid == child.pid })?.key {

@@ -35,7 +35,7 @@ extension ShimServer {
             response.version = information.version
             response.protocol = Self.protocolVersion
             response.backend = information.name
-            response.pid = UInt32(ProcessIdentity.current)
+            response.pid = UInt32(Credentials.processID)
             response.startedAt = configuration.startedAt.message
             response.capabilities = ["journal", "attach", "reopen-log"] + information.capabilities
             response.lastSeq = journal.lastSeq

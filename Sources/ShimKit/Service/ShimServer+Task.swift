@@ -75,14 +75,22 @@ extension ShimServer {
         }
         handle.process = process
         handles[.initial] = handle
-        exitRecordPath = options?.exitRecordPath ?? ""
-        let effects = table.created(id: request.id, bundle: configuration.context.bundle, pid: process.pid, stdio: paths)
+        exitRecordPath = options?.exitRecordPath ?? configuration.context.bundle + "/exit.json"
+        let effects = table.created(
+            id: request.id,
+            bundle: configuration.context.bundle,
+            pid: process.pid,
+            stdio: paths
+        )
         try begin(.initial, handle, process)
         perform(effects)
         return TaskCreateResponse.with { $0.pid = UInt32(process.pid) }
     }
 
-    private func createRequest(_ request: TaskCreateRequest, _ io: ProcessIO) throws(BackendError) -> BackendCreateRequest {
+    private func createRequest(
+        _ request: TaskCreateRequest,
+        _ io: ProcessIO
+    ) throws(BackendError) -> BackendCreateRequest {
         let path = configuration.context.bundle + "/config.json"
         let specification: [UInt8]
         do throws(KernelError) {
@@ -121,7 +129,6 @@ extension ShimServer {
             try? backend.kill(process, signal: .kill)
             throw error
         }
-        scheduleTick()
     }
 
     private func start(_ request: TaskStartRequest) throws(RPCError) -> TaskStartResponse {
@@ -223,7 +230,7 @@ extension ShimServer {
 
     private func connect(_ request: TaskConnectRequest) throws(RPCError) -> TaskConnectResponse {
         TaskConnectResponse.with { response in
-            response.shimPid = UInt32(ProcessIdentity.current)
+            response.shimPid = UInt32(Credentials.processID)
             if request.id == table.id {
                 response.taskPid = UInt32(table.initial?.pid ?? 0)
             }
@@ -370,7 +377,10 @@ extension ShimServer {
             handle.watch = nil
         }
         do throws(KernelError) {
-            try ProcessIdentity.reapKilled(process.pidfd.raw)
+            _ = try process.pidfd.poll(for: .readable, timeout: ShimLimits.death)
+            guard try Pidfd.reapIfEnded(process.pidfd.raw) != nil else {
+                throw .failed("reap process", String(process.pid), .busy)
+            }
         } catch {
             throw .failed(error.code, "reap process \(process.pid): \(error)")
         }

@@ -7,13 +7,12 @@ final class ShimServer {
     /// A process that the shim knows, beside its record in the table.
     final class Handle {
         var process: ContainerProcess?
-        var io: any ProcessIO
+        let io: ProcessIO
         var watch: EventLoop.Watch?
-        var drainTimer: EventLoop.Timer?
         /// Of an exec session: the OCI Process in JSON, until it is started.
         var specification: [UInt8] = []
 
-        init(io: any ProcessIO) {
+        init(io: ProcessIO) {
             self.io = io
         }
     }
@@ -39,7 +38,8 @@ final class ShimServer {
     var exitRecordPath = ""
     /// OOM kills that have been reported.
     var seenOutOfMemory: UInt64 = 0
-    var awaitExecs: EventLoop.Timer?
+    /// Why the init process never ran its program, when that is so.
+    var startFailure: String?
 
     private(set) var connections: [UInt64: RPCConnection] = [:]
     private var nextConnection: UInt64 = 1
@@ -71,7 +71,10 @@ final class ShimServer {
         if let listener = configuration.descriptorListener {
             try listenForDescriptors(listener)
         }
-        loop.soon { Memory.trim() }
+        loop.onQuiet = { [unowned self] in
+            streams.releaseMemory()
+            ProcessAttributes.trimMemory()
+        }
         try loop.run()
     }
 

@@ -12,15 +12,9 @@ final class ProcessIO {
         case managed(ProcessStdio, hasInput: Bool)
     }
 
-    /// The shim's ends, between the making of the process's ends and the making of the process.
-    private struct Ends {
-        var input: SharedDescriptor?
-        var output: Descriptor
-        var error: Descriptor
-    }
-
     private let plan: Plan
     private let isTerminal: Bool
+    // The shim's ends, between the making of the process's ends and the making of the process.
     private var input: SharedDescriptor?
     private var output: SharedDescriptor?
     private var error: SharedDescriptor?
@@ -33,7 +27,9 @@ final class ProcessIO {
         self.isTerminal = isTerminal
     }
 
-    /// Makes what the process gets. Called once, before it is made.
+    /// Makes what the process gets.
+    ///
+    /// Called once, before it is made.
     func streamsForProcess() throws(RPCError) -> ProcessStreams {
         if isTerminal {
             return .terminal
@@ -139,21 +135,6 @@ final class ProcessIO {
             return completion()
         }
         stdio.processExited(drained: completion)
-    }
-
-    /// When `tick` wants to be called.
-    var nextDeadline: Timestamp? {
-        guard case .managed(let stdio, _) = plan else {
-            return nil
-        }
-        return stdio.nextDeadline
-    }
-
-    /// A deadline has come.
-    func tick(now: Timestamp) {
-        if case .managed(let stdio, _) = plan {
-            stdio.tick(now: now)
-        }
     }
 
     /// Closes everything.

@@ -63,7 +63,9 @@ final class StreamFactory {
         }
     }
 
-    /// Gives back the memory that transfers have used. Call it when the loop is about to wait.
+    /// Gives back the memory that transfers have used.
+    ///
+    /// Call it when the loop is about to wait.
     func releaseMemory() {
         buffers?.releaseMemory()
     }

@@ -1,0 +1,21 @@
+import Kernel
+import ShimProtocol
+import SwiftProtobuf
+
+/// containerd's `-info`: what the shim is and which mounts it performs itself.
+enum InfoCommand {
+    static func run(_ information: BackendInformation) throws(ShimFault) {
+        let info = ContainerdRuntimeInfo.with { info in
+            info.name = "io.berth.\(information.name).v2"
+            info.version.version = information.version
+            if !information.mountTypes.isEmpty {
+                info.annotations["containerd.io/runtime-allow-mounts"] = information.mountTypes.joined(separator: ",")
+            }
+        }
+        do throws(KernelError) {
+            try BorrowedDescriptor.standardOutput.writeAll(info.bytes)
+        } catch {
+            throw ShimFault("write information", error)
+        }
+    }
+}
