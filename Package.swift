@@ -178,9 +178,16 @@ let targets: [Target] = [
     .testTarget(name: "OCISpecTests", dependencies: ["OCISpec"], swiftSettings: swift),
     .testTarget(name: "SeccompTests", dependencies: ["Seccomp", "OCISpec", "Kernel"], swiftSettings: swift),
     .testTarget(name: "DockerTypesTests", dependencies: ["DockerTypes"], swiftSettings: swift),
+    .testTarget(name: "ShimProtocolTests", dependencies: ["ShimProtocol", "Kernel", protobuf], swiftSettings: swift),
+    .executableTarget(
+        name: "berth-shim-plain",
+        dependencies: ["ShimKit", "ShimProtocol", "Kernel", "OCISpec"],
+        path: "Tests/Support/berth-shim-plain",
+        swiftSettings: swift
+    ),
     .testTarget(
-        name: "ShimProtocolTests",
-        dependencies: ["ShimProtocol", protobuf],
+        name: "ShimKitTests",
+        dependencies: ["ShimKit", "ShimKitTesting", "ShimProtocol", "Kernel", "berth-shim-plain", protobuf],
         swiftSettings: swift
     ),
     .testTarget(name: "ClientTests", dependencies: ["Client"], swiftSettings: swift),

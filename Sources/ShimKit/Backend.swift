@@ -44,6 +44,7 @@ public protocol Backend: AnyObject {
     /// Changes the limits of the container.
     ///
     /// - Parameter resources: An OCI LinuxResources document in JSON.
+    /// - Throws: What the kernel refused; limits that were set before stay set.
     func update(resources: [UInt8]) throws(BackendError)
 
     /// What the container uses.

@@ -60,6 +60,7 @@ final class ProcessIO {
     /// The process exists: begins to move bytes.
     ///
     /// - Parameter terminal: Master of its terminal, when it has one.
+    /// - Throws: Why the streams cannot be watched.
     func begin(terminal: SharedDescriptor?) throws(RPCError) {
         self.terminal = terminal
         guard case .managed(let stdio, _) = plan else {

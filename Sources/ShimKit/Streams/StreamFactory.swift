@@ -45,7 +45,11 @@ final class StreamFactory {
 
     /// The streams of an exec session.
     ///
-    /// - Parameter isManaged: Whether berthd created the container, so that clients come through the descriptor socket.
+    /// - Parameters:
+    ///   - paths: What the client named.
+    ///   - isManaged: Whether berthd created the container, so that clients come through the descriptor socket.
+    /// - Returns: The streams, without descriptors yet.
+    /// - Throws: `unsupported` for an address of another kind, or why something could not be opened.
     func exec(_ paths: StdioPaths, isManaged: Bool) throws(RPCError) -> ProcessIO {
         guard isManaged, paths.isEmpty else {
             return try client(paths)
