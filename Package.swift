@@ -97,7 +97,7 @@ let targets: [Target] = [
     // 4 backends
     .executableTarget(
         name: "berth-shim-native",
-        dependencies: ["ShimKit", "ShimProtocol", "Sandbox", "Cgroups", "Kernel", "OCISpec"],
+        dependencies: ["ShimKit", "ShimProtocol", "Sandbox", "Seccomp", "Cgroups", "Kernel", "OCISpec"],
         path: "Plugins/native",
         exclude: ["README.md"],
         swiftSettings: strict,

@@ -1,1 +1,3 @@
-print("shim")
+import ShimKit
+
+Shim.main(NativeBackend.self)

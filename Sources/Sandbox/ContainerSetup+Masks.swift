@@ -1,7 +1,9 @@
 internal import Kernel
 
 extension ContainerSetup {
-    /// Hides the masked paths and makes the read-only ones so. What is absent stays absent.
+    /// Hides the masked paths and makes the read-only ones so.
+    ///
+    /// What is absent stays absent.
     func protectPaths(_ root: borrowing RootedDir) throws(SandboxError) {
         for path in plan.readonlyPaths {
             try onExisting(path, root) { (target) throws(KernelError) in
@@ -53,8 +55,9 @@ extension ContainerSetup {
         }
     }
 
-    /// Covers a directory with the empty one. The first mask is the tree itself: only what is mounted here can be cloned
-    /// on every kernel.
+    /// Covers a directory with the empty one.
+    ///
+    /// The first mask is the tree itself: only what is mounted here can be cloned on every kernel.
     private func maskDirectory(
         _ path: String,
         _ target: RawDescriptor,

@@ -81,9 +81,11 @@ struct HandshakeEnd: Sendable {
         try UnixSocket.sendDescriptors(descriptors, with: message.bytes, to: socket)
     }
 
-    /// Waits for the next message; nil means that the other end is closed.
+    /// Waits for the next message.
     ///
     /// - Parameter deadline: Longest time to wait; nil waits for ever, which only the child does, for its parent.
+    /// - Returns: The message, or nil when the other end is closed.
+    /// - Throws: `timedOut`, or what reading the socket gives.
     func receive(
         within deadline: Duration?
     ) throws(SandboxError) -> (message: HandshakeMessage, descriptors: [SharedDescriptor])? {

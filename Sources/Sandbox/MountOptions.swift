@@ -67,6 +67,7 @@ package struct MountOptions: Sendable, Equatable {
     /// - Parameters:
     ///   - words: The `options`, in order; later words win over earlier ones.
     ///   - field: Name of the mount for errors.
+    /// - Throws: `invalidArgument` for a NUL byte, `unsupported` for id mapping.
     package init(_ words: [String], field: String) throws(SandboxError) {
         for word in words {
             guard !word.utf8.contains(0) else { throw .invalid(field, "an option contains a NUL byte") }

@@ -8,7 +8,9 @@ struct ProcessEntry {
     /// The terminal, when the process has one.
     var terminal: RawDescriptor?
 
-    /// Becomes the program. Returns only by an error.
+    /// Becomes the program.
+    ///
+    /// Returns only by an error.
     func run() throws(SandboxError) -> Never {
         let root = try step(.workingDirectory) { () throws(KernelError) in try RootedDir("/") }
         let user = try resolveUser(root)
@@ -66,8 +68,9 @@ struct ProcessEntry {
         plan.lacksHome ? plan.environment + ["HOME=\(user.home ?? "/")"] : plan.environment
     }
 
-    /// Puts the three streams in place. They become the user's, so that the program can open them again by
-    /// `/dev/stdout` and its like.
+    /// Puts the three streams in place.
+    ///
+    /// They become the user's, so that the program can open them again by `/dev/stdout` and its like.
     private func placeStreams(owner: UInt32) throws(SandboxError) {
         try step(.console) { () throws(KernelError) in
             let sources: [RawDescriptor]

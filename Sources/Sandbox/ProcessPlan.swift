@@ -97,7 +97,9 @@ extension ProcessPlan {
         }
     }
 
-    /// The sets by bits. Names that this kernel or this shim cannot grant are left out, as the specification asks.
+    /// The sets by bits.
+    ///
+    /// Names that this kernel or this shim cannot grant are left out, as the specification asks.
     private static func capabilities(_ sets: RuntimeSpec.Capabilities?) throws(SandboxError) -> Capabilities {
         let own = try step(.credentials) { () throws(KernelError) in try Credentials.permittedCapabilities() }
         func bits(_ names: [String]?) -> CapabilitySet {

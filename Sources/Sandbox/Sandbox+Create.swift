@@ -79,7 +79,9 @@ public enum Sandbox {
         }
     }
 
-    /// Clones the caller. Nil is the child.
+    /// Clones the caller.
+    ///
+    /// Nil is the child.
     static func clone(
         _ namespaces: Namespace.Kinds,
         processNamespace: RawDescriptor?,

@@ -67,8 +67,10 @@ struct ExecSetup {
         }
     }
 
-    /// Opens a terminal through the container's `/dev/pts`. The container may have put something else there, so what is
-    /// opened must be the multiplexer of a devpts, and the other end comes from it, not from a name.
+    /// Opens a terminal through the container's `/dev/pts`.
+    ///
+    /// The container may have put something else there, so what is opened must be the multiplexer of a devpts, and the
+    /// other end comes from it, not from a name.
     private func openTerminal() throws(SandboxError) -> SharedTerminal? {
         guard plan.streams == nil else { return nil }
         return try step(.console) { () throws(KernelError) in

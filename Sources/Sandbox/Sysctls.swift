@@ -12,6 +12,7 @@ package enum Sysctls {
     ///   - values: The `sysctl` of the document, by dotted name.
     ///   - own: Namespaces that are not the host's.
     /// - Returns: Relative path and value, in the order of the names.
+    /// - Throws: `invalidArgument` with the name.
     package static func check(
         _ values: [String: String],
         own: Set<RuntimeSpec.NamespaceType>
@@ -61,7 +62,9 @@ package enum Sysctls {
         }
     }
 
-    /// `net.ipv4.ip_forward` names `net/ipv4/ip_forward`. In a name with slashes, dots are part of the components.
+    /// `net.ipv4.ip_forward` names `net/ipv4/ip_forward`.
+    ///
+    /// In a name with slashes, dots are part of the components.
     private static func path(_ name: String) -> String {
         name.contains("/") ? name : String(decoding: name.utf8.map { $0 == 0x2e ? 0x2f : $0 }, as: UTF8.self)
     }

@@ -123,7 +123,9 @@ package struct UserDatabase: Sendable {
         )
     }
 
-    /// Groups that list the user as a member. The kernel takes 65536; more than 1000 are no image's intention.
+    /// Groups that list the user as a member.
+    ///
+    /// The kernel takes 65536; more than 1000 are no image's intention.
     private func groups(of user: ArraySlice<UInt8>, primary: UInt32) -> [UInt32] {
         var found: [UInt32] = []
         for entry in lines(group, fields: 4) where found.count < 1000 {
@@ -154,7 +156,9 @@ package struct UserDatabase: Sendable {
         return value < UInt64(UInt32.max) ? UInt32(value) : nil
     }
 
-    /// Whether a text could be meant as a number: digits, also with a sign or spaces around. Such a text is never a name.
+    /// Whether a text could be meant as a number: digits, also with a sign or spaces around.
+    ///
+    /// Such a text is never a name.
     private static func looksNumeric(_ part: [UInt8]) -> Bool {
         let core = part.drop { $0 == 0x2d || $0 == 0x2b || $0 == 0x20 }
         guard let first = core.first else { return false }
