@@ -176,6 +176,7 @@ let targets: [Target] = [
         linkerSettings: staticExecutable
     ),
     .testTarget(name: "OCISpecTests", dependencies: ["OCISpec"], swiftSettings: swift),
+    .testTarget(name: "ContainerIOTests", dependencies: ["ContainerIO", "Kernel"], swiftSettings: swift),
     .testTarget(name: "SeccompTests", dependencies: ["Seccomp", "OCISpec", "Kernel"], swiftSettings: swift),
     .testTarget(name: "DockerTypesTests", dependencies: ["DockerTypes"], swiftSettings: swift),
     .testTarget(name: "ShimProtocolTests", dependencies: ["ShimProtocol", "Kernel", protobuf], swiftSettings: swift),

@@ -67,20 +67,44 @@ package struct LogParser {
 
     /// Reads what stands before the text.
     mutating func header(_ line: ArraySlice<UInt8>) -> Header? {
+        ownHeader(line) ?? anyHeader(line)
+    }
+
+    /// What this target's writer wrote: everything has its fixed place.
+    private mutating func ownHeader(_ line: ArraySlice<UInt8>) -> Header? {
+        guard line.count >= LogFormat.prefixByteCount else { return nil }
+        let start = line.startIndex
+        let tag = line[start + LogPrefix.tagOffset]
+        guard line[start + 30] == LogFormat.space, line[start + 37] == LogFormat.space,
+            tag == LogFormat.full || tag == LogFormat.partial, line[start + 39] == LogFormat.space,
+            let stream = stream(line[(start + 31)..<(start + 37)]),
+            let timestamp = timestamp(line[start..<(start + LogFormat.timestampByteCount)])
+        else { return nil }
+        return Header(
+            timestamp: timestamp,
+            stream: stream,
+            isPartial: tag == LogFormat.partial,
+            isNotice: false,
+            byteCount: LogFormat.prefixByteCount
+        )
+    }
+
+    private func stream(_ name: ArraySlice<UInt8>) -> StdioStream? {
+        guard name.starts(with: "std".utf8) else { return nil }
+        let rest = name.dropFirst(3)
+        if rest.elementsEqual("out".utf8) { return .stdout }
+        return rest.elementsEqual("err".utf8) ? .stderr : nil
+    }
+
+    /// What any writer of the format may write.
+    private mutating func anyHeader(_ line: ArraySlice<UInt8>) -> Header? {
         guard let timeEnd = line.prefix(40).firstIndex(of: LogFormat.space),
             let timestamp = timestamp(line[line.startIndex..<timeEnd])
         else { return nil }
         let rest = line[(timeEnd + 1)...]
-        guard let streamEnd = rest.prefix(7).firstIndex(of: LogFormat.space) else { return nil }
-        let stream: StdioStream
-        let name = rest[rest.startIndex..<streamEnd]
-        if name.elementsEqual("stdout".utf8) {
-            stream = .stdout
-        } else if name.elementsEqual("stderr".utf8) {
-            stream = .stderr
-        } else {
-            return nil
-        }
+        guard let streamEnd = rest.prefix(7).firstIndex(of: LogFormat.space),
+            let stream = stream(rest[rest.startIndex..<streamEnd])
+        else { return nil }
         let tail = rest[(streamEnd + 1)...]
         // A writer may leave out the space before an empty text.
         let tagsEnd = tail.prefix(64).firstIndex { $0 == LogFormat.space || $0 == LogFormat.newline } ?? tail.endIndex

@@ -8,7 +8,8 @@ extension LogWriter {
         defer { pending = 0 }
         // Sound: the first `pending` bytes were just formatted.
         let records = unsafe UnsafeRawBufferPointer(rebasing: buffers.format[..<pending])
-        guard repair(), report() else {
+        let untold = unreported
+        guard repair(), let reported = report() else {
             unsafe drop(records, reason: unreported.reason)
             return
         }
@@ -17,6 +18,11 @@ extension LogWriter {
         guard let errno else { return }
         let kept = unsafe wholeRecords(in: records, upTo: written)
         takeBack(written - kept)
+        if kept == 0, reported > 0 {
+            // It works no better than before: one notice says so, not one for each record.
+            takeBack(reported)
+            unreported = untold
+        }
         unsafe drop(UnsafeRawBufferPointer(rebasing: records[kept...]), reason: errno)
     }
 
@@ -35,8 +41,10 @@ extension LogWriter {
     }
 
     /// Writes the record that tells of earlier losses.
-    private func report() -> Bool {
-        guard unreported.records > 0 else { return true }
+    ///
+    /// - Returns: bytes written; nil when it could not be.
+    private func report() -> Int? {
+        guard unreported.records > 0 else { return 0 }
         var prefix = LogPrefix()
         prefix.set(now(), stream: .stderr)
         var record = Array(prefix.bytes.dropLast())
@@ -48,10 +56,10 @@ extension LogWriter {
         if let errno {
             unreported.reason = errno
             takeBack(written)
-            return false
+            return nil
         }
         unreported = LogLoss()
-        return true
+        return written
     }
 
     /// Counts records as lost. Every record is one line, and all of it but the format is output.

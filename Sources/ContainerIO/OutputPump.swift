@@ -12,13 +12,13 @@ final class OutputPump: WatchedSource {
     private static let farewellByteCount = 1 << 20
 
     let stream: StdioStream
-    private let source: Descriptor
+    private let source: SharedDescriptor
     private unowned let owner: ProcessStdio
     /// Bytes that are still read without regard to clients.
     private var allowance = 0
     private(set) var hasEnded = false
 
-    init(_ source: consuming Descriptor, stream: StdioStream, owner: ProcessStdio) {
+    init(_ source: SharedDescriptor, stream: StdioStream, owner: ProcessStdio) {
         self.source = source
         self.stream = stream
         self.owner = owner

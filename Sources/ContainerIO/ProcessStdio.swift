@@ -73,8 +73,8 @@ public final class ProcessStdio {
     /// - Throws: the kernel's reason; nothing is watched then.
     public func start(
         stdin: SharedDescriptor?,
-        stdout: consuming Descriptor,
-        stderr: consuming Descriptor?
+        stdout: SharedDescriptor,
+        stderr: SharedDescriptor?
     ) throws(ContainerIOError) {
         do throws(KernelError) {
             try stdout.setNonBlocking()

@@ -70,11 +70,7 @@ final class ProcessIO {
             throw .failed(.internal, "stdio: the backend returned no terminal")
         }
         do {
-            try stdio.start(
-                stdin: input,
-                stdout: try stdout.duplicate(),
-                stderr: try error?.duplicate()
-            )
+            try stdio.start(stdin: input, stdout: stdout, stderr: error)
             (input, output, error) = (nil, nil, nil)
         } catch {
             throw .failed(.internal, "stdio: \(error)")
