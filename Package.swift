@@ -168,6 +168,25 @@ let targets: [Target] = [
     ),
 
     // Tests
+    .target(
+        name: "ProbeSupport",
+        dependencies: ["Kernel"],
+        path: "Tests/Support/ProbeSupport",
+        swiftSettings: swift
+    ),
+    .executableTarget(
+        name: "kernel-probe",
+        dependencies: ["Kernel", "Netlink", "Cgroups"],
+        path: "Tests/Support/kernel-probe",
+        swiftSettings: swift
+    ),
+    .testTarget(name: "KernelTests", dependencies: ["Kernel", "ProbeSupport", "kernel-probe"], swiftSettings: swift),
+    .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "ProbeSupport", "kernel-probe"], swiftSettings: swift),
+    .testTarget(
+        name: "CgroupsTests",
+        dependencies: ["Cgroups", "Kernel", "OCISpec", "ProbeSupport", "kernel-probe"],
+        swiftSettings: swift
+    ),
     .executableTarget(
         name: "sandbox-run",
         dependencies: ["Sandbox", "Seccomp", "Cgroups", "OCISpec", "Kernel"],

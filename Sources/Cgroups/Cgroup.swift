@@ -105,6 +105,12 @@ public struct OutOfMemoryVerdict: Hashable, Sendable {
     /// The group whose limit was hit: this one's path, an ancestor's, or `system`; empty without kills.
     public let owner: String
 
+    /// Makes a verdict; for backends that have it from elsewhere.
+    public init(kills: UInt64, owner: String) {
+        self.kills = kills
+        self.owner = owner
+    }
+
     /// Whether any process was killed.
     public var killed: Bool { kills > 0 }
 }

@@ -56,6 +56,12 @@ public struct CgroupStatistics: Hashable, Sendable {
         public var reads: UInt64 = 0
         /// Writes.
         public var writes: UInt64 = 0
+
+        /// A device without any traffic.
+        public init(major: UInt64, minor: UInt64) {
+            self.major = major
+            self.minor = minor
+        }
     }
 
     /// CPU.

@@ -3,7 +3,8 @@ internal import Glibc
 
 /// The number of an open file, without ownership.
 ///
-/// Calls that only use a descriptor take this; the caller keeps the owner alive for as long as the call runs.
+/// Calls that only use a descriptor take this; the caller keeps the owner alive for as long as the call runs. So bind the owner to a
+/// name first: in `use(try open(path).raw)` the temporary owner ends, and closes, before `use` runs.
 public typealias RawDescriptor = Int32
 
 /// Whatever holds an open descriptor; gives reading, writing and status to every holder.

@@ -9,6 +9,12 @@ public struct Epoll: ~Copyable, DescriptorHolder, Sendable {
         public var token: UInt64
         /// What it is ready for.
         public var readiness: Readiness
+
+        /// Makes an event; for tests of what handles events.
+        public init(token: UInt64, readiness: Readiness) {
+            self.token = token
+            self.readiness = readiness
+        }
     }
 
     private let descriptor: Descriptor

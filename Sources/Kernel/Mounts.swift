@@ -325,6 +325,19 @@ public struct DetachedMount: ~Copyable, DescriptorHolder, Sendable {
         try system("mount on", object) { unsafe ck_move_mount(raw, "", target, "", 0x04 | 0x40) }
     }
 
+    /// Puts the mount in place, on top of what is there.
+    ///
+    /// - Parameters:
+    ///   - target: an open (O_PATH) file or directory in this mount namespace: exactly what it names is covered.
+    ///   - object: how to call the target in errors.
+    /// - Throws: `KernelError`.
+    public func attach(
+        to target: borrowing some DescriptorHolder & ~Copyable,
+        object: String = ""
+    ) throws(KernelError) {
+        try attach(to: target.raw, object: object)
+    }
+
     /// Puts the mount in place by an ordinary path, which must be Berth's own.
     ///
     /// - Parameter path: an existing file or directory; a final symbolic link is followed.

@@ -183,7 +183,8 @@ extension RootedDir {
     public func removeTree(_ path: some PathText) throws(KernelError) -> Bool {
         let place = try ParentAndName(path, "remove")
         do throws(KernelError) {
-            try TreeRemoval.remove(place.name, in: open(place.parent, [.path, .directory]).raw)
+            let folder = try open(place.parent, [.path, .directory])
+            try TreeRemoval.remove(place.name, in: folder.raw)
         } catch  where error.errno == .noEntry {
             return false
         }

@@ -1,18 +1,18 @@
 /// A request to NETLINK_ROUTE: a header of 16 bytes, then the family's own header and attributes, host byte order.
-struct NetlinkMessage {
+package struct NetlinkMessage {
     /// RTM_NEWLINK, RTM_GETLINK and so on.
-    let type: UInt16
+    package let type: UInt16
     /// What follows the netlink header.
-    let payload: [UInt8]
+    package let payload: [UInt8]
 
     /// RTM_NEWLINK for an existing device: change the flags in `mask` to their value in `flags`.
-    static func setLinkFlags(index: Int32, flags: UInt32, mask: UInt32) -> NetlinkMessage {
+    package static func setLinkFlags(index: Int32, flags: UInt32, mask: UInt32) -> NetlinkMessage {
         // struct ifinfomsg: family, padding, device type (2 bytes), index, flags, mask of changes.
         NetlinkMessage(type: 16, payload: [0, 0, 0, 0] + index.nativeBytes + flags.nativeBytes + mask.nativeBytes)
     }
 
     /// The bytes on the socket, asking for an acknowledgement.
-    func encoded(sequence: UInt32) -> [UInt8] {
+    package func encoded(sequence: UInt32) -> [UInt8] {
         let flags: UInt16 = 0x1 | 0x4  // NLM_F_REQUEST | NLM_F_ACK
         let header = UInt32(16 + payload.count).nativeBytes + type.nativeBytes + flags.nativeBytes
         return header + sequence.nativeBytes + UInt32(0).nativeBytes + payload
@@ -20,7 +20,7 @@ struct NetlinkMessage {
 }
 
 /// What the kernel answers.
-enum NetlinkAnswer: Equatable {
+package enum NetlinkAnswer: Equatable {
     /// Done (0) or an error number.
     case acknowledgement(Int32)
     /// Something else, or not for this request.
@@ -29,7 +29,7 @@ enum NetlinkAnswer: Equatable {
     /// Reads the messages of one datagram up to the acknowledgement of a request.
     ///
     /// - Returns: the acknowledgement; `other` when it is not among them; nil when the datagram is malformed.
-    static func parse(_ bytes: [UInt8], sequence: UInt32) -> NetlinkAnswer? {
+    package static func parse(_ bytes: [UInt8], sequence: UInt32) -> NetlinkAnswer? {
         var start = 0
         while start < bytes.count {
             guard let length = UInt32(nativeBytes: bytes, at: start).map(Int.init), length >= 16,

@@ -1,0 +1,91 @@
+import Kernel
+import ProbeSupport
+import Testing
+
+@Suite struct ProcessTests {
+    @Test(arguments: [0, 1, 42, 255]) func exitCodeArrives(code: UInt8) throws {
+        #expect(try Probe.run("exit", "\(code)").status == .exited(code))
+    }
+
+    @Test func deathBySignalArrives() throws {
+        let status = try Probe.run("signal", "KILL").status
+        #expect(status == .signaled(9, core: false))
+        #expect(status.number == 137)
+    }
+
+    @Test func pidfdTellsEveryMomentOfAProcess() throws {
+        let pipe = try Pipe()
+        var spawn = Spawn(arguments: ["kernel-probe", "wait"])
+        spawn.descriptors = [0: pipe.reader.raw]
+        let child = try spawn.start(Probe.path())
+        #expect(try child.pidfd.reapIfEnded() == nil)
+        #expect(try child.pidfd.info().pid == child.pid)
+        #expect(try child.pidfd.info().exit == nil)
+        #expect(try ProcessFacts(child.pid).parent == Credentials.processID)
+        #expect(try ProcessFacts.startTime(of: child.pid) > 0)
+        #expect(try child.pidfd.send(nil))
+        #expect(try child.pidfd.send(.terminate))
+        #expect(try child.pidfd.poll(for: .readable, timeout: .seconds(10)).contains(.readable))
+        #expect(try child.pidfd.reapIfEnded() == .signaled(15, core: false))
+        // After reaping: hung up, no process, and the code is still known.
+        #expect(try child.pidfd.poll(for: .readable, timeout: .zero).contains(.hangUp))
+        #expect(try child.pidfd.info().exit == .signaled(15, core: false))
+        #expect(try child.pidfd.send(.kill) == false)
+        let error = #expect(throws: KernelError.self) { _ = try Pidfd(pid: child.pid) }
+        #expect(error?.errno == .noProcess)
+        let second = #expect(throws: KernelError.self) { _ = try child.pidfd.wait() }
+        #expect(second?.errno == .noChild)
+    }
+
+    @Test func processOfAnotherNameIsParsed() throws {
+        let facts = try ProcessFacts(Credentials.processID)
+        #expect(facts.pid == Credentials.processID)
+        #expect(facts.threads >= 1)
+        #expect(try !ProcessFacts.commandLine(of: facts.pid).isEmpty)
+        #expect(try ProcessFacts.privateMemory(of: facts.pid).total > 0)
+    }
+
+    @Test func childLivesInItsOwnNamespaces() throws {
+        let result = try Probe.run("namespaces")
+        #expect(result.status == .exited(0), "\(result.output)")
+        #expect(result["child"] == "exited(7)", "\(result.output)")
+        #expect(result["pid"] == "1")
+        #expect(result["directory"] == "/")
+        #expect(result["root"] == "canary-of-probe,proc")
+        #expect(result["host"] == "probe")
+        #expect(result["mounts"] == "2")
+        #expect(result["hostHasCanary"] == "false")
+    }
+
+    @Test func mountsAreMadeDetachedAndChanged() throws {
+        let result = try Probe.run("mounts")
+        #expect(result["error"] == nil, "\(result.output)")
+        #expect(result["upper"] == "new")
+        #expect(result["readOnly"] == "true")
+        #expect(result["isMountRoot"] == "true")
+        #expect(result["ownMountID"] == "true")
+        #expect(result["unmounted"] == "true")
+        #expect(result["survived"] == "true")
+        #expect(result["badMount"] == "invalidArgument")
+        #expect(result["kernelMessage"] == "true")
+    }
+
+    @Test func credentialsAreSetExactly() throws {
+        let result = try Probe.run("credentials")
+        #expect(result["error"] == nil, "\(result.output)")
+        #expect(result["users"] == "1000,1000,1000")
+        #expect(result["groups"] == "1000,1000,1000")
+        #expect(result["supplementary"] == "1000,77")
+        #expect(result["effective"] == "CAP_CHOWN,CAP_SETUID")
+        #expect(result["ambient"] == "CAP_CHOWN")
+        #expect(result["bounding"] == "CAP_CHOWN,CAP_SETUID")
+    }
+
+    @Test func signalsArriveByDescriptor() throws {
+        let result = try Probe.run("signalfd")
+        #expect(result["ready"] == "true")
+        #expect(result["signal"] == "SIGUSR1")
+        #expect(result["fromMyself"] == "true")
+        #expect(result["another"] == "false")
+    }
+}

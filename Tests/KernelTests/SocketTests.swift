@@ -1,0 +1,83 @@
+import Kernel
+import ProbeSupport
+import Testing
+
+@Suite struct SocketTests {
+    private func isIdle(_ listener: RawDescriptor) throws -> Bool { try UnixSocket.accept(listener) == nil }
+
+    @Test func longPathsBindAndConnect() throws {
+        let scratch = try Scratch()
+        let directory = scratch.path + "/" + String(repeating: "long-directory-name/", count: 10)
+        try File.makeDirectories(directory)
+        let path = directory + "berth.sock"
+        #expect(path.utf8.count > 108)
+        let listener = try UnixSocket.listen(path)
+        #expect(try File.status(path).permissions == 0o600)
+        #expect(try isIdle(listener.raw))
+        let client = try UnixSocket.connect(path)
+        guard let server = try UnixSocket.accept(listener.raw) else {
+            Issue.record("no connection waits")
+            return
+        }
+        try client.writeAll("hello")
+        #expect(try server.read(upTo: 10) == Array("hello".utf8))
+        let peer = try UnixSocket.peer(of: server.raw)
+        #expect(peer.pid == Credentials.processID)
+        #expect(peer.uid == 0)
+        // A second listener replaces the name, as after a crash.
+        let again = try UnixSocket.listen(path)
+        _ = try UnixSocket.connect(path)
+        #expect(try !isIdle(again.raw))
+        #expect(try File.open(directory, .directory).readDirectory().count == 1)
+    }
+
+    @Test func nobodyListening() throws {
+        let scratch = try Scratch()
+        let path = scratch.path + "/dead.sock"
+        _ = try UnixSocket.listen(path)
+        let error = #expect(throws: KernelError.self) { _ = try UnixSocket.connect(path) }
+        #expect(error?.errno == .connectionRefused)
+        #expect(error?.object == path)
+    }
+
+    @Test(arguments: [UnixSocket.Kind.stream, .sequentialPackets]) func descriptorsTravel(kind: UnixSocket.Kind) throws
+    {
+        let (a, b) = try UnixSocket.pair(kind: kind)
+        let pipe = try Pipe()
+        try UnixSocket.sendDescriptors([pipe.writer.raw, a.raw], with: [1, 2, 3], to: a.raw)
+        let message = try UnixSocket.receiveDescriptors(from: b.raw, byteLimit: 16, descriptorLimit: 4)
+        #expect(message.bytes == [1, 2, 3])
+        #expect(message.descriptors.count == 2)
+        #expect(!message.truncated)
+        #expect(try message.descriptors[0].isCloseOnExec())
+        try message.descriptors[0].writeAll("x")
+        #expect(try pipe.reader.read(upTo: 4) == Array("x".utf8))
+    }
+
+    @Test func surplusDescriptorsAreClosed() throws {
+        let (a, b) = try UnixSocket.pair()
+        let pipe = try Pipe()
+        let (reader, writer) = pipe.ends()
+        do {
+            try UnixSocket.sendDescriptors([reader.raw, writer.raw, writer.raw], with: [0], to: a.raw)
+            let message = try UnixSocket.receiveDescriptors(from: b.raw, byteLimit: 1, descriptorLimit: 1)
+            #expect(message.descriptors.count == 1)
+            #expect(message.truncated)
+        }
+        // No descriptor travels without room for it, and none is left open: a message without any is not disturbed.
+        try UnixSocket.sendDescriptors([], with: [9], to: a.raw)
+        let plain = try UnixSocket.receiveDescriptors(from: b.raw, byteLimit: 1, descriptorLimit: 0)
+        #expect(plain.bytes == [9])
+        #expect(throws: KernelError.self) {
+            try UnixSocket.sendDescriptors(Array(repeating: writer.raw, count: 65), with: [0], to: a.raw)
+        }
+    }
+
+    @Test func endOfWritingIsSeen() throws {
+        let (a, b) = try UnixSocket.pair()
+        try UnixSocket.shutdownWriting(a.raw)
+        #expect(try b.read(upTo: 1).isEmpty)
+        try b.writeAll("still open")
+        #expect(try a.read(upTo: 100).count == 10)
+    }
+}

@@ -1,0 +1,36 @@
+// kernel-probe: the helper process of the kernel tests. Each scenario prints `key=value` lines, or fails with exit code 1.
+import Cgroups
+import Kernel
+import Netlink
+
+func report(_ key: String, _ value: some CustomStringConvertible) {
+    do { try BorrowedDescriptor.standardOutput.writeAll("\(key)=\(value)\n") } catch { Clone.exit(3) }
+}
+
+func fail(_ error: any Error) -> Never {
+    report("error", "\(error)")
+    Clone.exit(1)
+}
+
+let arguments = CommandLine.arguments
+let scenario = arguments.count > 1 ? arguments[1] : ""
+
+do {
+    switch scenario {
+    case "exit": Clone.exit(Int32(arguments[2]) ?? 99)
+    case "signal": try Signals.send(Signal(name: arguments[2]) ?? .kill, toChild: Credentials.processID)
+    case "wait": _ = try BorrowedDescriptor.standardInput.readToEnd(limit: 1 << 20)
+    case "facts": try reportFacts()
+    case "namespaces": try enterNamespaces()
+    case "mounts": try tryMounts()
+    case "sealed": try trySealed()
+    case "credentials": try changeCredentials()
+    case "signalfd": try receiveSignal()
+    case "loopback": try bringLoopbackUp()
+    case "cgroup": try enterCgroup(arguments[2])
+    case "hog": try useMemory()
+    default: report("error", "unknown scenario '\(scenario)'")
+    }
+} catch {
+    fail(error)
+}
