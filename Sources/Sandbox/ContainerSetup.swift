@@ -120,10 +120,9 @@ struct SharedTerminal {
 
 /// What both kinds of children do first and last.
 enum ChildReport {
-    /// A session of its own, not to be looked into, with only the descriptors that it needs, and with fresh signals.
+    /// A session of its own, with only the descriptors that it needs, and with fresh signals.
     static func isolate(keeping kept: [RawDescriptor]) throws(SandboxError) {
         try step(.clone) { () throws(KernelError) in
-            try ProcessAttributes.setDumpable(false)
             try ProcessAttributes.startSession()
             var next: RawDescriptor = 3
             for number in Set(kept).sorted() where number >= 3 {

@@ -57,11 +57,28 @@ struct ProcessEntry {
         orEmpty forgiving: Bool
     ) throws(SandboxError) -> [UInt8] {
         do throws(KernelError) {
-            return try root.readFile(path, limit: UserDatabase.fileLimit)
+            return try readRegularFile(root, path)
         } catch {
             if forgiving || error.errno == .noEntry || error.errno == .notDirectory { return [] }
             throw .failed(.user, error.about(path))
         }
+    }
+
+    /// Reads a file of the container without help of any `/proc`, which is the container's here.
+    ///
+    /// It is looked at before it is opened, because opening a device or a pipe can already do something, and again after,
+    /// because another process of the container may have put something else there. What that one could make us open then
+    /// it could open itself.
+    private func readRegularFile(_ root: borrowing RootedDir, _ path: String) throws(KernelError) -> [UInt8] {
+        let seen = try root.openPath(path, follow: true)
+        guard try seen.status().isRegular else {
+            throw .failed("open", path, .invalid, detail: "not a regular file")
+        }
+        let file = try root.open(path, [.read, .nonBlocking, .noControllingTerminal])
+        guard try file.status().isRegular else {
+            throw .failed("open", path, .invalid, detail: "not a regular file")
+        }
+        return try file.readToEnd(limit: UserDatabase.fileLimit)
     }
 
     private func completeEnvironment(for user: ResolvedUser) -> [String] {

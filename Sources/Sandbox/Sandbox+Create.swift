@@ -32,12 +32,7 @@ public enum Sandbox {
         guard let child else {
             ContainerSetup(plan: plan, cgroup: request.cgroup, channel: HandshakeEnd(socket: theirs.raw)).run()
         }
-        return try SandboxProcess.supervise(
-            child,
-            channel: ours,
-            closing: theirs,
-            oomScore: plan.process.oomScoreAdjustment
-        )
+        return try SandboxProcess.supervise(child, channel: ours, oomScore: plan.process.oomScoreAdjustment)
     }
 
     /// The filter of a bundle: the compiled `seccomp.bpf` beside the document if there is one, else the document's section.
@@ -115,6 +110,8 @@ public enum Sandbox {
         failing undo: () -> Void
     ) throws(SandboxError) -> Child? {
         do throws(KernelError) {
+            // Inherited by the copy: from its first moment nothing in the container may look into it.
+            try ProcessAttributes.setDumpable(false)
             return try Clone.fork(namespaces, intoCgroup: cgroup, clearingHandlers: true)
         } catch {
             undo()

@@ -12,6 +12,19 @@ extension Sandbox {
     /// - Returns: The process, which runs its program already.
     /// - Throws: The step that failed. No process is left then.
     public static func exec(_ request: SandboxExecRequest) throws(SandboxError) -> SandboxProcess {
+        let process = try begin(request)
+        do throws(SandboxError) { try process.start() } catch {
+            SandboxProcess.abandon(process)
+            throw error
+        }
+        return process
+    }
+
+    /// Sets the process up as far as its program.
+    ///
+    /// In a function of its own, because the caller must not keep the child's end of the conversation: its close is how
+    /// the exec is seen.
+    private static func begin(_ request: SandboxExecRequest) throws(SandboxError) -> SandboxProcess {
         let plan = try ProcessPlan(request.process, streams: request.streams, seccomp: request.seccomp)
         let (ours, theirs) = try step(.handshake) { () throws(KernelError) in
             try UnixSocket.pair(kind: .sequentialPackets)
@@ -25,17 +38,7 @@ extension Sandbox {
                 channel: HandshakeEnd(socket: theirs.raw)
             ).run()
         }
-        let process = try SandboxProcess.supervise(
-            child,
-            channel: ours,
-            closing: theirs,
-            oomScore: plan.oomScoreAdjustment
-        )
-        do throws(SandboxError) { try process.start() } catch {
-            SandboxProcess.abandon(process.pidfd.raw)
-            throw error
-        }
-        return process
+        return try SandboxProcess.supervise(child, channel: ours, oomScore: plan.oomScoreAdjustment)
     }
 }
 

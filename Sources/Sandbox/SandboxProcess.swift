@@ -44,13 +44,10 @@ public final class SandboxProcess: Sendable {
     static func supervise(
         _ child: consuming Child,
         channel: SharedDescriptor,
-        closing theirs: consuming SharedDescriptor,
         oomScore: Int?
     ) throws(SandboxError) -> SandboxProcess {
         let pid = child.pid
         let pidfd = child.sharedPidfd()
-        // Only the child may hold its end: the close of it is how its end, or its exec, is seen.
-        _ = consume theirs
         do throws(SandboxError) {
             if let oomScore {
                 try step(.limits) { () throws(KernelError) in
