@@ -107,6 +107,7 @@ int ck_seccomp(unsigned operation, unsigned flags, void *argument)
 {
     return (int)syscall(SYS_seccomp, operation, flags, argument);
 }
+int ck_bpf(int command, void *attributes, unsigned size) { return (int)syscall(SYS_bpf, command, attributes, size); }
 int ck_mallopt_trim(void) { return malloc_trim(0); }
 
 int ck_fsopen(const char *type, unsigned flags) { return (int)syscall(SYS_fsopen, type, flags); }

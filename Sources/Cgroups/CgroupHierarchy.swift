@@ -56,19 +56,18 @@ struct CgroupHierarchy: Sendable {
                 try File.writeOnce(level.joined(separator: "/") + "/cgroup.subtree_control", wanted, at: directory.raw)
             }
         } else {
-            for count in 1...components.count {
-                let level = components.prefix(count).joined(separator: "/")
-                for file in ["cpuset.cpus", "cpuset.mems"] {
-                    guard try File.readText("\(level)/\(file)", at: directory.raw).words.isEmpty else { continue }
-                    let parent = (["."] + components.prefix(count - 1)).joined(separator: "/")
-                    try File.writeOnce(
-                        "\(level)/\(file)",
-                        File.readText("\(parent)/\(file)", at: directory.raw),
-                        at: directory.raw
-                    )
-                }
-            }
+            for file in ["cpuset.cpus", "cpuset.mems"] { _ = try inherit(file, components) }
         }
+    }
+
+    /// Copies a value from the nearest group above that has one; the group itself is new and has none.
+    private func inherit(_ file: String, _ components: [String]) throws(KernelError) -> String {
+        let above = components.dropLast()
+        let parent = above.isEmpty ? file : above.joined(separator: "/") + "/" + file
+        var value = try File.readText(parent, at: directory.raw)
+        if value.words.isEmpty, !above.isEmpty { value = try inherit(file, Array(above)) }
+        try File.writeOnce(components.joined(separator: "/") + "/" + file, value, at: directory.raw)
+        return value
     }
 }
 

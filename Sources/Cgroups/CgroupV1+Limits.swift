@@ -138,26 +138,20 @@ extension CgroupV1 {
         }
     }
 
+    /// One rule a write, through descriptors that stay open: a container has a dozen rules.
     private func apply(_ rules: [RuntimeSpec.DeviceRule]) throws(CgroupError) {
-        for rule in rules {
-            let text = try DeviceRuleText(rule)
-            try set("devices", "devices", rule.allow ? "devices.allow" : "devices.deny", text.v1)
+        guard let member = member("devices") else {
+            throw .unsupported("devices", "the host has no devices controller")
         }
-    }
-}
-
-/// A device rule, checked.
-struct DeviceRuleText {
-    let v1: String
-
-    init(_ rule: RuntimeSpec.DeviceRule) throws(CgroupError) {
-        let type = rule.type ?? "a"
-        let access = rule.access ?? "rwm"
-        guard ["a", "b", "c"].contains(type) else { throw .invalid("devices", "type '\(type)'") }
-        guard !access.isEmpty, access.allSatisfy({ "rwm".contains($0) }) else {
-            throw .invalid("devices", "access '\(access)'")
+        let checked = try rules.map { (rule) throws(CgroupError) in try CheckedDeviceRule(rule) }
+        do throws(KernelError) {
+            let allow = try File.open("devices.allow", .write, at: member.directory.raw)
+            let deny = try File.open("devices.deny", .write, at: member.directory.raw)
+            for rule in checked {
+                if rule.allow { try allow.writeAll(rule.text) } else { try deny.writeAll(rule.text) }
+            }
+        } catch {
+            throw .failed("set devices", field: "devices", error)
         }
-        func number(_ value: Int64?) -> String { value.flatMap { $0 < 0 ? nil : String($0) } ?? "*" }
-        v1 = "\(type) \(number(rule.major)):\(number(rule.minor)) \(access)"
     }
 }

@@ -19,6 +19,7 @@ extension CgroupV2 {
         if resources.network?.classID != nil || resources.network?.priorities?.isEmpty == false {
             throw .unsupported("network", "cgroup v2 has no network classes")
         }
+        if let devices = resources.devices { try apply(devices) }
         for (file, value) in (resources.unified ?? [:]).sorted(by: { $0.key < $1.key }) {
             guard !file.contains("/"), file != "..", !file.hasPrefix("cgroup.") else {
                 throw .invalid("unified.\(file)", "not a controller's file")

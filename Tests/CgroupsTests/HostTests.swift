@@ -112,6 +112,25 @@ import Testing
         }
     }
 
+    @Test func unifiedHierarchyAloneDoesTheSame() throws {
+        let tree = try CgroupTree(root: DeviceFilterTests.unified)
+        #expect(tree.layout == .v2)
+        let group = try tree.create(path + "/inner")
+        try waiter { child, _ in
+            try group.add(child.pid)
+            #expect(try tree.open(path).processes() == [child.pid])
+            try group.freeze()
+            #expect(try group.isFrozen())
+            // Killing the outer group takes the inner one's frozen process with it.
+            _ = try tree.open(path).killAll(timeout: .milliseconds(200))
+            #expect(try child.pidfd.wait() == .signaled(9, core: false))
+            #expect(try group.statistics().cpu.usage > 0)
+            #expect(try group.outOfMemoryVerdict().killed == false)
+        }
+        try tree.open(path).remove(timeout: .seconds(5))
+        #expect(throws: CgroupError.self) { _ = try tree.open(path) }
+    }
+
     @Test func removalWithAProcessInsideSaysSo() throws {
         try withGroup(path) { group in
             try waiter { child, _ in

@@ -54,6 +54,7 @@ ssize_t ck_getrandom(void *buffer, size_t size);
 pid_t ck_gettid(void);
 int ck_chroot(const char *path);
 int ck_seccomp(unsigned operation, unsigned flags, void *argument);
+int ck_bpf(int command, void *attributes, unsigned size);
 int ck_mallopt_trim(void);
 
 // New mount API -------------------------------------------------------------------------------------------------------

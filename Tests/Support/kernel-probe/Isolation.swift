@@ -95,15 +95,24 @@ func bringLoopbackUp() throws {
     }
 }
 
-/// Makes a child that enters the group by itself, and prints where it is; then waits for the end of input.
-func enterCgroup(_ path: String) throws {
-    let group = try CgroupTree().open(path)
+/// Makes a child that enters the group by itself, and prints where it is and which devices it may open.
+func enterCgroup(_ path: String, root: String) throws {
+    let group = try CgroupTree(root: root).open(path)
     let entrance = try group.entrance()
     guard let child = try Clone.fork(intoCgroup: entrance.directory?.raw) else {
         do {
             try entrance.enter()
             report("cgroups", try File.readText("/proc/self/cgroup").split(separator: "\n").joined(separator: ";"))
-            _ = try BorrowedDescriptor.standardInput.read(upTo: 1)
+            for device in ["null", "zero", "full"] {
+                for (name, flags): (String, OpenFlags) in [("read", .read), ("write", .write), ("both", .readWrite)] {
+                    do {
+                        _ = try File.open("/dev/\(device)", flags)
+                        report("\(device).\(name)", "allowed")
+                    } catch {
+                        report("\(device).\(name)", error.errno == .notPermitted ? "refused" : "\(error)")
+                    }
+                }
+            }
             Clone.exit(0)
         } catch {
             fail(error)

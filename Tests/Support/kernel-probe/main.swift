@@ -27,7 +27,7 @@ do {
     case "credentials": try changeCredentials()
     case "signalfd": try receiveSignal()
     case "loopback": try bringLoopbackUp()
-    case "cgroup": try enterCgroup(arguments[2])
+    case "cgroup": try enterCgroup(arguments[2], root: arguments.count > 3 ? arguments[3] : CgroupTree.defaultRoot)
     case "hog": try useMemory()
     default: report("error", "unknown scenario '\(scenario)'")
     }
