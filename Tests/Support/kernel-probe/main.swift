@@ -28,6 +28,7 @@ do {
     case "signalfd": try receiveSignal()
     case "loopback": try bringLoopbackUp()
     case "cgroup": try enterCgroup(arguments[2], root: arguments.count > 3 ? arguments[3] : CgroupTree.defaultRoot)
+    case "fallbacks": try tryFallbacks(arguments[2])
     case "hog": try useMemory()
     default: report("error", "unknown scenario '\(scenario)'")
     }
