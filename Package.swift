@@ -211,6 +211,7 @@ let targets: [Target] = [
         swiftSettings: swift
     ),
     .testTarget(name: "ClientTests", dependencies: ["Client"], swiftSettings: swift),
+    .testTarget(name: "BerthTests", dependencies: ["berth"], swiftSettings: swift),
     .testTarget(name: "SystemTests", swiftSettings: swift),
 ]
 

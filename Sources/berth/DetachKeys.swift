@@ -1,19 +1,19 @@
 /// Looks for the keys that leave a session without ending it.
 ///
 /// The keys are held back until it is clear whether they are the sequence; what turns out not to be is passed on in full.
-struct DetachKeys: Equatable {
+package struct DetachKeys: Equatable {
     private let sequence: [UInt8]
     private var matched = 0
 
     /// Ctrl-P, Ctrl-Q.
-    static let `default` = DetachKeys(sequence: [16, 17])
+    package static let `default` = DetachKeys(sequence: [16, 17])
 
     private init(sequence: [UInt8]) {
         self.sequence = sequence
     }
 
     /// Keys separated by commas: a character, or `ctrl-` with a letter or one of `@[\]^_`.
-    init(parsing text: String) throws(Failure) {
+    package init(parsing text: String) throws(Failure) {
         var keys: [UInt8] = []
         for word in text.split(separator: ",", omittingEmptySubsequences: false) {
             if word.utf8.count == 1, let byte = word.utf8.first {
@@ -32,7 +32,7 @@ struct DetachKeys: Equatable {
     /// Takes what was typed.
     ///
     /// - Returns: what to pass on, and whether the sequence was among it; what follows the sequence is dropped.
-    mutating func scan(_ bytes: [UInt8]) -> (forward: [UInt8], isDetached: Bool) {
+    package mutating func scan(_ bytes: [UInt8]) -> (forward: [UInt8], isDetached: Bool) {
         var forward: [UInt8] = []
         for byte in bytes {
             if byte == sequence[matched] {

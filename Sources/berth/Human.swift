@@ -1,14 +1,14 @@
 import Kernel
 
 /// Numbers and times as people read them.
-enum Human {
+package enum Human {
     /// Bytes in powers of 1000: `4.51MB`.
-    static func size(_ bytes: Int) -> String {
+    package static func size(_ bytes: Int) -> String {
         scaled(Double(bytes), 1000, ["B", "kB", "MB", "GB", "TB", "PB"])
     }
 
     /// Bytes in powers of 1024: `4.3MiB`.
-    static func memory(_ bytes: UInt64) -> String {
+    package static func memory(_ bytes: UInt64) -> String {
         scaled(Double(bytes), 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"])
     }
 
@@ -34,7 +34,7 @@ enum Human {
     }
 
     /// `value` with a fixed number of decimals.
-    static func fixed(_ value: Double, _ decimals: Int) -> String {
+    package static func fixed(_ value: Double, _ decimals: Int) -> String {
         guard value.isFinite, abs(value) < 1e15 else { return "--" }
         var factor = 1
         for _ in 0..<decimals { factor *= 10 }
@@ -46,7 +46,7 @@ enum Human {
     }
 
     /// How long something takes: `5 minutes`.
-    static func duration(seconds: Int) -> String {
+    package static func duration(seconds: Int) -> String {
         let minutes = seconds / 60
         let hours = (minutes + 30) / 60
         switch seconds {
@@ -65,18 +65,18 @@ enum Human {
     }
 
     /// How long ago a moment was.
-    static func ago(_ seconds: Int) -> String {
+    package static func ago(_ seconds: Int) -> String {
         duration(seconds: Int(Timestamp.now.seconds) - seconds) + " ago"
     }
 
     /// The first twelve digits of an id.
-    static func short(_ id: String) -> String {
+    package static func short(_ id: String) -> String {
         let digits = id.hasPrefix("sha256:") ? id.dropFirst(7) : id[...]
         return String(digits.prefix(12))
     }
 
     /// `text` cut to `width` characters, the last of them an ellipsis.
-    static func cut(_ text: String, to width: Int) -> String {
+    package static func cut(_ text: String, to width: Int) -> String {
         text.count <= width ? text : text.prefix(width - 1) + "…"
     }
 }

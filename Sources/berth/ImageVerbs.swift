@@ -64,7 +64,7 @@ struct Images: ParsableCommand {
             return Listing.Row(fields: [
                 ("Containers", image.containers < 0 ? "N/A" : String(image.containers)),
                 ("CreatedAt", Timestamp(seconds: Int64(image.created)).description),
-                ("CreatedSince", Human.ago(image.created)),
+                ("CreatedSince", image.created > 0 ? Human.ago(image.created) : "N/A"),
                 ("Digest", digest ?? "<none>"),
                 ("ID", noTrunc ? image.id : Human.short(image.id)),
                 ("Repository", repository),
@@ -253,7 +253,7 @@ struct History: ParsableCommand {
                 ("Comment", item.comment),
                 ("CreatedAt", Timestamp(seconds: Int64(item.created)).description),
                 ("CreatedBy", noTrunc ? item.createdBy : Human.cut(item.createdBy, to: 45)),
-                ("CreatedSince", Human.ago(item.created)),
+                ("CreatedSince", item.created > 0 ? Human.ago(item.created) : "N/A"),
                 ("ID", noTrunc || item.id == "<missing>" ? item.id : Human.short(item.id)),
                 ("Size", Human.size(item.size)),
             ])

@@ -51,11 +51,11 @@ enum Output {
 }
 
 /// A command that could not do its work.
-struct Failure: Error {
-    let message: String
-    let code: Int32
+package struct Failure: Error {
+    package let message: String
+    package let code: Int32
 
-    init(_ message: String, code: Int32 = 1) {
+    package init(_ message: String, code: Int32 = 1) {
         self.message = message
         self.code = code
     }

@@ -2,9 +2,9 @@ import Client
 import Kernel
 
 /// Readings of the texts that options take, with Docker's spellings.
-enum Value {
+package enum Value {
     /// Bytes: a number with an optional unit (b, k, m, g, t, p; powers of 1024), or -1 for "no limit" where that is allowed.
-    static func bytes(_ text: String, _ option: String) throws(Failure) -> Int {
+    package static func bytes(_ text: String, _ option: String) throws(Failure) -> Int {
         if text == "-1" { return -1 }
         var digits = text.lowercased()[...]
         if digits.hasSuffix("ib") {
@@ -25,7 +25,7 @@ enum Value {
     }
 
     /// CPUs as billionths of one.
-    static func nanoCPUs(_ text: String) throws(Failure) -> Int {
+    package static func nanoCPUs(_ text: String) throws(Failure) -> Int {
         guard let number = Double(text), number >= 0, number < 1e6 else {
             throw Failure("--cpus: '\(text)' is not a number of CPUs, such as 1.5", code: 125)
         }
@@ -33,7 +33,7 @@ enum Value {
     }
 
     /// `soft[:hard]` of a limit.
-    static func ulimit(_ text: String) throws(Failure) -> (name: String, soft: Int, hard: Int) {
+    package static func ulimit(_ text: String) throws(Failure) -> (name: String, soft: Int, hard: Int) {
         let sides = text.split(separator: "=", maxSplits: 1)
         let numbers = sides.count == 2 ? sides[1].split(separator: ":").map { $0 == "unlimited" ? -1 : Int($0) } : []
         guard (1...2).contains(numbers.count), let soft = numbers[0], let hard = numbers[numbers.count - 1] else {
@@ -43,7 +43,7 @@ enum Value {
     }
 
     /// `KEY=VALUE` pairs; a bare key has an empty value.
-    static func pairs(_ texts: [String]) -> [String: String] {
+    package static func pairs(_ texts: [String]) -> [String: String] {
         var all: [String: String] = [:]
         for text in texts {
             let sides = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
@@ -53,7 +53,7 @@ enum Value {
     }
 
     /// Go's durations: `1h30m`, `10s`, `250ms`; nil for anything else.
-    static func duration(_ text: String) -> Duration? {
+    package static func duration(_ text: String) -> Duration? {
         let units: [String: Double] = ["ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600]
         var seconds = 0.0
         var rest = text[...]
@@ -70,7 +70,7 @@ enum Value {
     }
 
     /// A moment for the daemon: `42.5` seconds since 1970, a time by RFC 3339 (UTC where it names no zone), or a duration before now.
-    static func moment(_ text: String, _ option: String) throws(Failure) -> String {
+    package static func moment(_ text: String, _ option: String) throws(Failure) -> String {
         if Double(text) != nil, !text.contains("e") { return text }
         if let duration = duration(text) { return unix(Timestamp.now - duration) }
         for candidate in [text, text + "Z", text + ":00Z", text + "T00:00:00Z"] {
@@ -85,7 +85,7 @@ enum Value {
     }
 
     /// The JSON of `--filter` options: names with their values.
-    static func filters(_ texts: [String]) throws(Failure) -> String? {
+    package static func filters(_ texts: [String]) throws(Failure) -> String? {
         guard !texts.isEmpty else { return nil }
         var all: [String: [JSONValue]] = [:]
         for text in texts {
