@@ -6,7 +6,9 @@ public struct ContainerdStdio: Sendable, Equatable {
     public var stdin: String
     /// Where output goes; empty for nowhere.
     public var stdout: String
-    /// Where errors go; may be the same as `stdout`. Ignored for a terminal.
+    /// Where errors go; may be the same as `stdout`.
+    ///
+    /// Ignored for a terminal.
     public var stderr: String
 
     /// The three addresses as they stand in the request.

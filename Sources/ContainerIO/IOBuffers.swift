@@ -42,7 +42,9 @@ public final class IOBuffers {
         )
     }
 
-    /// Gives the pages back. Call it before the loop sleeps for long; costs nothing when nothing was used.
+    /// Gives the pages back.
+    ///
+    /// Call it before the loop sleeps for long; costs nothing when nothing was used.
     public func releaseMemory() {
         guard isDirty else { return }
         memory.discard()

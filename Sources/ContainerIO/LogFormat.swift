@@ -33,7 +33,9 @@ struct LogPrefix {
     /// Where the tag stands in `bytes`.
     static let tagOffset = LogFormat.prefixByteCount - 2
 
-    /// Sets time and stream. The date is computed anew only when the second changed.
+    /// Sets time and stream.
+    ///
+    /// The date is computed anew only when the second changed.
     mutating func set(_ time: Timestamp, stream: StdioStream) {
         if time.seconds != second {
             second = time.seconds

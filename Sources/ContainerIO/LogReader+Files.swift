@@ -42,7 +42,9 @@ final class LogFile {
         if stream == .stdout { starts.stdout = start } else { starts.stderr = start }
     }
 
-    /// Reads on. Returns nothing at the end, or at the limit.
+    /// Reads on.
+    ///
+    /// Returns nothing at the end, or at the limit.
     func read(_ count: Int) throws(ContainerIOError) -> [UInt8] {
         let count = limit.map { Int(clamping: min(Int64(count), $0 - offset)) } ?? count
         guard count > 0 else { return [] }
@@ -71,8 +73,9 @@ final class LogFile {
 
 // Finding the files of the set.
 extension LogReader {
-    /// Names without a file after which no more are looked for. A crash of the shim in the middle of a rotation leaves
-    /// one gap, a rotation under way another.
+    /// Names without a file after which no more are looked for.
+    ///
+    /// A crash of the shim in the middle of a rotation leaves one gap, a rotation under way another.
     private static let gapLimit = 3
 
     /// Opens the files that are younger than those already open.

@@ -7,11 +7,13 @@ public struct LogReaderOptions: Sendable {
     public var follow: Bool
     /// Only records of this time or later.
     public var since: Timestamp?
-    /// Only records of this time or earlier. The reader ends at the first later one; when following, also when the
-    /// time has come.
+    /// Only records of this time or earlier.
+    ///
+    /// The reader ends at the first later one; when following, also when the time has come.
     public var until: Timestamp?
-    /// Only the last so many lines of what exists when reading starts, of the chosen streams and not after `until`. A
-    /// line written in parts counts once. Nil gives all.
+    /// Only the last so many lines of what exists when reading starts, of the chosen streams and not after `until`.
+    ///
+    /// A line written in parts counts once. Nil gives all.
     public var tail: Int?
     /// Only these outputs.
     public var streams: StdioStreams
@@ -32,7 +34,9 @@ public struct LogReaderOptions: Sendable {
     }
 }
 
-/// How others steer a reader that follows. Safe from any thread.
+/// How others steer a reader that follows.
+///
+/// Safe from any thread.
 public final class LogFollowControl: Sendable {
     private enum State {
         static let running: UInt8 = 0

@@ -10,8 +10,9 @@ public struct LogRecord: Sendable, Equatable {
     public var isPartial: Bool
     /// Whether the shim wrote this record, to tell of output that it had to drop.
     public var isNotice: Bool
-    /// The bytes exactly as the process wrote them, with the newline unless the record is partial. The slice shares
-    /// storage with others of the same read.
+    /// The bytes exactly as the process wrote them, with the newline unless the record is partial.
+    ///
+    /// The slice shares storage with others of the same read.
     public var bytes: ArraySlice<UInt8>
 
     /// A record with all its parts.

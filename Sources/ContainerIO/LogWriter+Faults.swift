@@ -2,7 +2,9 @@ internal import Kernel
 
 // What happens when the file takes less than it was given.
 extension LogWriter {
-    /// Writes what is formatted. Never throws: what cannot be written is dropped and counted.
+    /// Writes what is formatted.
+    ///
+    /// Never throws: what cannot be written is dropped and counted.
     func flush() {
         guard pending > 0 else { return }
         defer { pending = 0 }
@@ -62,7 +64,9 @@ extension LogWriter {
         return written
     }
 
-    /// Counts records as lost. Every record is one line, and all of it but the format is output.
+    /// Counts records as lost.
+    ///
+    /// Every record is one line, and all of it but the format is output.
     private func drop(_ records: UnsafeRawBufferPointer, reason: Errno?) {
         let count = UInt64(unsafe Memory.count(of: LogFormat.newline, in: records))
         let bytes = UInt64(records.count) - count * UInt64(LogFormat.prefixByteCount + 1)

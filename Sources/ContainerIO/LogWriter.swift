@@ -4,7 +4,9 @@ public import Kernel
 public struct LogWriterOptions: Sendable {
     /// The file that is written; older ones are `path.1` (the youngest), `path.2` and so on.
     public var path: String
-    /// A file is closed before the record that would make it longer than this. Zero never rotates.
+    /// A file is closed before the record that would make it longer than this.
+    ///
+    /// Zero never rotates.
     ///
     /// A line longer than the limit makes its file longer: a line is never divided between two files, up to an
     /// excess of `LogWriter.maximumExcessInBytes`.

@@ -1,6 +1,8 @@
 /// The most recent bytes of a process' output, kept for a client that attaches later.
 public struct OutputRing {
-    /// Bytes kept at most. Zero keeps nothing.
+    /// Bytes kept at most.
+    ///
+    /// Zero keeps nothing.
     public let capacity: Int
     private var storage: [UInt8] = []
     private var end = 0

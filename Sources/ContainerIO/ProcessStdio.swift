@@ -17,7 +17,9 @@ public struct ProcessStdioOptions: Sendable {
     }
 }
 
-/// The stdio of one process: its pipes or terminal, its log, and the clients on it. For the loop's thread only.
+/// The stdio of one process: its pipes or terminal, its log, and the clients on it.
+///
+/// For the loop's thread only.
 ///
 /// The order of calls: make it when the process is created, attach clients at any time, `start` it with the descriptors,
 /// `processExited` once the process was reaped, `close` when it is deleted. Between, the loop calls `ready` of the
@@ -64,7 +66,9 @@ public final class ProcessStdio {
 
     // MARK: - Life
 
-    /// Takes the shim's ends of the process' pipes, or its terminal, and begins to move bytes. Makes them non-blocking.
+    /// Takes the shim's ends of the process' pipes, or its terminal, and begins to move bytes.
+    ///
+    /// Makes them non-blocking.
     ///
     /// - Parameters:
     ///   - stdin: the writing end of standard input; nil when the process has none. Nil for a terminal.
@@ -124,7 +128,9 @@ public final class ProcessStdio {
         finishIfDrained()
     }
 
-    /// Whether clients still wait for output that the process has written. A shim that exits now would take it away.
+    /// Whether clients still wait for output that the process has written.
+    ///
+    /// A shim that exits now would take it away.
     public var hasClients: Bool { !clients.isEmpty }
 
     /// Whether all output has ended and is in the log.
@@ -152,7 +158,9 @@ public final class ProcessStdio {
         }
     }
 
-    /// Tells the loop when there is an earlier deadline than it knows of. One that moved back is found by a tick for nothing.
+    /// Tells the loop when there is an earlier deadline than it knows of.
+    ///
+    /// One that moved back is found by a tick for nothing.
     private func scheduleTick() {
         guard let next = nextDeadline, scheduled.map({ next < $0 }) ?? true else { return }
         scheduled = next

@@ -39,7 +39,9 @@ public struct StdCopyDecoder {
         case systemError = 3
     }
 
-    /// What can be wrong with the input. The connection is of no use afterwards.
+    /// What can be wrong with the input.
+    ///
+    /// The connection is of no use afterwards.
     public enum Failure: Error, Equatable, Sendable {
         /// First byte of a header is not a known stream.
         case unknownStream(UInt8)

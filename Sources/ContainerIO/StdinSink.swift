@@ -8,7 +8,9 @@ final class StdinSink: WatchedSource {
     private var queue = ByteQueue()
     private var isClosing = false
 
-    /// Whether bytes can still reach the process. False from the start for a process without standard input.
+    /// Whether bytes can still reach the process.
+    ///
+    /// False from the start for a process without standard input.
     private(set) var isOpen = true
 
     init(isTerminal: Bool, owner: ProcessStdio) {
@@ -22,7 +24,9 @@ final class StdinSink: WatchedSource {
 
     override var interest: Readiness? { queue.isEmpty ? nil : .writable }
 
-    /// Bytes that can be taken now. A sink that is closed takes everything and forgets it.
+    /// Bytes that can be taken now.
+    ///
+    /// A sink that is closed takes everything and forgets it.
     var room: Int { isOpen ? max(0, ClientLimit.queueByteCount - queue.count) : .max }
 
     /// The process' end is there: what came before goes out.

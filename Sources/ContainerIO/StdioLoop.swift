@@ -14,7 +14,9 @@ public protocol StdioSource: AnyObject {
     func ready(_ events: Readiness)
 }
 
-/// What the shim's loop does for this target. All calls come from the loop's own thread.
+/// What the shim's loop does for this target.
+///
+/// All calls come from the loop's own thread.
 public protocol StdioLoop: AnyObject {
     /// Starts to watch, as `source.interest` says.
     func add(_ source: any StdioSource)
