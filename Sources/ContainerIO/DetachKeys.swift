@@ -1,6 +1,8 @@
 /// A key sequence that ends a client's attachment and leaves the process running.
 public struct DetachKeys: Sendable, Equatable {
-    /// The bytes a terminal sends for the sequence. Empty means that no sequence detaches.
+    /// The bytes a terminal sends for the sequence.
+    ///
+    /// Empty means that no sequence detaches.
     public let bytes: [UInt8]
 
     /// Ctrl-P, Ctrl-Q: what Docker's clients document.

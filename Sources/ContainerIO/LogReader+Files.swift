@@ -53,7 +53,9 @@ final class LogFile {
         return chunk
     }
 
-    /// Reads a piece. The array is as long as the piece: a follower keeps slices of many short ones.
+    /// Reads a piece.
+    ///
+    /// The array is as long as the piece: a follower keeps slices of many short ones.
     func read(_ count: Int, at offset: Int64) throws(ContainerIOError) -> [UInt8] {
         let result: Result<[UInt8], KernelError> = unsafe withUnsafeTemporaryAllocation(
             byteCount: count,

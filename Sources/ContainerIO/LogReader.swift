@@ -72,7 +72,9 @@ public final class LogReader {
         if let since = options.since { try skipFiles(before: since) }
     }
 
-    /// Readable when `next` may have more after `idle`; nil when not following. Also readable after cancellation.
+    /// Readable when `next` may have more after `idle`; nil when not following.
+    ///
+    /// Also readable after cancellation.
     public var wakeDescriptor: Int32? { watch?.raw }
 
     /// Gives out what is there, without waiting for more.

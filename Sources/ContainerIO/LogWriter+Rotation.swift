@@ -2,8 +2,9 @@ internal import Kernel
 
 // A new file takes the log's name, and the old ones move up by one.
 extension LogWriter {
-    /// Starts a new file. When a step fails the writer goes on with the file that it has, and tries again after some
-    /// more output.
+    /// Starts a new file.
+    ///
+    /// When a step fails the writer goes on with the file that it has, and tries again after some more output.
     ///
     /// The new file is made before anything moves, so that a failure half-way never leaves the container without a log.
     /// A reader that holds the old file open reads it to its end and finds its successor by name.

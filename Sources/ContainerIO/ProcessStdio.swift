@@ -117,7 +117,9 @@ public final class ProcessStdio {
         scheduleTick()
     }
 
-    /// Closes everything at once. Output that clients have not taken is lost; what the log has stays.
+    /// Closes everything at once.
+    ///
+    /// Output that clients have not taken is lost; what the log has stays.
     public func close() {
         for pump in pumps { pump.abandon() }
         for client in clients { client.close() }
