@@ -194,6 +194,11 @@ let targets: [Target] = [
         swiftSettings: swift,
         linkerSettings: staticExecutable
     ),
+    .testTarget(
+        name: "SandboxTests",
+        dependencies: ["Sandbox", "Seccomp", "OCISpec", "Kernel", "ProbeSupport", "sandbox-run"],
+        swiftSettings: swift
+    ),
     .testTarget(name: "OCISpecTests", dependencies: ["OCISpec"], swiftSettings: swift),
     .testTarget(name: "ContainerIOTests", dependencies: ["ContainerIO", "Kernel"], swiftSettings: swift),
     .testTarget(name: "SeccompTests", dependencies: ["Seccomp", "OCISpec", "Kernel"], swiftSettings: swift),

@@ -1,6 +1,6 @@
 // Runs the container of a bundle with nothing but Sandbox: for tests and measurements.
 //
-//   sandbox-run BUNDLE [--overlay LOWER:UPPER:WORK] [--terminal] [--cgroup PATH] [--exec PROCESS.json]... [--repeat N]
+//   sandbox-run BUNDLE [--overlay LOWER,...:UPPER:WORK] [--terminal] [--cgroup PATH] [--exec PROCESS.json]... [--repeat N]
 //
 // Standard streams are the caller's own. The exit status is the first process's (128 + signal), 125 when it could not be
 // made; the error is one line of JSON on standard error. `--exec` processes run after it has started, one after the other,
@@ -30,7 +30,7 @@ struct Options {
             case "--repeat": repetitions = rest.popFirst().flatMap { Int($0) } ?? 1
             case "--exec": executions += rest.popFirst().map { [$0] } ?? []
             case "--overlay":
-                let parts = (rest.popFirst() ?? "").split(separator: ":").map(String.init)
+                let parts = (rest.popFirst() ?? "").split(separator: ":").map { $0.replacing(",", with: ":") }
                 guard parts.count == 3 else { fail("bad --overlay") }
                 overlay = SandboxRootMount(
                     type: "overlay",

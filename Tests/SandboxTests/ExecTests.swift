@@ -1,0 +1,96 @@
+import FoundationEssentials
+import Kernel
+import OCISpec
+import ProbeSupport
+import Testing
+
+/// Further processes in a running container.
+@Suite struct ExecTests {
+    /// Runs processes in a sleeping container; the outcome's errors hold a line for each.
+    func exec(_ processes: [RuntimeSpec.Process], in box: ContainerFixture) throws -> ContainerFixture.Outcome {
+        box.spec.process?.args = ["/bin/sleep", "1000"]
+        for (number, process) in processes.enumerated() {
+            let path = box.scratch.path + "/exec\(number).json"
+            try File.writeAtomically(path, Array(JSONEncoder().encode(process)), durable: false)
+            box.options += ["--exec", path]
+        }
+        return try box.run()
+    }
+
+    func script(_ text: String) -> RuntimeSpec.Process {
+        var process = ContainerFixture.plainSpec.process ?? .init()
+        process.args = ["/bin/sh", "-c", text]
+        return process
+    }
+
+    @Test func itSharesEveryNamespaceWithTheFirst() throws {
+        let text = "for k in mnt pid net ipc uts cgroup; do readlink /proc/1/ns/$k; readlink /proc/self/ns/$k; done"
+        let outcome = try exec([script(text)], in: ContainerFixture())
+        #expect(outcome.lines.count == 12, "\(outcome.errors)")
+        for pair in stride(from: 0, to: outcome.lines.count, by: 2) {
+            #expect(outcome.lines[pair] == outcome.lines[pair + 1])
+        }
+    }
+
+    @Test func itHasOnlyItsStreamsAndTheAskedCapabilities() throws {
+        let text = "ls /proc/self/fd; grep Cap /proc/self/status; readlink /proc/self/cwd; umask"
+        let outcome = try exec([script(text)], in: ContainerFixture())
+        // 3 is the directory that ls reads.
+        #expect(outcome.lines.prefix(4) == ["0", "1", "2", "3"], "\(outcome.errors)")
+        #expect(outcome["CapInh"] == "0000000000000000")
+        #expect(outcome["CapAmb"] == "0000000000000000")
+        #expect(outcome["CapEff"] == "00000000000004e1")
+        #expect(outcome.lines.suffix(2) == ["/", "0022"])
+    }
+
+    @Test func failuresNameTheirReason() throws {
+        let names = ["nope", "/nope", "/etc/passwd", "/bin"]
+        let processes = names.map { name in
+            var process = script("")
+            process.args = [name]
+            return process
+        }
+        let outcome = try exec(processes, in: ContainerFixture())
+        let lines = outcome.errors.split(separator: "\n")
+        #expect(lines.count == 4)
+        #expect(lines[0].contains(#""errno":2"#) && lines[0].contains("executable file not found in $PATH"))
+        #expect(lines[1].contains(#""errno":2"#))
+        #expect(lines[2].contains(#""errno":13"#))
+        #expect(lines[3].contains(#""errno":13"#))
+    }
+
+    @Test func itMayRunAsAnotherUserWithATerminal() throws {
+        var process = script("tty; stty size; id; grep CapEff /proc/self/status; echo ok > /dev/stderr")
+        process.terminal = true
+        process.consoleSize = .init(height: 7, width: 9)
+        process.user = .init(username: "web")
+        let outcome = try exec([process], in: ContainerFixture())
+        let lines = outcome.output.split(whereSeparator: { $0 == "\r\n" || $0 == "\n" }).map(String.init)
+        #expect(lines.prefix(2) == ["/dev/pts/0", "7 9"], "\(outcome.errors)")
+        #expect(lines.contains("uid=33(web) gid=44(web) groups=26(tape),44(web)"))
+        #expect(lines.contains("CapEff:\t0000000000000000"))
+        #expect(lines.contains("ok"))
+    }
+
+    @Test func itIsInTheContainersCgroup() throws {
+        let box = try ContainerFixture()
+        let name = "berth-test-\(Random.hex(6))"
+        box.options = ["--cgroup", "/" + name]
+        box.spec.linux?.resources = .init(pids: .init(limit: 50))
+        // Inside, the cgroup is the root of the view; a process outside of it would show a path with "..".
+        let outcome = try exec([script("cat /proc/self/cgroup")], in: box)
+        #expect(outcome.lines.count > 1, "\(outcome.errors)")
+        #expect(outcome.lines.allSatisfy { $0.hasSuffix(":/") }, "\(outcome.output)")
+        #expect(!File.exists("/sys/fs/cgroup/pids/" + name))
+    }
+
+    @Test func aReplacedMultiplexerIsRefused() throws {
+        let box = try ContainerFixture()
+        box.spec.mounts?.removeAll { $0.destination == "/dev/pts" }
+        box.spec.mounts?.append(.init(destination: "/dev/pts", type: "tmpfs", source: "tmpfs"))
+        box.spec.linux?.devices = [.init(type: "c", path: "/dev/pts/ptmx", major: 1, minor: 3)]
+        var process = script("tty")
+        process.terminal = true
+        #expect(try exec([process], in: box).failure?.stage == "console")
+    }
+}
