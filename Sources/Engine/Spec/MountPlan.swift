@@ -3,7 +3,7 @@
 /// Values only: nothing is made or looked at on the node.
 package struct MountPlan: Sendable, Equatable {
     /// One mount with what is needed to make its source.
-    package struct Entry: Sendable, Equatable {
+    package struct Entry: Sendable, Equatable, Codable {
         package var point: MountPoint
         package var nonRecursive = false
         package var createSource = false

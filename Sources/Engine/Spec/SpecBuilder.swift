@@ -33,18 +33,17 @@ package struct SpecBuilder: Sendable {
 
     let configuration: ContainerConfiguration
     let plan: ContainerPlan
-    let mounts: [MountPlan.Entry]
     let surroundings: Surroundings
+
+    var mounts: [MountPlan.Entry] { plan.mounts }
 
     package init(
         configuration: ContainerConfiguration,
         plan: ContainerPlan,
-        mounts: [MountPlan.Entry],
         surroundings: Surroundings
     ) {
         self.configuration = configuration
         self.plan = plan
-        self.mounts = mounts
         self.surroundings = surroundings
     }
 

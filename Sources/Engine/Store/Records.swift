@@ -36,8 +36,10 @@ package struct PersistedState: Sendable, Equatable, Codable {
     package var stoppedByUser: Bool
     /// Journal sequence number of the shim up to which events are in the database.
     package var journaled: UInt64?
+    /// The shim whose journal that is: pid and start time.
+    package var shim: String?
 
-    package init(_ lifecycle: Lifecycle, journaled: UInt64?) {
+    package init(_ lifecycle: Lifecycle, journaled: UInt64? = nil, shim: String? = nil) {
         status = lifecycle.status
         pid = lifecycle.pid
         exit = lifecycle.lastExit
@@ -47,6 +49,7 @@ package struct PersistedState: Sendable, Equatable, Codable {
         restartCount = lifecycle.restartCount
         stoppedByUser = lifecycle.stoppedByUser
         self.journaled = journaled
+        self.shim = shim
     }
 }
 
@@ -56,7 +59,7 @@ package struct ContainerPlan: Sendable, Equatable, Codable {
     /// Chain ids of the image's layers, base first.
     package var chain: [String]
     package var resolved: ResolvedConfiguration
-    package var mounts: [MountPoint]
+    package var mounts: [MountPlan.Entry]
     package var backend: String
     package var log: LogConfiguration
 
@@ -64,7 +67,7 @@ package struct ContainerPlan: Sendable, Equatable, Codable {
         imageID: String,
         chain: [String],
         resolved: ResolvedConfiguration,
-        mounts: [MountPoint],
+        mounts: [MountPlan.Entry],
         backend: String,
         log: LogConfiguration
     ) {

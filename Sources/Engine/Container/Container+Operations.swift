@@ -1,0 +1,241 @@
+import Kernel
+import OCISpec
+import ShimProtocol
+
+extension Container {
+    /// A refusal in the words of Docker's daemon.
+    func refusal(_ refusal: Lifecycle.Refusal, verb: String) -> EngineError {
+        switch refusal {
+        case .alreadyRunning: .notModified("container \(id) is already running")
+        case .notRunning where verb == "stop": .notModified("container \(id) is already stopped")
+        case .notRunning: .conflict("container \(id) is not running")
+        case .paused where verb == "start": .conflict("cannot start a paused container, try unpause instead")
+        case .paused where verb == "remove":
+            .conflict(
+                "cannot remove container \"/\(record.name)\": container is paused and must be unpaused first")
+        case .paused: .conflict("Container \(id) is paused, unpause the container before \(verb)")
+        case .alreadyPaused: .conflict("Container \(id) is already paused")
+        case .notPaused: .conflict("Container \(id) is not paused")
+        case .restarting where verb == "remove":
+            .conflict(
+                "cannot remove container \"/\(record.name)\": container is restarting: "
+                    + "stop the container before removing or force remove")
+        case .restarting: .conflict("Container \(id) is restarting, wait until the container is running")
+        case .removing where verb == "start":
+            .conflict("container is marked for removal and cannot be started")
+        case .removing: .conflict("removal of container \(id) is already in progress")
+        case .starting: .conflict("container \(id) is being started")
+        case .runs:
+            .conflict(
+                "cannot remove container \"/\(record.name)\": container is running: "
+                    + "stop the container before removing or force remove")
+        case .dead: .conflict("container \(id) is dead and must be removed")
+        }
+    }
+
+    /// The shim, for an operation on a running container.
+    func connected() throws -> ShimClient {
+        guard let shim else { throw EngineError.unreachable(id, "there is no connection") }
+        return shim.client
+    }
+
+    // Signals ---------------------------------------------------------------------------------------------------------
+
+    func kill(_ text: String) async throws {
+        let signal = try ConfigurationCheck.signal(text)
+        try await adopted()
+        let ends = signal == .kill || signal == (try ConfigurationCheck.signal(record.plan.resolved.stopSignal))
+        let actions: [Lifecycle.Action]
+        do {
+            actions = try lifecycle.killRequested(endsContainer: ends)
+        } catch {
+            throw EngineError.conflict("cannot kill container: \(id): \(refusal(error, verb: "kill").message)")
+        }
+        guard actions.isEmpty else { return await perform(actions, exclusive: false) }
+        try await send(signal)
+    }
+
+    private func send(_ signal: Signal) async throws {
+        do {
+            try await connected().kill(signal: signal.rawValue)
+        } catch let error as RPCError where error.status == .notFound {
+            // It has just ended: the exit is on its way.
+            throw EngineError.conflict("cannot kill container: \(id): container \(id) is not running")
+        } catch {
+            throw EngineError.shim(error, "kill", id)
+        }
+        await publish([event("kill", ["signal": String(signal.rawValue)])])
+    }
+
+    /// Stop signal, grace, kill; returns when the exit is recorded.
+    func stop(signal text: String?, timeout: Int?) async throws {
+        try await adopted()
+        let signal = try ConfigurationCheck.signal(text ?? record.plan.resolved.stopSignal)
+        let actions: [Lifecycle.Action]
+        do {
+            actions = try lifecycle.stopRequested()
+        } catch {
+            throw refusal(error, verb: "stop")
+        }
+        guard actions.isEmpty else { return await perform(actions, exclusive: false) }
+        let grace = timeout ?? record.configuration.stopTimeout ?? node.configuration.defaultStopTimeout
+        try await end(with: signal, grace: grace < 0 ? nil : .seconds(grace))
+        await publish([event("stop")])
+    }
+
+    /// Sends `signal`, waits for the exit, kills what does not go.
+    func end(with signal: Signal, grace: Duration?) async throws {
+        let exit = wait(.nextExit)
+        guard lifecycle.isActive || isStarting else { return }
+        if isStarting { await exclusively {} }
+        guard lifecycle.isActive else { return }
+        do { try await send(signal) } catch let error as EngineError where error.reason == .conflict { return }
+        if case .paused = lifecycle.phase, signal != .kill { try await connected().resume() }
+        node.faults.reached(.stopSignalled)
+        if signal != .kill {
+            if try await exit.result(within: grace) { return }
+            do { try await send(.kill) } catch let error as EngineError where error.reason == .conflict {}
+        }
+        node.faults.reached(.stopKilled)
+        if try await exit.result(within: .seconds(10)) { return }
+        let left = lifecycle.pid.map { pid in
+            let state = (try? ProcessFacts(pid))?.state  // it may just have gone
+            return "process \(pid) in state \(state.map(String.init) ?? "?")"
+        }
+        throw EngineError.internalFailure(
+            "container \(id) could not be killed: \(left ?? "its exit was not reported") remains after SIGKILL")
+    }
+
+    func restart(signal: String?, timeout: Int?) async throws {
+        do {
+            try await stop(signal: signal, timeout: timeout)
+        } catch let error as EngineError where error.reason == .notModified {}
+        try await start()
+        await publish([event("restart")])
+    }
+
+    // Freezing --------------------------------------------------------------------------------------------------------
+
+    func pause() async throws {
+        try await adopted()
+        do { try lifecycle.pauseRequested() } catch { throw refusal(error, verb: "pause") }
+        do { try await connected().pause() } catch { throw EngineError.shim(error, "pause", id) }
+        await perform(lifecycle.paused(), exclusive: false)
+    }
+
+    func unpause() async throws {
+        try await adopted()
+        do { try lifecycle.unpauseRequested() } catch { throw refusal(error, verb: "unpause") }
+        do { try await connected().resume() } catch { throw EngineError.shim(error, "unpause", id) }
+        await perform(lifecycle.resumed(), exclusive: false)
+    }
+
+    // Changing --------------------------------------------------------------------------------------------------------
+
+    func rename(to name: String) async throws {
+        try await adopted()
+        let (old, new) = (record.name, try Names.validated(name))
+        guard old != new else {
+            throw EngineError.invalid("Renaming a container with the same name as its current name")
+        }
+        if lifecycle.phase == .removing || lifecycle.phase == .removed { throw refusal(.removing, verb: "rename") }
+        try node.table.reserve(new, for: id)
+        record.name = new
+        do {
+            try await node.store.write(
+                events: [event("rename", ["oldName": "/\(old)"])],
+                ContainerRecord.nameChange(id, new)
+            )
+        } catch {
+            record.name = old
+            node.table.release(new, of: id)
+            throw EngineError.wrap(error, "rename container \(id)")
+        }
+        node.table.release(old, of: id)
+        refreshView()
+    }
+
+    func update(_ update: ContainerUpdate) async throws -> [String] {
+        try await adopted()
+        if lifecycle.phase == .removing || lifecycle.phase == .removed { throw refusal(.removing, verb: "update") }
+        var changed = record.configuration
+        if let limits = update.resources {
+            changed.resources.merge(limits)
+            try ConfigurationCheck.resources(changed.resources, cpus: SystemFacts.cpus)
+        }
+        if let policy = update.restartPolicy {
+            if changed.autoRemove, policy != .no {
+                throw EngineError.invalid("Restart policy cannot be updated because AutoRemove is enabled for the container")
+            }
+            changed.restartPolicy = policy
+        }
+        if let limits = update.resources, lifecycle.isActive {
+            let resources = try JSON.bytes(SpecBuilder.resources(limits))
+            do { try await connected().update(resources: resources) } catch {
+                throw EngineError.shim(error, "update", id)
+            }
+        }
+        try await node.store.write(
+            events: [event("update")],
+            try ContainerRecord.configurationChange(id, changed)
+        )
+        record.configuration = changed
+        lifecycle.policy = changed.restartPolicy
+        refreshView()
+        return []
+    }
+
+    func resize(to size: TerminalSize) async throws {
+        try await adopted()
+        guard lifecycle.isActive else { throw refusal(.notRunning, verb: "resize") }
+        do { try await connected().resize(exec: nil, to: size) } catch { throw EngineError.shim(error, "resize", id) }
+        await publish([event("resize", ["height": String(size.height), "width": String(size.width)])])
+    }
+
+    func pids() async throws -> [Int32] {
+        try await adopted()
+        guard lifecycle.isActive else { throw refusal(.notRunning, verb: "top") }
+        do { return try await connected().pids() } catch { throw EngineError.shim(error, "list processes", id) }
+    }
+}
+
+extension ContainerWait {
+    /// Whether the condition came within `limit`; nil waits without end, as the client asked.
+    fileprivate func result(within limit: Duration?) async throws -> Bool {
+        guard let limit else {
+            _ = try await result()
+            return true
+        }
+        return try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                _ = try await self.result()
+                return true
+            }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                return false
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? false
+        }
+    }
+}
+
+extension ResourceLimits {
+    /// Takes every limit that `other` sets.
+    mutating func merge(_ other: ResourceLimits) {
+        memoryInBytes = other.memoryInBytes ?? memoryInBytes
+        memorySwapInBytes = other.memorySwapInBytes ?? memorySwapInBytes
+        memoryReservationInBytes = other.memoryReservationInBytes ?? memoryReservationInBytes
+        memorySwappiness = other.memorySwappiness ?? memorySwappiness
+        oomKillDisable = other.oomKillDisable ?? oomKillDisable
+        nanoCPUs = other.nanoCPUs ?? nanoCPUs
+        cpuShares = other.cpuShares ?? cpuShares
+        cpuQuotaInMicroseconds = other.cpuQuotaInMicroseconds ?? cpuQuotaInMicroseconds
+        cpuPeriodInMicroseconds = other.cpuPeriodInMicroseconds ?? cpuPeriodInMicroseconds
+        cpusetCPUs = other.cpusetCPUs ?? cpusetCPUs
+        cpusetMemories = other.cpusetMemories ?? cpusetMemories
+        pids = other.pids ?? pids
+        blockIOWeight = other.blockIOWeight ?? blockIOWeight
+    }
+}

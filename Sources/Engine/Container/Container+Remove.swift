@@ -1,0 +1,83 @@
+import Kernel
+
+extension Container {
+    /// Removes on a user's behalf. A second remove joins the first.
+    func remove(force: Bool, volumes: Bool) async throws {
+        try await adopted()
+        if let removal {
+            return try await removal.value()
+        }
+        if force, lifecycle.isActive || isStarting {
+            _ = try? lifecycle.killRequested(endsContainer: true)  // so that no policy starts it again
+            try await end(with: .kill, grace: .zero)
+        }
+        try await exclusively {
+            if lifecycle.phase == .removed { return }
+            let actions: [Lifecycle.Action]
+            do {
+                actions = try lifecycle.removeRequested(force: force)
+            } catch {
+                throw refusal(error, verb: "remove")
+            }
+            await perform(actions, exclusive: true)
+            try await removeNow(volumes: volumes)
+        }
+    }
+
+    /// Removes because the configuration says so; the caller holds ``exclusively(_:)``.
+    func removeByItself() async {
+        guard let actions = try? lifecycle.removeRequested(force: true) else { return }  // somebody else does it
+        await perform(actions, exclusive: true)
+        do {
+            try await removeNow(volumes: true)
+        } catch {
+            logger.error("container was not removed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// The steps of a removal, each of which may be repeated after a crash.
+    func removeNow(volumes: Bool) async throws {
+        let removal = Promise<Void>()
+        self.removal = removal
+        do {
+            try await removeEverything(volumes: volumes)
+            removal.resolve(.success(()))
+        } catch {
+            let failure = EngineError.wrap(error, "remove container \(id)")
+            lifecycle.removeFailed(failure.message)
+            self.removal = nil
+            await commit([])
+            releaseWaits(
+                [.removed, .notRunning, .nextExit],
+                WaitResult(exitCode: lifecycle.lastExit?.status.number ?? 0, error: failure.message)
+            )
+            removal.resolve(.failure(failure))
+            throw failure
+        }
+    }
+
+    private func removeEverything(volumes: Bool) async throws {
+        await commit([])
+        node.faults.reached(.removeMarked)
+        await tearDown()
+        node.faults.reached(.removeBundle)
+        attaches = []
+        let (node, id, paths) = (node, id, paths)
+        let anonymous = volumes ? record.plan.mounts.filter(\.point.anonymous).compactMap(\.point.name) : []
+        try await node.pool.run {
+            try node.images.removeWritable(id)
+            node.faults.reached(.removeSnapshot)
+            for name in anonymous { _ = try File.removeTree("\(node.paths.volumes)/\(name)") }
+            _ = try File.removeTree(paths.durable)
+            node.faults.reached(.removeDirectories)
+        }
+        try await node.store.write(events: [event("destroy")], ContainerRecord.deletion(id))
+        node.faults.reached(.removeCommitted)
+        lifecycle.removed()
+        node.table.remove(id)
+        releaseWaits(
+            [.removed, .notRunning, .nextExit],
+            WaitResult(exitCode: lifecycle.lastExit?.status.number ?? 0)
+        )
+    }
+}

@@ -1,0 +1,213 @@
+import Kernel
+import OCISpec
+import ShimProtocol
+import SwiftProtobuf
+
+extension Container {
+    /// Starts on a user's behalf.
+    func start() async throws {
+        try await adopted()
+        try await exclusively {
+            do {
+                try lifecycle.startRequested()
+            } catch {
+                throw refusal(error, verb: "start")
+            }
+            try await launchAndFinish()
+        }
+    }
+
+    /// Starts because the policy says so.
+    func restartByPolicy() async {
+        await exclusively {
+            guard lifecycle.restartDue() else { return }
+            do {
+                try await launchAndFinish()
+            } catch {
+                logger.error("restart by policy failed", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    private func launchAndFinish() async throws {
+        refreshView()
+        do {
+            let pid = try await launch()
+            node.faults.reached(.startStarted)
+            await perform(lifecycle.startSucceeded(pid: pid, at: .now), exclusive: true)
+            node.faults.reached(.startCommitted)
+        } catch {
+            let program = (record.plan.resolved.entrypoint + record.plan.resolved.command).first ?? ""
+            var failure = EngineError.startFailure(error, program: program, id)
+            failure.cleanUpErrors += await undoStart()
+            let actions = lifecycle.startFailed(failure.message, exitCode: failure.startExitCode)
+            await perform(actions, exclusive: true)
+            throw failure
+        }
+    }
+
+    /// The steps from nothing to a running init. Every step has a deadline; ``undoStart()`` undoes any prefix of them.
+    private func launch() async throws -> Int32 {
+        await tearDown()
+        let (rootfs, launched) = try await prepareAndSpawn()
+        let connection = try await ShimConnection.connect(
+            to: paths.shimSocket,
+            token: launched.token,
+            deadline: node.deadlines.connect,
+            group: node.group
+        )
+        let shim = adoptConnection(connection, process: launched.process, pidfd: launched.pidfd)
+        node.faults.reached(.startConnected)
+        _ = try await shim.client.create(createRequest(rootfs))
+        self.shim?.hasTask = true
+        follow(shim, after: 0)
+        node.faults.reached(.startCreated)
+        await handOverWaitingClients()
+        node.faults.reached(.startAttached)
+        return try await shim.client.start()
+    }
+
+    /// The steps that block, in one visit to a thread that may.
+    private func prepareAndSpawn() async throws -> (
+        [ContainerdMount], (process: ShimProcess, pidfd: SharedDescriptor, token: String)
+    ) {
+        let node = node
+        let backend = try node.backend(record.plan.backend)
+        let bundle = BundleWriter(node: node, paths: paths, record: record, joined: try joinedNamespaces())
+        let (id, paths) = (id, paths)
+        return try await node.pool.run {
+            let rootfs = try bundle.write()
+            let launched = try ShimProcess.launch(backend: backend, id: id, paths: paths, faults: node.faults)
+            return (rootfs, launched)
+        }
+    }
+
+    /// The namespaces of other containers that this one joins; they must run.
+    private func joinedNamespaces() throws -> [RuntimeSpec.NamespaceType: String] {
+        var joined: [RuntimeSpec.NamespaceType: String] = [:]
+        func join(_ reference: String, _ kind: RuntimeSpec.NamespaceType, _ file: String) throws {
+            let other = try node.table.find(reference)
+            guard let pid = other.view.snapshot.state.pid else {
+                throw EngineError.conflict("cannot join \(kind.rawValue) of a non running container: \(other.id)")
+            }
+            joined[kind] = "/proc/\(pid)/ns/\(file)"
+        }
+        let configuration = record.configuration
+        if case .container(let reference) = configuration.network { try join(reference, .network, "net") }
+        if case .container(let reference) = configuration.pidMode { try join(reference, .pid, "pid") }
+        if case .container(let reference) = configuration.ipcMode { try join(reference, .ipc, "ipc") }
+        return joined
+    }
+
+    func adoptConnection(
+        _ connection: ShimConnection,
+        process: ShimProcess?,
+        pidfd: SharedDescriptor?
+    ) -> Shim {
+        shimGeneration += 1
+        let client = ShimClient(id: id, connection: connection, deadlines: node.deadlines)
+        let shim = Shim(process: process, pidfd: pidfd, client: client, generation: shimGeneration, hasTask: false)
+        self.shim = shim
+        return shim
+    }
+
+    private func createRequest(_ rootfs: [ContainerdMount]) -> TaskCreateRequest {
+        var log = ShimLogOptions()
+        log.path = paths.log
+        log.maxSizeInBytes = record.plan.log.maxSizeInBytes
+        log.maxFiles = UInt32(max(1, record.plan.log.maxFiles))
+        log.disabled = !record.plan.log.enabled
+        var options = ShimCreateOptions()
+        options.log = log
+        options.openStdin = record.configuration.openStdin
+        options.stdinOnce = record.configuration.stdinOnce
+        options.exitRecordPath = paths.exitRecord
+        var request = TaskCreateRequest()
+        request.id = id.description
+        request.bundle = paths.bundle
+        request.rootfs = rootfs
+        request.terminal = record.configuration.terminal
+        request.options = Google_Protobuf_Any(packed: options)
+        return request
+    }
+
+    /// Undoes whatever a start has done so far. What could not be undone is returned, and recovery will find it.
+    private func undoStart() async -> [String] {
+        if shim == nil, let process = ShimProcess.recorded(paths), let pidfd = process.open() {
+            await endShim(pidfd, alive: true)
+        }
+        await tearDown()
+        return []
+    }
+
+    /// Ends whatever a shim left: the task, the shim itself, the bundle. Does nothing when there is nothing.
+    ///
+    /// Runs under ``exclusively(_:)``. An answer that does not come within its deadline is not waited for again: the exit is on
+    /// record by then, so the process may be ended from outside.
+    func tearDown() async {
+        if let shim {
+            do {
+                _ = try await shim.client.delete()
+            } catch let error as RPCError where [.notFound, .unavailable].contains(error.status) {
+                // No task, or no shim any more: nothing to delete.
+            } catch {
+                logger.warning("task was not deleted", metadata: ["error": "\(error)"])
+            }
+            node.faults.reached(.exitDeleted)
+            var answered = true
+            do {
+                try await shim.client.shutdown()
+            } catch {
+                answered = false
+                logger.warning("shim did not shut down", metadata: ["error": "\(error)"])
+            }
+            shim.client.connection.close()
+            if let pidfd = shim.pidfd { await endShim(pidfd, alive: !answered) }
+            node.faults.reached(.exitShutDown)
+            self.shim = nil
+        }
+        await removeBundle()
+    }
+
+    /// Waits for a shim's end and reaps it; `alive` kills it first.
+    func endShim(_ pidfd: SharedDescriptor, alive: Bool) async {
+        let waiter = node.waiter
+        if !alive, await ended(pidfd, within: .seconds(5)) { return }
+        // It is ours, nothing of the container depends on it any more, and it does not go by itself.
+        _ = try? Pidfd.send(.kill, to: pidfd.raw)
+        _ = waiter
+        if await !ended(pidfd, within: .seconds(5)) {
+            logger.error("shim does not end", metadata: ["shim": "\(shim?.process?.pid ?? 0)"])
+        }
+    }
+
+    private func ended(_ pidfd: SharedDescriptor, within deadline: Duration) async -> Bool {
+        let waiter = node.waiter
+        let ended = await withTaskGroup(of: Bool.self) { group in
+            group.addTask { await waiter.readable(pidfd.raw) }
+            group.addTask {
+                // Cancelled as soon as the process has ended.
+                try? await Task.sleep(for: deadline)
+                return false
+            }
+            let first = await group.next() ?? false
+            group.cancelAll()
+            return first
+        }
+        // A shim of an earlier life is somebody else's child: then there is nothing to reap.
+        if ended { _ = try? Pidfd.reapIfEnded(pidfd.raw) }
+        return ended
+    }
+
+    func removeBundle() async {
+        let (paths, id, parent) = (paths, id, node.cgroupPath(id))
+        do {
+            try await node.pool.run {
+                _ = try File.removeTree(paths.bundle)
+                try CgroupCleaner.remove(parent)
+            }
+        } catch {
+            logger.error("bundle was not removed", metadata: ["error": "\(error)", "id": "\(id)"])
+        }
+    }
+}

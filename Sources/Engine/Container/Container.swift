@@ -1,0 +1,220 @@
+import Kernel
+import Logging
+import Synchronization
+
+/// One container: owns its state machine, its shim's connection and everybody who waits for it.
+///
+/// Steps that must not overlap (start, tear-down, removal) run under ``exclusively(_:)``; everything else may interleave at
+/// any await and therefore looks at the state again.
+actor Container {
+    nonisolated let id: ContainerID
+    nonisolated let node: Node
+    nonisolated let paths: ContainerPaths
+    nonisolated let logger: Logger
+    /// What list and inspect show: kept by the actor, read by anybody without waiting for it.
+    nonisolated let view: View
+
+    var record: ContainerRecord
+    var lifecycle: Lifecycle
+    var shim: Shim?
+    var reachable = true
+    /// Events of the present shim up to here are in the database.
+    var journaled: UInt64 = 0
+    var waits: [Wait] = []
+    var attaches: [PendingAttach] = []
+    var execs: [ExecID: Exec] = [:]
+    var logFollowers: [Weak<LogFollower>] = []
+    /// Completes when what an earlier life left has been adopted, finished or undone.
+    nonisolated let adoption: Promise<Void>
+    var removal: Promise<Void>?
+    var shimGeneration: UInt64 = 0
+    private var busy = false
+    private var queue: [CheckedContinuation<Void, Never>] = []
+
+    /// A shim with its connection.
+    struct Shim: Sendable {
+        var process: ShimProcess?
+        var pidfd: SharedDescriptor?
+        var client: ShimClient
+        var generation: UInt64
+        /// Whether the task exists, so that clients can be handed over.
+        var hasTask: Bool
+    }
+
+    /// Somebody who waits, held weakly: who has gone away is forgotten.
+    struct Wait {
+        var condition: WaitCondition
+        var promise: Weak<Promise<WaitResult>>
+    }
+
+    final class View: Sendable {
+        private let value: Mutex<ContainerSnapshot>
+
+        init(_ snapshot: ContainerSnapshot) { value = Mutex(snapshot) }
+
+        var snapshot: ContainerSnapshot {
+            get { value.withLock { $0 } }
+            set { value.withLock { $0 = newValue } }
+        }
+    }
+
+    init(_ record: ContainerRecord, node: Node, isNew: Bool) {
+        id = record.id
+        self.node = node
+        self.record = record
+        paths = node.paths.container(record.id)
+        var logger = node.logger
+        logger[metadataKey: "container"] = "\(record.id.short)"
+        self.logger = logger
+        let lifecycle = Lifecycle(
+            restored: record.state,
+            policy: record.configuration.restartPolicy,
+            autoRemove: record.configuration.autoRemove
+        )
+        self.lifecycle = lifecycle
+        adoption = Promise()
+        view = View(
+            Self.snapshot(record, lifecycle, paths: node.paths.container(record.id), reachable: true, execs: [])
+        )
+        if isNew { adoption.resolve(.success(())) }
+    }
+
+    // One at a time ---------------------------------------------------------------------------------------------------
+
+    /// Runs `body` when every earlier step has finished. No deadline: each step inside has its own.
+    func exclusively<T: Sendable>(_ body: () async throws -> T) async rethrows -> T {
+        if busy {
+            await withCheckedContinuation { queue.append($0) }
+        } else {
+            busy = true
+        }
+        defer {
+            if queue.isEmpty { busy = false } else { queue.removeFirst().resume() }
+        }
+        return try await body()
+    }
+
+    /// Waits until this container is adopted, with a deadline.
+    nonisolated func adopted() async throws {
+        if adoption.isResolved { return }
+        let deadline = node.deadlines.adoption + node.deadlines.call
+        guard try await adoption.value(within: deadline) != nil else {
+            throw EngineError.unreachable(id, "it is still being adopted")
+        }
+    }
+
+    // Showing ---------------------------------------------------------------------------------------------------------
+
+    func refreshView() {
+        view.snapshot = Self.snapshot(record, lifecycle, paths: paths, reachable: reachable, execs: Array(execs.keys))
+    }
+
+    private static func snapshot(
+        _ record: ContainerRecord,
+        _ lifecycle: Lifecycle,
+        paths: ContainerPaths,
+        reachable: Bool,
+        execs: [ExecID]
+    ) -> ContainerSnapshot {
+        let resolved = record.plan.resolved
+        let command = resolved.entrypoint + resolved.command
+        return ContainerSnapshot(
+            id: record.id,
+            name: record.name,
+            created: record.created,
+            configuration: record.configuration,
+            imageID: record.plan.imageID,
+            path: command.first ?? "",
+            arguments: Array(command.dropFirst()),
+            resolved: resolved,
+            state: ContainerState(
+                status: lifecycle.status,
+                pid: lifecycle.pid,
+                exit: lifecycle.lastExit,
+                error: lifecycle.error,
+                startedAt: lifecycle.startedAt,
+                finishedAt: lifecycle.finishedAt,
+                reachable: reachable
+            ),
+            mounts: record.plan.mounts.map(\.point),
+            restartCount: lifecycle.restartCount,
+            logPath: record.plan.log.enabled ? paths.log : nil,
+            hostsPath: paths.hosts,
+            resolvConfPath: paths.resolvConf,
+            hostnamePath: paths.hostname,
+            backend: record.plan.backend,
+            execIDs: execs
+        )
+    }
+
+    // Writing ---------------------------------------------------------------------------------------------------------
+
+    /// Attributes of every event of this container.
+    var eventAttributes: [String: String] {
+        var attributes = record.plan.resolved.labels
+        attributes["image"] = record.configuration.image
+        attributes["name"] = record.name
+        return attributes
+    }
+
+    func event(_ action: String, at time: Timestamp = .now, _ extra: [String: String] = [:]) -> EventDraft {
+        EventDraft(
+            time: time,
+            kind: .container,
+            action: action,
+            id: id.description,
+            attributes: eventAttributes.merging(extra) { _, new in new }
+        )
+    }
+
+    /// Writes the state and `events` in one transaction. A failure is logged; the state in memory holds.
+    func commit(_ events: [EventDraft]) async {
+        refreshView()
+        record.state = PersistedState(
+            lifecycle,
+            journaled: journaled,
+            shim: shim?.process.map { "\($0.pid):\($0.startTime)" }
+        )
+        do {
+            try await node.store.write(events: events, try ContainerRecord.stateChange(id, record.state))
+        } catch {
+            logger.error("state was not written", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Tells of something that changes no state.
+    func publish(_ events: [EventDraft]) async {
+        do {
+            try await node.store.write(events: events)
+        } catch {
+            logger.error("event was not written", metadata: ["error": "\(error)"])
+        }
+    }
+
+    // Waiting ---------------------------------------------------------------------------------------------------------
+
+    func wait(_ condition: WaitCondition) -> ContainerWait {
+        let promise = Promise<WaitResult>()
+        let atRest = [.created, .exited, .dead].contains(lifecycle.phase)
+        if condition == .notRunning, atRest {
+            promise.resolve(.success(WaitResult(exitCode: lifecycle.lastExit?.status.number ?? 0)))
+        } else if condition == .removed, lifecycle.phase == .removed {
+            promise.resolve(.success(WaitResult(exitCode: lifecycle.lastExit?.status.number ?? 0)))
+        } else {
+            waits.removeAll { $0.promise.object == nil }
+            waits.append(Wait(condition: condition, promise: Weak(object: promise)))
+        }
+        return ContainerWait { try await promise.value() }
+    }
+
+    func releaseWaits(_ conditions: Set<WaitCondition>, _ result: WaitResult) {
+        for wait in waits where conditions.contains(wait.condition) { wait.promise.object?.resolve(.success(result)) }
+        waits.removeAll { conditions.contains($0.condition) || $0.promise.object == nil }
+        if conditions.contains(.notRunning) { endLogFollowers() }
+    }
+
+    func endLogFollowers() {
+        for follower in logFollowers { follower.object?.containerEnded() }
+        logFollowers = []
+    }
+}

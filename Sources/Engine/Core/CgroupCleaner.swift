@@ -1,0 +1,63 @@
+import Kernel
+
+/// Removes what a crash left of a container's cgroups. What is still inside is killed, through pidfds.
+///
+/// The shim removes its cgroup itself; this is for the shim that could not.
+enum CgroupCleaner {
+    static let mountPoint = "/sys/fs/cgroup"
+
+    /// Removes `path` (absolute below each hierarchy) with everything under it.
+    static func remove(_ path: String) throws {
+        for root in hierarchies() {
+            let directory = root + path
+            if File.exists(directory) { try removeTree(directory) }
+        }
+    }
+
+    /// Names of the directories below `parent` in any hierarchy.
+    static func children(of parent: String) -> Set<String> {
+        var names: Set<String> = []
+        for root in hierarchies() {
+            guard
+                let directory = try? File.open("\(root)/\(parent)", [.directory]),  // a hierarchy without it has none
+                let entries = try? directory.readDirectory()
+            else { continue }
+            names.formUnion(entries.filter { $0.kind == .directory }.map(\.name))
+        }
+        return names
+    }
+
+    /// The unified hierarchy, or each of version 1.
+    private static func hierarchies() -> [String] {
+        if File.exists(mountPoint + "/cgroup.controllers") { return [mountPoint] }
+        guard
+            let directory = try? File.open(mountPoint, [.directory]),  // without cgroups there is nothing to clean
+            let entries = try? directory.readDirectory()
+        else { return [] }
+        return entries.filter { $0.kind == .directory }.map { "\(mountPoint)/\($0.name)" }
+    }
+
+    private static func removeTree(_ path: String) throws {
+        let entries = try File.open(path, [.directory]).readDirectory()
+        for entry in entries where entry.kind == .directory { try removeTree("\(path)/\(entry.name)") }
+        for attempt in 0..<200 {
+            do throws(KernelError) {
+                _ = try File.removeDirectory(path)
+                return
+            } catch where error.errno == .busy && attempt < 199 {
+                try endTasks(in: path)
+            }
+        }
+    }
+
+    /// Kills every task in one cgroup and waits (bounded) for each to go.
+    private static func endTasks(in path: String) throws {
+        for line in try File.readText(path + "/cgroup.procs").split(separator: "\n") {
+            guard let pid = Int32(line), let pidfd = try? Pidfd(pid: pid) else { continue }  // gone already
+            _ = try pidfd.send(.kill)
+            _ = try pidfd.poll(for: .readable, timeout: .milliseconds(100))
+        }
+        // A dead task leaves its cgroup a moment after it became a zombie; there is no event for that in version 1.
+        _ = try Pipe().reader.poll(for: .readable, timeout: .milliseconds(1))
+    }
+}

@@ -1,0 +1,65 @@
+import Kernel
+
+/// What the node is, read from procfs and sysfs.
+enum SystemFacts {
+    /// Processors online; at least 1.
+    static let cpus: Int = {
+        let text = text("/sys/devices/system/cpu/online")
+        let count = text.split(separator: ",").reduce(0) { sum, range in
+            let ends = range.split(separator: "-").compactMap { Int($0) }
+            guard let first = ends.first, let last = ends.last else { return sum }
+            return sum + last - first + 1
+        }
+        return max(1, count)
+    }()
+
+    /// Release of the kernel.
+    static let kernelRelease = text("/proc/sys/kernel/osrelease")
+
+    static var hostname: String { text("/proc/sys/kernel/hostname") }
+
+    /// Memory of the node in bytes.
+    static var memory: Int64 {
+        let line = text("/proc/meminfo").split(separator: "\n").first { $0.hasPrefix("MemTotal:") } ?? ""
+        let number = line.split(separator: " ").dropFirst().first.flatMap { Int64($0) } ?? 0
+        return number * 1024
+    }
+
+    static var operatingSystem: String {
+        let line = text("/etc/os-release").split(separator: "\n").first { $0.hasPrefix("PRETTY_NAME=") }
+        return line?.dropFirst("PRETTY_NAME=".count).trimming("\"") ?? "Linux"
+    }
+
+    static let architecture: String = {
+        #if arch(x86_64)
+        "x86_64"
+        #elseif arch(arm64)
+        "aarch64"
+        #else
+        "unknown"
+        #endif
+    }()
+
+    static var cgroupVersion: Int { File.exists("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1 }
+
+    /// Processor time of the whole node in nanoseconds.
+    static var systemCPU: UInt64 {
+        let line = text("/proc/stat").split(separator: "\n").first ?? ""
+        let ticks = line.split(separator: " ").dropFirst().prefix(7).compactMap { UInt64($0) }.reduce(0, +)
+        return ticks * 10_000_000
+    }
+
+    private static func text(_ path: String) -> String {
+        guard let text = try? File.readText(path) else { return "" }  // a fact that cannot be read is shown as empty
+        return text.hasSuffix("\n") ? String(text.dropLast()) : text
+    }
+}
+
+extension Substring {
+    fileprivate func trimming(_ character: Character) -> String {
+        var text = self
+        if text.first == character { text.removeFirst() }
+        if text.last == character { text.removeLast() }
+        return String(text)
+    }
+}

@@ -1,0 +1,67 @@
+import Archive
+import ContentStore
+import Kernel
+import OCISpec
+import ShimProtocol
+import Snapshots
+
+/// The images of one engine and the file systems made of them. Every method blocks and runs on the blocking pool.
+final class ImageService: Sendable {
+    let content: ContentStore
+    let snapshots: Snapshots
+
+    init(_ paths: Paths) throws {
+        content = try ContentStore(path: paths.content)
+        snapshots = try Snapshots(path: paths.snapshots)
+    }
+
+    /// The image that a client means: by name, else by id or the beginning of one.
+    func find(_ text: String) throws -> StoredImage {
+        let stored = try content.images()
+        if let reference = try? ImageReference(parsing: text) {  // what is no name may still be an id
+            if let digest = reference.digest {
+                if let found = stored.first(where: { image in
+                    image.image.descriptor.digest == digest && image.references.contains { $0.name == reference.name }
+                }) {
+                    return found
+                }
+            } else if let found = stored.first(where: { $0.references.contains(reference.tagged) }) {
+                return found
+            }
+        }
+        let hex = text.hasPrefix("sha256:") ? String(text.dropFirst(7)) : text
+        guard !hex.isEmpty, hex.utf8.count <= 64, HexIdentifier.isHex(hex) else { throw EngineError.noSuchImage(text) }
+        do {
+            return try content.image(id: hex)
+        } catch where error.code == .notFound {
+            throw EngineError.noSuchImage(text)
+        } catch {
+            throw EngineError(error.code, error.message)
+        }
+    }
+
+    // Containers ------------------------------------------------------------------------------------------------------
+
+    /// Makes the writable file system of a container.
+    func makeWritable(_ id: ContainerID, on image: Image) throws {
+        _ = try snapshots.prepare(container: id.description, image: image, from: content)
+    }
+
+    func removeWritable(_ id: ContainerID) throws {
+        try snapshots.remove(container: id.description)
+    }
+
+    func rootMounts(_ id: ContainerID) throws -> [ContainerdMount] {
+        try snapshots.mounts(container: id.description).map { mount in
+            var result = ContainerdMount()
+            result.type = mount.type
+            result.source = mount.source
+            result.options = mount.options
+            return result
+        }
+    }
+
+    func writableSize(_ id: ContainerID) throws -> Int64 {
+        try snapshots.usage(container: id.description).bytes
+    }
+}
