@@ -65,7 +65,7 @@ public final class AttachSession: Sendable {
 }
 
 /// A process to run in a running container.
-public struct ExecConfiguration: Sendable, Equatable {
+public struct ExecConfiguration: Sendable, Equatable, Codable {
     /// Program and arguments.
     public var command: [String]
     /// Additions to the container's environment.

@@ -1,4 +1,6 @@
+import ContentStore
 public import Kernel
+import Snapshots
 
 /// Why the engine refused or failed.
 ///
@@ -142,6 +144,8 @@ extension EngineError {
         switch error {
         case let error as EngineError: error
         case let error as KernelError: EngineError(error.code, "\(what): \(error)")
+        case let error as ContentError: EngineError(error.code, error.message)
+        case let error as SnapshotError: EngineError(error.code, error.message)
         case is CancellationError: EngineError(.cancelled, "\(what): cancelled")
         default: EngineError(.internal, "\(what): \(error)")
         }

@@ -16,6 +16,8 @@ struct BundleWriter: Sendable {
     func write() throws -> [ContainerdMount] {
         try File.makeDirectory(paths.bundle, mode: 0o700)
         try File.makeDirectory(paths.rootfs, mode: 0o700)
+        // The record of the last run must not be taken for this one's.
+        _ = try File.remove(paths.exitRecord)
         node.faults.reached(.startBundle)
         try prepareSources()
         try writeFiles()
@@ -70,6 +72,20 @@ struct BundleWriter: Sendable {
         try file.writeAll(text)
     }
 
+    /// A profile that cannot be used is refused when the container is created.
+    static func checkSeccomp(_ configuration: ContainerConfiguration) throws {
+        guard case .json(let text) = configuration.seccomp else { return }
+        do {
+            _ = try DockerProfile.parse(
+                Array(text.utf8),
+                capabilities: [],
+                kernel: SystemFacts.kernelRelease
+            )
+        } catch {
+            throw EngineError.invalid("invalid seccomp profile: \(error)")
+        }
+    }
+
     private func writeSeccomp(_ spec: RuntimeSpec) throws {
         guard !configuration.privileged else { return }
         let capabilities = spec.process?.capabilities?.bounding ?? []
@@ -79,11 +95,17 @@ struct BundleWriter: Sendable {
         case .default: profile = DefaultProfile.profile(capabilities: capabilities)
         case .json(let text):
             profile = try DockerProfile.parse(
-                Array(text.utf8), capabilities: capabilities, kernel: SystemFacts.kernelRelease)
+                Array(text.utf8),
+                capabilities: capabilities,
+                kernel: SystemFacts.kernelRelease
+            )
         }
         let program = try node.seccomp.program(for: profile)
         try File.writeAtomically(
-            "\(paths.bundle)/\(SeccompFiles.bundleFileName)", program.encoded, durable: false)
+            "\(paths.bundle)/\(SeccompFiles.bundleFileName)",
+            program.encoded,
+            durable: false
+        )
     }
 }
 
@@ -101,7 +123,8 @@ package enum GeneratedFiles {
 
     static func hosts(_ configuration: ContainerConfiguration) throws -> String {
         let base =
-            configuration.network == .host && File.exists("/etc/hosts") ? try File.readText("/etc/hosts") : standardHosts
+            configuration.network == .host && File.exists("/etc/hosts")
+            ? try File.readText("/etc/hosts") : standardHosts
         return hosts(base: base, extra: configuration.extraHosts)
     }
 
@@ -123,9 +146,17 @@ package enum GeneratedFiles {
     package static func resolvConf(base: String, _ configuration: ContainerConfiguration) -> String {
         let replaced: [(key: String, lines: [String])] = [
             ("nameserver", configuration.dns.map { "nameserver \($0)" }),
-            ("search", configuration.dnsSearch.isEmpty ? [] : [configuration.dnsSearch.filter { $0 != "." }]
-                .map { "search " + $0.joined(separator: " ") }),
-            ("options", configuration.dnsOptions.isEmpty ? [] : ["options " + configuration.dnsOptions.joined(separator: " ")]),
+            (
+                "search",
+                configuration.dnsSearch.isEmpty
+                    ? []
+                    : [configuration.dnsSearch.filter { $0 != "." }]
+                        .map { "search " + $0.joined(separator: " ") }
+            ),
+            (
+                "options",
+                configuration.dnsOptions.isEmpty ? [] : ["options " + configuration.dnsOptions.joined(separator: " ")]
+            ),
         ]
         let gone = replaced.filter { !$0.lines.isEmpty }.map(\.key)
         let kept = base.split(separator: "\n").filter { line in
@@ -146,7 +177,8 @@ struct DeviceLookup {
             guard let status = try? File.status(request.hostPath, follow: true) else {
                 throw EngineError.invalid(
                     "error gathering device information while adding custom device \"\(request.hostPath)\": "
-                        + "no such file or directory")
+                        + "no such file or directory"
+                )
             }
             try add(status, request.containerPath, permissions: request.permissions, from: request.hostPath)
         }
@@ -175,7 +207,12 @@ struct DeviceLookup {
         )
         rules.append(
             RuntimeSpec.DeviceRule(
-                allow: true, type: type, major: Int64(number.major), minor: Int64(number.minor), access: permissions)
+                allow: true,
+                type: type,
+                major: Int64(number.major),
+                minor: Int64(number.minor),
+                access: permissions
+            )
         )
     }
 
@@ -204,6 +241,11 @@ struct DeviceLookup {
             numbers.allSatisfy({ $0 == "*" || UInt32($0) != nil })
         else { throw EngineError.invalid("invalid device cgroup rule format: '\(text)'") }
         return RuntimeSpec.DeviceRule(
-            allow: true, type: parts[0], major: Int64(numbers[0]), minor: Int64(numbers[1]), access: parts[2])
+            allow: true,
+            type: parts[0],
+            major: Int64(numbers[0]),
+            minor: Int64(numbers[1]),
+            access: parts[2]
+        )
     }
 }

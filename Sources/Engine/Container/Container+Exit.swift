@@ -1,3 +1,4 @@
+import Logging
 import Kernel
 import ShimProtocol
 import SwiftProtobuf

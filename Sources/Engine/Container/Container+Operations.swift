@@ -12,14 +12,16 @@ extension Container {
         case .paused where verb == "start": .conflict("cannot start a paused container, try unpause instead")
         case .paused where verb == "remove":
             .conflict(
-                "cannot remove container \"/\(record.name)\": container is paused and must be unpaused first")
+                "cannot remove container \"/\(record.name)\": container is paused and must be unpaused first"
+            )
         case .paused: .conflict("Container \(id) is paused, unpause the container before \(verb)")
         case .alreadyPaused: .conflict("Container \(id) is already paused")
         case .notPaused: .conflict("Container \(id) is not paused")
         case .restarting where verb == "remove":
             .conflict(
                 "cannot remove container \"/\(record.name)\": container is restarting: "
-                    + "stop the container before removing or force remove")
+                    + "stop the container before removing or force remove"
+            )
         case .restarting: .conflict("Container \(id) is restarting, wait until the container is running")
         case .removing where verb == "start":
             .conflict("container is marked for removal and cannot be started")
@@ -28,7 +30,8 @@ extension Container {
         case .runs:
             .conflict(
                 "cannot remove container \"/\(record.name)\": container is running: "
-                    + "stop the container before removing or force remove")
+                    + "stop the container before removing or force remove"
+            )
         case .dead: .conflict("container \(id) is dead and must be removed")
         }
     }
@@ -44,7 +47,8 @@ extension Container {
     func kill(_ text: String) async throws {
         let signal = try ConfigurationCheck.signal(text)
         try await adopted()
-        let ends = signal == .kill || signal == (try ConfigurationCheck.signal(record.plan.resolved.stopSignal))
+        let stopSignal = try ConfigurationCheck.signal(record.plan.resolved.stopSignal)
+        let ends = signal == .kill || signal == stopSignal
         let actions: [Lifecycle.Action]
         do {
             actions = try lifecycle.killRequested(endsContainer: ends)
@@ -103,7 +107,8 @@ extension Container {
             return "process \(pid) in state \(state.map(String.init) ?? "?")"
         }
         throw EngineError.internalFailure(
-            "container \(id) could not be killed: \(left ?? "its exit was not reported") remains after SIGKILL")
+            "container \(id) could not be killed: \(left ?? "its exit was not reported") remains after SIGKILL"
+        )
     }
 
     func restart(signal: String?, timeout: Int?) async throws {
@@ -165,7 +170,9 @@ extension Container {
         }
         if let policy = update.restartPolicy {
             if changed.autoRemove, policy != .no {
-                throw EngineError.invalid("Restart policy cannot be updated because AutoRemove is enabled for the container")
+                throw EngineError.invalid(
+                    "Restart policy cannot be updated because AutoRemove is enabled for the container"
+                )
             }
             changed.restartPolicy = policy
         }

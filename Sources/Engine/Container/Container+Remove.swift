@@ -1,3 +1,4 @@
+import Logging
 import Kernel
 
 extension Container {
@@ -14,7 +15,7 @@ extension Container {
         try await exclusively {
             if lifecycle.phase == .removed { return }
             let actions: [Lifecycle.Action]
-            do {
+            do throws(Lifecycle.Refusal) {
                 actions = try lifecycle.removeRequested(force: force)
             } catch {
                 throw refusal(error, verb: "remove")

@@ -1,3 +1,4 @@
+import Logging
 import Kernel
 import OCISpec
 import ShimProtocol
@@ -8,7 +9,7 @@ extension Container {
     func start() async throws {
         try await adopted()
         try await exclusively {
-            do {
+            do throws(Lifecycle.Refusal) {
                 try lifecycle.startRequested()
             } catch {
                 throw refusal(error, verb: "start")

@@ -13,6 +13,8 @@ actor Container {
     nonisolated let logger: Logger
     /// What list and inspect show: kept by the actor, read by anybody without waiting for it.
     nonisolated let view: View
+    /// The image's manifest, whose blobs stay as long as the container does.
+    nonisolated let manifest: String
 
     var record: ContainerRecord
     var lifecycle: Lifecycle
@@ -62,6 +64,7 @@ actor Container {
         id = record.id
         self.node = node
         self.record = record
+        manifest = record.plan.manifest
         paths = node.paths.container(record.id)
         var logger = node.logger
         logger[metadataKey: "container"] = "\(record.id.short)"

@@ -44,7 +44,7 @@ enum CgroupCleaner {
             do throws(KernelError) {
                 _ = try File.removeDirectory(path)
                 return
-            } catch where error.errno == .busy && attempt < 199 {
+            } catch  where error.errno == .busy && attempt < 199 {
                 try endTasks(in: path)
             }
         }

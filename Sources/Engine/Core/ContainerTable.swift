@@ -44,6 +44,11 @@ final class ContainerTable: Sendable {
         }
     }
 
+    /// Takes a name for a row that cannot be read.
+    func reserve(_ name: String, text: String) {
+        state.withLock { $0.names[name] = text }
+    }
+
     /// Takes a name that nobody has.
     func reserveMadeName(for id: ContainerID) throws -> String {
         for attempt in 0..<64 {

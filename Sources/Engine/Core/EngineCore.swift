@@ -1,60 +1,126 @@
 import Kernel
+import Logging
+import NIOPosix
+import Seccomp
 
-/// What the public methods call.
+/// What the public methods call: look-ups, lists, and everything that is about more than one container.
 final class EngineCore: Sendable {
-    static func open(_ configuration: EngineConfiguration) async throws -> EngineCore { throw missing }
-    func run() async throws { throw Self.missing }
-    func shutdown() async {}
-    static let missing = EngineError.unsupported("this part of the engine is not built yet")
-}
-extension EngineCore {
-    func createContainer(_ configuration: ContainerConfiguration, name: String?) async throws -> CreatedContainer {
-        throw Self.missing
+    let node: Node
+    private let rootLock: SharedDescriptor
+    private let leftovers: Leftovers
+    let unreadable: [UnreadableRow]
+
+    private init(node: Node, rootLock: SharedDescriptor, leftovers: Leftovers, unreadable: [UnreadableRow]) {
+        self.node = node
+        self.rootLock = rootLock
+        self.leftovers = leftovers
+        self.unreadable = unreadable
     }
-    func start(_ reference: String) async throws { throw Self.missing }
-    func stop(_ reference: String, signal: String?, timeout: Int?) async throws { throw Self.missing }
-    func restart(_ reference: String, signal: String?, timeout: Int?) async throws { throw Self.missing }
-    func kill(_ reference: String, signal: String) async throws { throw Self.missing }
-    func pause(_ reference: String) async throws { throw Self.missing }
-    func unpause(_ reference: String) async throws { throw Self.missing }
-    func rename(_ reference: String, to name: String) async throws { throw Self.missing }
-    func update(_ reference: String, _ update: ContainerUpdate) async throws -> [String] { throw Self.missing }
-    func remove(_ reference: String, force: Bool, volumes: Bool) async throws { throw Self.missing }
-    func wait(_ reference: String, _ condition: WaitCondition) async throws -> ContainerWait { throw Self.missing }
-    func inspect(_ reference: String) async throws -> ContainerSnapshot { throw Self.missing }
-    func list(all: Bool, limit: Int?, filters: Filters) async throws -> [ContainerSnapshot] { throw Self.missing }
-    func prune(filters: Filters) async throws -> [ContainerID] { throw Self.missing }
-    func writableSize(_ reference: String) async throws -> Int64 { throw Self.missing }
-    func top(_ reference: String) async throws -> ProcessTable { throw Self.missing }
-    func statistics(_ reference: String) async throws -> ContainerStatistics { throw Self.missing }
-    func resize(_ reference: String, to size: TerminalSize) async throws { throw Self.missing }
-    func attach(_ reference: String, _ options: AttachOptions) async throws -> AttachSession { throw Self.missing }
-    func logs(_ reference: String, _ options: LogOptions) async throws -> LogSequence { throw Self.missing }
-    func createExec(_ reference: String, _ configuration: ExecConfiguration) async throws -> ExecID {
-        throw Self.missing
+
+    /// Threads for blocking calls: enough that a slow image load does not hold up a start.
+    private static let blockingThreads = 16
+
+    static func open(_ configuration: EngineConfiguration) async throws -> EngineCore {
+        let paths = Paths(root: configuration.root, state: configuration.state)
+        let pool = BlockingPool(threads: blockingThreads)
+        do {
+            let rootLock = try await pool.run { try prepareDirectories(paths) }
+            let hub = EventHub()
+            let store = try await pool.run { try Store(path: paths.database) { hub.publish($0) } }
+            hub.connect(store, last: try await store.lastEvent())
+            let images = try await pool.run { try ImageService(paths) }
+            let node = Node(
+                configuration: configuration,
+                paths: paths,
+                store: store,
+                hub: hub,
+                table: ContainerTable(),
+                images: images,
+                seccomp: SeccompCache(directory: paths.seccomp),
+                supervisor: Supervisor(),
+                pool: pool,
+                waiter: try DescriptorWaiter(),
+                group: MultiThreadedEventLoopGroup.singleton,
+                logger: configuration.logger
+            )
+            return try await load(node, rootLock)
+        } catch {
+            await pool.shutdown()
+            throw EngineError.wrap(error, "open '\(configuration.root)'")
+        }
     }
-    func startExec(_ id: String, terminal: Bool?, consoleSize: TerminalSize?) async throws -> ExecSession {
-        throw Self.missing
+
+    private static func prepareDirectories(_ paths: Paths) throws -> SharedDescriptor {
+        for directory in [
+            paths.root, paths.state, paths.content, paths.snapshots, paths.volumes, paths.seccomp, paths.containers,
+            paths.bundles,
+        ] {
+            try File.makeDirectories(directory, mode: 0o700)
+        }
+        let lock = try File.open(paths.lock, [.readWrite, .create], mode: 0o600)
+        guard try lock.tryLock() else {
+            throw EngineError.conflict("another engine uses '\(paths.root)'")
+        }
+        return SharedDescriptor(lock)
     }
-    func inspectExec(_ id: String) async throws -> ExecSnapshot { throw Self.missing }
-    func resizeExec(_ id: String, to size: TerminalSize) async throws { throw Self.missing }
-    func events(_ request: EventRequest) async throws -> EventSequence { throw Self.missing }
-    func loadImages(from archive: SharedDescriptor) async throws -> [String] { throw Self.missing }
-    func listImages(all: Bool, filters: Filters) async throws -> [ImageSnapshot] { throw Self.missing }
-    func inspectImage(_ reference: String) async throws -> ImageSnapshot { throw Self.missing }
-    func imageHistory(_ reference: String) async throws -> [ImageHistoryEntry] { throw Self.missing }
-    func tagImage(_ reference: String, as name: String) async throws { throw Self.missing }
-    func removeImage(_ reference: String, force: Bool) async throws -> [ImageDeletion] { throw Self.missing }
-    func pruneImages(filters: Filters) async throws -> (deleted: [ImageDeletion], reclaimed: Int64) {
-        throw Self.missing
+
+    private static func load(_ node: Node, _ rootLock: SharedDescriptor) async throws -> EngineCore {
+        let (records, unreadable) = try await node.store.loadContainers()
+        for row in unreadable {
+            node.logger.error(
+                "container row cannot be read and is set aside",
+                metadata: ["container": "\(row.id)", "error": "\(row.reason)"]
+            )
+            if let name = row.name { node.table.reserve(name, text: row.id) }
+        }
+        for record in records {
+            node.table.insert(Container(record, node: node, isNew: false), name: record.name)
+        }
+        let known = Set(records.map(\.id.description) + unreadable.map(\.id))
+        // What is there now and is nobody's was left by a crash: nothing that is made from here on has such an id.
+        let leftovers = try await node.pool.run { try Leftovers(node, known: known) }
+        try await node.store.trimEvents(keeping: 100_000)
+        return EngineCore(node: node, rootLock: rootLock, leftovers: leftovers, unreadable: unreadable)
     }
-    func systemInfo() async throws -> SystemInfo { throw Self.missing }
-    func diskUsage() async throws -> DiskUsage { throw Self.missing }
-}
-final class PendingAttach: Sendable {
-    func handOver(_ connection: ClientConnection) async throws { throw EngineCore.missing }
-    func cancel() {}
-}
-actor LogIterationSource {
-    func next() async throws -> [LogRecord]? { throw EngineCore.missing }
+
+    /// Recovery, then supervision.
+    func run() async throws {
+        let (node, leftovers) = (node, leftovers)
+        await withTaskCancellationHandler {
+            await withDiscardingTaskGroup { group in
+                group.addTask { await node.supervisor.run() }
+                group.addTask {
+                    // The pool lends a thread for as long as the engine runs.
+                    try? await node.pool.run { node.waiter.loop() }
+                }
+                for container in node.table.all { node.supervisor.start { await container.adopt() } }
+                node.supervisor.start { await leftovers.remove(node) }
+            }
+        } onCancel: {
+            node.supervisor.stop()
+            node.waiter.stop()
+            node.hub.close()
+        }
+    }
+
+    func shutdown() async {
+        node.supervisor.stop()
+        node.waiter.stop()
+        node.hub.close()
+    }
+
+    func events(_ request: EventRequest) async throws -> EventSequence {
+        for key in request.filters.keys where !EventFilter.keys.contains(key) {
+            throw EngineError.invalid("invalid filter '\(key)'")
+        }
+        var start = request.after ?? node.hub.last
+        if let since = request.since {
+            do {
+                start = try await node.store.eventCursor(since: since) ?? node.hub.last
+            } catch {
+                throw EngineError.wrap(error, "read events")
+            }
+        }
+        return EventSequence(hub: node.hub, request: request, start: start)
+    }
 }

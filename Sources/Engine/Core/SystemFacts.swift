@@ -4,8 +4,8 @@ import Kernel
 enum SystemFacts {
     /// Processors online; at least 1.
     static let cpus: Int = {
-        let text = text("/sys/devices/system/cpu/online")
-        let count = text.split(separator: ",").reduce(0) { sum, range in
+        let list = Self.text("/sys/devices/system/cpu/online")
+        let count = list.split(separator: ",").reduce(0) { sum, range in
             let ends = range.split(separator: "-").compactMap { Int($0) }
             guard let first = ends.first, let last = ends.last else { return sum }
             return sum + last - first + 1

@@ -33,7 +33,7 @@ final class ImageService: Sendable {
         guard !hex.isEmpty, hex.utf8.count <= 64, HexIdentifier.isHex(hex) else { throw EngineError.noSuchImage(text) }
         do {
             return try content.image(id: hex)
-        } catch where error.code == .notFound {
+        } catch  where error.code == .notFound {
             throw EngineError.noSuchImage(text)
         } catch {
             throw EngineError(error.code, error.message)

@@ -1,5 +1,6 @@
 import Kernel
 import ShimProtocol
+import SwiftProtobuf
 
 /// Hands a client's connection to a shim over its descriptor socket. Blocks up to `deadline`.
 enum DescriptorPassing {
@@ -42,7 +43,9 @@ enum DescriptorPassing {
             bytes += more
             if wanted == 4, bytes.count == 4 {
                 wanted = 4 + bytes.reduce(0) { $0 << 8 | Int($1) }
-                guard wanted <= 65536 else { throw EngineError.internalFailure("attach: the shim's answer is too long") }
+                guard wanted <= 65536 else {
+                    throw EngineError.internalFailure("attach: the shim's answer is too long")
+                }
             }
         }
         return try ShimAttachResponse(serializedBytes: Array(bytes[4...]))

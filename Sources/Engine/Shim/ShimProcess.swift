@@ -65,7 +65,7 @@ struct ShimProcess: Sendable, Equatable {
     private static func startLowering(_ spawn: inout Spawn, _ program: RawDescriptor) throws -> Child {
         do throws(KernelError) {
             return try spawn.start(program)
-        } catch where error.code == .permissionDenied {
+        } catch  where error.code == .permissionDenied {
             spawn.oomScoreAdjustment = nil
             return try spawn.start(program)
         }
@@ -93,5 +93,21 @@ struct ShimProcess: Sendable, Equatable {
             (try? pidfd.send(nil)) == true
         else { return nil }
         return SharedDescriptor(pidfd.intoDescriptor())
+    }
+}
+
+extension ShimProcess {
+    /// The shim of a bundle that was started and not recorded, found by its command line; nil when there is none.
+    static func listening(on paths: ContainerPaths) -> Int32? {
+        guard
+            File.exists(paths.token), !File.exists(paths.shimPid),
+            let directory = try? File.open("/proc", [.directory]),  // without procfs nothing can be found
+            let entries = try? directory.readDirectory()
+        else { return nil }
+        return entries.lazy.compactMap { Int32($0.name) }.first { pid in
+            // A process that ends meanwhile is not the one.
+            guard let arguments = try? ProcessFacts.commandLine(of: pid) else { return false }
+            return arguments.last == "serve" && arguments.contains(paths.bundle)
+        }
     }
 }

@@ -39,7 +39,9 @@ package enum Capabilities {
         let upper = name.uppercased()
         if upper == "ALL" || upper == "CAP_ALL" { return "ALL" }
         let full = upper.hasPrefix("CAP_") ? upper : "CAP_" + upper
-        guard all.contains(full) else { throw EngineError.invalid("invalid capability: unknown capability: \"\(name)\"") }
+        guard all.contains(full) else {
+            throw EngineError.invalid("invalid capability: unknown capability: \"\(name)\"")
+        }
         return full
     }
 }

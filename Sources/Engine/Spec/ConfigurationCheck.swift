@@ -64,7 +64,8 @@ package enum ConfigurationCheck {
 
     private static func sysctl(_ key: String, _ value: String, _ configuration: ContainerConfiguration) throws {
         try oneLine(key + value, "sysctl '\(key)'")
-        guard key.utf8.allSatisfy({ $0 != 0x2b && $0 != 0x3d && $0 != 0x20 }), !key.contains(".."), !key.contains("//") else {
+        guard key.utf8.allSatisfy({ $0 != 0x2b && $0 != 0x3d && $0 != 0x20 }), !key.contains(".."), !key.contains("//")
+        else {
             throw EngineError.invalid("invalid sysctl: '\(key)'")
         }
         let plain = key.replacing("/", with: ".")
@@ -82,7 +83,8 @@ package enum ConfigurationCheck {
     }
 
     private static let ipcSysctls: Set<String> = [
-        "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
+        "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax",
+        "kernel.shmmni",
         "kernel.shm_rmid_forced",
     ]
 
@@ -108,7 +110,9 @@ package enum ConfigurationCheck {
                 throw EngineError.invalid("Minimum memory reservation allowed is 6MB")
             }
             guard memory == 0 || reservation <= memory else {
-                throw EngineError.invalid("Minimum memory limit can not be less than memory reservation limit, see usage")
+                throw EngineError.invalid(
+                    "Minimum memory limit can not be less than memory reservation limit, see usage"
+                )
             }
         }
         if let swappiness = limits.memorySwappiness, swappiness != -1, !(0...100).contains(swappiness) {

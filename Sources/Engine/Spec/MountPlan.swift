@@ -25,7 +25,9 @@ package struct MountPlan: Sendable, Equatable {
         for bind in configuration.binds { try add(Self.parse(bind: bind, volumePath, newVolumeName)) }
         for mount in configuration.mounts { try add(Self.entry(mount, volumePath, newVolumeName)) }
         for (destination, options) in configuration.tmpfs.sorted(by: { $0.key < $1.key }) {
-            try add(Self.tmpfs(destination, options: options.isEmpty ? [] : options.split(separator: ",").map(String.init)))
+            try add(
+                Self.tmpfs(destination, options: options.isEmpty ? [] : options.split(separator: ",").map(String.init))
+            )
         }
         for destination in (configuration.volumes + imageVolumes).sorted() {
             let path = try Self.destination(destination)
@@ -93,7 +95,9 @@ package struct MountPlan: Sendable, Equatable {
         case .bind:
             let what = "mount config for type \"bind\""
             guard let source = request.source, source.hasPrefix("/") else {
-                throw EngineError.invalid("invalid \(what): invalid mount path: '\(request.source ?? "")' must be absolute")
+                throw EngineError.invalid(
+                    "invalid \(what): invalid mount path: '\(request.source ?? "")' must be absolute"
+                )
             }
             let propagation = request.propagation ?? "rprivate"
             guard BindOptions.propagations.contains(propagation) else {

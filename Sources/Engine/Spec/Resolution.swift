@@ -14,7 +14,8 @@ package enum Resolution {
         if entrypoint == [""] { entrypoint = [] }
         guard !(entrypoint + command).isEmpty else { throw EngineError.invalid("no command specified") }
         for text in entrypoint + command { try ConfigurationCheck.noNUL(text, "argument") }
-        let hostname = request.utsMode == .host ? request.hostname : request.hostname.isEmpty ? id.short : request.hostname
+        let hostname =
+            request.utsMode == .host ? request.hostname : request.hostname.isEmpty ? id.short : request.hostname
         let workingDirectory = request.workingDirectory.isEmpty ? image.workingDirectory : request.workingDirectory
         try ConfigurationCheck.workingDirectory(workingDirectory)
         let user = request.user.isEmpty ? image.user : request.user

@@ -8,7 +8,11 @@ extension SpecBuilder {
         let own = configuration.privileged ? "rw" : "ro"
         var mounts = [
             RuntimeSpec.Mount(
-                destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"]),
+                destination: "/proc",
+                type: "proc",
+                source: "proc",
+                options: ["nosuid", "noexec", "nodev"]
+            ),
             RuntimeSpec.Mount(
                 destination: "/dev",
                 type: "tmpfs",
@@ -22,7 +26,11 @@ extension SpecBuilder {
                 options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]
             ),
             RuntimeSpec.Mount(
-                destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", own]),
+                destination: "/sys",
+                type: "sysfs",
+                source: "sysfs",
+                options: ["nosuid", "noexec", "nodev", own]
+            ),
             RuntimeSpec.Mount(
                 destination: "/sys/fs/cgroup",
                 type: "cgroup",
@@ -30,7 +38,11 @@ extension SpecBuilder {
                 options: [own, "nosuid", "noexec", "nodev"]
             ),
             RuntimeSpec.Mount(
-                destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"]),
+                destination: "/dev/mqueue",
+                type: "mqueue",
+                source: "mqueue",
+                options: ["nosuid", "noexec", "nodev"]
+            ),
         ]
         if configuration.ipcMode == .host {
             mounts.append(Self.bind("/dev/shm", on: "/dev/shm", ["nosuid", "noexec", "nodev"]))
@@ -64,13 +76,21 @@ extension SpecBuilder {
         let point = entry.point
         guard point.kind != .tmpfs else {
             return RuntimeSpec.Mount(
-                destination: point.destination, type: "tmpfs", source: "tmpfs", options: entry.tmpfsOptions)
+                destination: point.destination,
+                type: "tmpfs",
+                source: "tmpfs",
+                options: entry.tmpfsOptions
+            )
         }
         let propagation = point.propagation.isEmpty ? "rprivate" : point.propagation
         var options = [entry.nonRecursive ? "bind" : "rbind", propagation]
         if !point.readWrite { options.append(entry.nonRecursive ? "ro" : "rro") }
         return RuntimeSpec.Mount(
-            destination: point.destination, type: "bind", source: point.source, options: options)
+            destination: point.destination,
+            type: "bind",
+            source: point.source,
+            options: options
+        )
     }
 
     /// berth-init in the container's own `/dev`: nothing is left in its root file system.

@@ -110,7 +110,7 @@ package struct SpecBuilder: Sendable {
         "rttime", "sigpending", "stack", "as",
     ]
 
-    private static func rlimit(_ limit: Ulimit) -> RuntimeSpec.Rlimit {
+    static func rlimit(_ limit: Ulimit) -> RuntimeSpec.Rlimit {
         RuntimeSpec.Rlimit(
             type: "RLIMIT_" + limit.name.uppercased(),
             soft: limit.soft == -1 ? .max : UInt64(limit.soft),
@@ -157,7 +157,8 @@ package struct SpecBuilder: Sendable {
 
     private func resources() -> RuntimeSpec.Resources {
         var resources = Self.resources(configuration.resources)
-        resources.devices = configuration.privileged ? Self.everyDevice : Self.standardDevices + surroundings.deviceRules
+        resources.devices =
+            configuration.privileged ? Self.everyDevice : Self.standardDevices + surroundings.deviceRules
         return resources
     }
 
@@ -195,7 +196,9 @@ package struct SpecBuilder: Sendable {
             RuntimeSpec.DeviceRule(allow: true, type: "c", access: "m"),
             RuntimeSpec.DeviceRule(allow: true, type: "b", access: "m"),
         ]
-        let characters: [(Int64, Int64?)] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (136, nil)]
+        let characters: [(Int64, Int64?)] = [
+            (1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (136, nil),
+        ]
         for (major, minor) in characters {
             rules.append(RuntimeSpec.DeviceRule(allow: true, type: "c", major: major, minor: minor, access: "rwm"))
         }

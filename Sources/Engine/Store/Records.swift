@@ -58,6 +58,8 @@ package struct ContainerPlan: Sendable, Equatable, Codable {
     package var imageID: String
     /// Chain ids of the image's layers, base first.
     package var chain: [String]
+    /// Digest of the image's manifest.
+    package var manifest: String
     package var resolved: ResolvedConfiguration
     package var mounts: [MountPlan.Entry]
     package var backend: String
@@ -66,6 +68,7 @@ package struct ContainerPlan: Sendable, Equatable, Codable {
     package init(
         imageID: String,
         chain: [String],
+        manifest: String,
         resolved: ResolvedConfiguration,
         mounts: [MountPlan.Entry],
         backend: String,
@@ -73,6 +76,7 @@ package struct ContainerPlan: Sendable, Equatable, Codable {
     ) {
         self.imageID = imageID
         self.chain = chain
+        self.manifest = manifest
         self.resolved = resolved
         self.mounts = mounts
         self.backend = backend
@@ -109,6 +113,7 @@ package struct ContainerRecord: Sendable, Equatable {
 /// A row that could not be read: reported, kept, and its directories left alone.
 package struct UnreadableRow: Sendable, Equatable {
     package var id: String
+    package var name: String?
     package var reason: String
 }
 

@@ -141,7 +141,13 @@ extension Store {
                     records.append(try ContainerRecord(row: row))
                 } catch {
                     let id = String.fromDatabaseValue(row["id"]) ?? "?"
-                    unreadable.append(UnreadableRow(id: id, reason: String(describing: error)))
+                    unreadable.append(
+                        UnreadableRow(
+                            id: id,
+                            name: String.fromDatabaseValue(row["name"]),
+                            reason: String(describing: error)
+                        )
+                    )
                 }
             }
             return (records, unreadable)

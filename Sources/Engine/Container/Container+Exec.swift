@@ -1,0 +1,211 @@
+import Kernel
+import OCISpec
+import ShimProtocol
+
+/// One exec session.
+struct Exec: Sendable {
+    /// Where it is.
+    enum Phase: Sendable, Equatable {
+        case created
+        case starting
+        case running(pid: Int32)
+        /// Ended with a code, 128 + signal, or 126 and 127 for a start that failed.
+        case ended(code: Int, pid: Int32?)
+    }
+
+    let id: ExecID
+    var configuration: ExecConfiguration
+    var phase = Phase.created
+}
+
+extension Container {
+    func createExec(_ configuration: ExecConfiguration) async throws -> ExecID {
+        try await adopted()
+        try checkExecAllowed()
+        guard !configuration.command.isEmpty else { throw EngineError.invalid("No exec command specified") }
+        for text in configuration.command { try ConfigurationCheck.noNUL(text, "argument") }
+        for text in configuration.environment { try ConfigurationCheck.variable(text) }
+        try ConfigurationCheck.workingDirectory(configuration.workingDirectory)
+        try ConfigurationCheck.user(configuration.user)
+        if let keys = configuration.detachKeys, !keys.isEmpty { try Self.check(detachKeys: keys) }
+        let exec = Exec(id: .random(), configuration: configuration)
+        execs[exec.id] = exec
+        refreshView()
+        let command = configuration.command.joined(separator: " ")
+        await publish([event("exec_create: \(command)", ["execID": exec.id.description])])
+        node.faults.reached(.execCreated)
+        return exec.id
+    }
+
+    private func checkExecAllowed() throws {
+        switch lifecycle.phase {
+        case .running: return
+        case .paused: throw EngineError.conflict("Container \(id) is paused, unpause the container before exec")
+        case .restarting: throw refusal(.restarting, verb: "exec")
+        default: throw EngineError.conflict("container \(id) is not running")
+        }
+    }
+
+    func snapshot(of exec: Exec) -> ExecSnapshot {
+        var snapshot = ExecSnapshot(
+            id: exec.id,
+            containerID: id,
+            configuration: exec.configuration,
+            user: exec.configuration.user.isEmpty ? record.plan.resolved.user : exec.configuration.user,
+            running: false
+        )
+        switch exec.phase {
+        case .created: break
+        case .starting: snapshot.running = true
+        case .running(let pid): (snapshot.running, snapshot.pid) = (true, pid)
+        case .ended(let code, let pid): (snapshot.exitCode, snapshot.pid) = (code, pid)
+        }
+        return snapshot
+    }
+
+    func inspectExec(_ exec: ExecID) throws -> ExecSnapshot {
+        guard let exec = execs[exec] else { throw EngineError.noSuchExec(exec.description) }
+        return snapshot(of: exec)
+    }
+
+    /// Accepts a start; the process is made when the session is started.
+    func beginExec(_ id: ExecID, terminal: Bool?, consoleSize: TerminalSize?) async throws -> ExecSession {
+        try await adopted()
+        guard var exec = execs[id] else { throw EngineError.noSuchExec(id.description) }
+        guard exec.phase == .created else {
+            throw EngineError.conflict("exec \(id) has already run")
+        }
+        try checkExecAllowed()
+        exec.phase = .starting
+        if let consoleSize { exec.configuration.consoleSize = consoleSize }
+        execs[id] = exec
+        let isTerminal = terminal ?? exec.configuration.terminal
+        let node = node
+        return ExecSession(isTerminal: isTerminal) { connection in
+            try await node.supervisor.complete {
+                try await self.runExec(id, framed: !isTerminal, connection)
+            }
+        }
+    }
+
+    private func runExec(_ exec: ExecID, framed: Bool, _ connection: ClientConnection?) async throws {
+        guard let configuration = execs[exec]?.configuration else { throw EngineError.noSuchExec(exec.description) }
+        do {
+            let client = try connected()
+            try await client.exec(
+                exec,
+                process: try JSON.bytes(try process(configuration)),
+                terminal: configuration.terminal
+            )
+            node.faults.reached(.execAdded)
+            if let connection {
+                let options = AttachOptions(
+                    stdin: configuration.attachStdin,
+                    stdout: configuration.attachStdout,
+                    stderr: configuration.attachStderr,
+                    detachKeys: configuration.detachKeys
+                )
+                try await pass(connection, options, exec: exec, terminal: !framed, closesStdin: true)
+            }
+            node.faults.reached(.execAttached)
+            let pid = try await client.start(exec: exec)
+            node.faults.reached(.execStarted)
+            if execs[exec]?.phase == .starting { execs[exec]?.phase = .running(pid: pid) }
+            let command = configuration.command.joined(separator: " ")
+            await publish([event("exec_start: \(command)", ["execID": exec.description])])
+        } catch {
+            throw await execFailed(exec, configuration, error, framed: framed, connection)
+        }
+    }
+
+    private func execFailed(
+        _ exec: ExecID,
+        _ configuration: ExecConfiguration,
+        _ error: any Error,
+        framed: Bool,
+        _ connection: ClientConnection?
+    ) async -> EngineError {
+        let failure = EngineError.execFailure(error, program: configuration.command.first ?? "", id)
+        execs[exec]?.phase = .ended(code: failure.startExitCode == 125 ? 126 : failure.startExitCode, pid: nil)
+        // The shim forgets the session; one that it does not know is what is wanted.
+        _ = try? await shim?.client.delete(exec: exec)
+        if let connection {
+            let (descriptor, text) = (connection.descriptor, failure.message + "\r\n")
+            // A client that has gone away has no use for the text.
+            try? await node.pool.run { try Self.write(text, framed: framed, to: descriptor) }
+        }
+        return failure
+    }
+
+    private static func write(_ text: String, framed: Bool, to descriptor: SharedDescriptor) throws {
+        let body = Array(text.utf8)
+        let length = (0..<4).map { UInt8(truncatingIfNeeded: body.count >> (24 - 8 * $0)) }
+        var bytes = framed ? [1, 0, 0, 0] + length + body : body
+        while !bytes.isEmpty {
+            guard try !descriptor.poll(for: .writable, timeout: .seconds(1)).isEmpty else { return }
+            let count = try bytes.withUnsafeBytes { try descriptor.write($0) }
+            bytes.removeFirst(count)
+        }
+    }
+
+    /// The process of an exec: the container's own confinement with what was asked to be different.
+    private func process(_ exec: ExecConfiguration) throws -> RuntimeSpec.Process {
+        let plan = record.plan
+        var configuration = record.configuration
+        configuration.privileged = configuration.privileged || exec.privileged
+        var process = RuntimeSpec.Process()
+        process.terminal = exec.terminal
+        if exec.terminal, let size = exec.consoleSize {
+            process.consoleSize = RuntimeSpec.ConsoleSize(height: UInt32(size.height), width: UInt32(size.width))
+        }
+        let user = exec.user.isEmpty ? plan.resolved.user : exec.user
+        process.user = SpecBuilder.user(user, groups: configuration.additionalGroups)
+        process.args = exec.command
+        let terminal = exec.terminal ? ["TERM=xterm"] : []
+        process.env = Resolution.merge(plan.resolved.environment + terminal + exec.environment)
+        process.cwd = exec.workingDirectory.isEmpty ? plan.resolved.workingDirectory : exec.workingDirectory
+        process.capabilities = try SpecBuilder.capabilities(configuration)
+        process.noNewPrivileges = configuration.noNewPrivileges
+        process.oomScoreAdj = configuration.oomScoreAdjustment
+        process.rlimits = configuration.ulimits.map(SpecBuilder.rlimit)
+        return process
+    }
+
+    /// An exec's process ended: the one terminal event of a session.
+    func execEnded(_ event: ShimEvent) async {
+        guard let id = ExecID(event.execID) else { return }
+        let code = ContainerExit(event.exit).status.number
+        execs[id]?.phase = .ended(code: code, pid: Int32(truncatingIfNeeded: event.pid))
+        await publish([
+            self.event(
+                "exec_die",
+                at: Timestamp(event.exit.exitedAt),
+                ["execID": event.execID, "exitCode": String(code)]
+            )
+        ])
+        // The shim forgets the session; the engine keeps its code. One that it has forgotten already is what is wanted.
+        _ = try? await shim?.client.delete(exec: id)
+    }
+
+    func resizeExec(_ id: ExecID, to size: TerminalSize) async throws {
+        try await adopted()
+        guard let exec = execs[id] else { throw EngineError.noSuchExec(id.description) }
+        guard case .running = exec.phase else { throw EngineError.conflict("exec \(id) is not running") }
+        do { try await connected().resize(exec: id, to: size) } catch {
+            throw EngineError.shim(error, "resize", self.id)
+        }
+    }
+}
+
+extension EngineError {
+    /// A failed exec of `program`, in the words of Docker's daemon.
+    static func execFailure(_ error: any Error, program: String, _ id: ContainerID) -> EngineError {
+        var failure = startFailure(error, program: program, id)
+        if failure.reason == .commandNotFound || failure.reason == .commandNotExecutable {
+            failure.message =
+                "OCI runtime exec failed: exec failed: unable to start container process: "
+                + failure.message.replacing("failed to create task for container: ", with: "")
+        }
+        return failure
+    }
+}

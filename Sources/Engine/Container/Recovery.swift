@@ -1,0 +1,121 @@
+package import Kernel
+
+/// What recovery does with one container, as a pure decision: what the database says against what was found.
+package enum Recovery {
+    /// What was found of a container's shim and task.
+    package enum Finding: Sendable, Equatable {
+        /// There is no bundle: never started, torn down, or the node was booted since.
+        case nothing(record: Lifecycle.Exit?)
+        /// There is a bundle, but no shim.
+        case shimGone(record: Lifecycle.Exit?)
+        /// The shim's process is there and does not answer.
+        case silent
+        /// The shim answers and has no task: a start or a tear-down in the middle.
+        case noTask
+        /// The task waits before exec: a start in the middle.
+        case created
+        /// The task runs.
+        case running(pid: Int32, paused: Bool, startedAt: Timestamp)
+        /// The task has ended; its exit is in the journal.
+        case stopped(Lifecycle.Exit, pid: Int32, startedAt: Timestamp)
+    }
+
+    /// What is to be done.
+    package enum Decision: Sendable, Equatable {
+        /// It is at rest and nothing is left of a run.
+        case leave
+        /// It is at rest; something is left of a run and goes.
+        case cleanUp
+        /// Go on removing.
+        case finishRemoval
+        /// Take the running task over.
+        case adopt(pid: Int32, paused: Bool, startedAt: Timestamp)
+        /// It ended while nobody looked.
+        case recordExit(Lifecycle.Exit)
+        /// It started and ended, and the database knows of neither.
+        case recordStartAndExit(Lifecycle.Exit, pid: Int32, startedAt: Timestamp)
+        /// Nothing may be concluded: ask again.
+        case retry
+    }
+
+    package static func decide(_ phase: Lifecycle.Phase, _ finding: Finding, now: Timestamp) -> Decision {
+        if case .removing = phase { return finding == .silent ? .retry : .finishRemoval }
+        let believedActive: Bool =
+            switch phase {
+            case .running, .paused: true
+            default: false
+            }
+        switch finding {
+        case .silent:
+            return .retry
+        case .running(let pid, let paused, let startedAt):
+            return .adopt(pid: pid, paused: paused, startedAt: startedAt)
+        case .stopped(let exit, let pid, let startedAt):
+            return believedActive ? .recordExit(exit) : .recordStartAndExit(exit, pid: pid, startedAt: startedAt)
+        case .nothing(let record):
+            guard believedActive else { return .leave }
+            return .recordExit(record ?? unknown("the node was started anew, and no exit was recorded", now))
+        case .shimGone(let record):
+            guard believedActive else { return .cleanUp }
+            return .recordExit(record ?? unknown("the shim is gone, and no exit was recorded", now))
+        case .noTask:
+            guard believedActive else { return .cleanUp }
+            return .recordExit(unknown("the shim has no task, and no exit was recorded", now))
+        case .created:
+            guard believedActive else { return .cleanUp }
+            return .recordExit(unknown("the task was found before its start", now))
+        }
+    }
+
+    private static func unknown(_ reason: String, _ now: Timestamp) -> Lifecycle.Exit {
+        Lifecycle.Exit(how: ContainerExit(status: .unknown(reason)), at: now)
+    }
+}
+
+/// The exit record that a shim leaves before it tells anybody (contract: `exit.json`).
+package struct ExitRecord: Sendable, Equatable {
+    package var pid: Int32
+    package var exit: Lifecycle.Exit
+    package var startedAt: Timestamp?
+
+    private struct Document: Decodable {
+        struct Status: Decodable {
+            var code: UInt8?
+            var signal: Int32?
+            var unknown: String?
+        }
+        var version: Int
+        var pid: Int32
+        var status: Status
+        var startedAt: String?
+        var exitedAt: String
+        var oomKilled: Bool?
+        var oomOwner: String?
+    }
+
+    /// - Throws: `.internal` for bytes that are no record of version 1.
+    package init(parsing bytes: [UInt8]) throws {
+        let document = try JSON.decode(Document.self, bytes)
+        guard document.version == 1, let at = Timestamp(document.exitedAt) else {
+            throw EngineError.internalFailure("exit record: unknown version or bad time")
+        }
+        let status: ProcessExit =
+            if let code = document.status.code {
+                .code(code)
+            } else if let signal = document.status.signal {
+                .signal(signal)
+            } else {
+                .unknown(document.status.unknown ?? "the exit record gives no status")
+            }
+        pid = document.pid
+        startedAt = document.startedAt.flatMap { Timestamp($0) }
+        exit = Lifecycle.Exit(
+            how: ContainerExit(
+                status: status,
+                oomKilled: document.oomKilled ?? false,
+                oomOwner: document.oomOwner ?? ""
+            ),
+            at: at
+        )
+    }
+}

@@ -1,0 +1,52 @@
+import Logging
+import Kernel
+import Snapshots
+
+/// What a crash left behind that belongs to no container: exactly this is removed, and nothing else.
+struct Leftovers: Sendable {
+    /// Ids of bundles, durable directories, snapshots and cgroups that no row knows.
+    let ids: [ContainerID]
+
+    /// Looks for them; blocks.
+    init(_ node: Node, known: Set<String>) throws {
+        var found = CgroupCleaner.children(of: node.configuration.cgroupParent)
+        for directory in [node.paths.bundles, node.paths.containers] {
+            found.formUnion(try File.open(directory, [.directory]).readDirectory().map(\.name))
+        }
+        found.formUnion(try node.images.snapshots.containers())
+        // A name that is no id was not made by this engine and is left alone.
+        ids = found.subtracting(known).compactMap { ContainerID($0) }.sorted()
+    }
+
+    /// Ends shims and removes what they and a half-made create left.
+    func remove(_ node: Node) async {
+        for id in ids {
+            do {
+                try await node.pool.run { try Self.remove(id, node) }
+                node.logger.notice("removed what a crash left", metadata: ["container": "\(id.short)"])
+            } catch {
+                node.logger.error(
+                    "what a crash left was not removed",
+                    metadata: ["container": "\(id.short)", "error": "\(error)"]
+                )
+            }
+        }
+    }
+
+    private static func remove(_ id: ContainerID, _ node: Node) throws {
+        let paths = node.paths.container(id)
+        if let pidfd = ShimProcess.recorded(paths)?.open() {
+            _ = try Pidfd.send(.kill, to: pidfd.raw)
+            _ = try pidfd.poll(for: .readable, timeout: .seconds(5))
+        } else if let pid = ShimProcess.listening(on: paths), let pidfd = try? Pidfd(pid: pid) {
+            // Spawned and not yet recorded: it still has the bundle in its command line.
+            guard try ProcessFacts.commandLine(of: pid).contains(paths.bundle) else { return }
+            _ = try pidfd.send(.kill)
+            _ = try pidfd.poll(for: .readable, timeout: .seconds(5))
+        }
+        try CgroupCleaner.remove(node.cgroupPath(id))
+        _ = try File.removeTree(paths.bundle)
+        try node.images.removeWritable(id)
+        _ = try File.removeTree(paths.durable)
+    }
+}
