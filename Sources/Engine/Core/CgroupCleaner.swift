@@ -40,13 +40,21 @@ enum CgroupCleaner {
     private static func removeTree(_ path: String) throws {
         let entries = try File.open(path, [.directory]).readDirectory()
         for entry in entries where entry.kind == .directory { try removeTree("\(path)/\(entry.name)") }
-        for attempt in 0..<200 {
-            do throws(KernelError) {
-                _ = try File.removeDirectory(path)
-                return
-            } catch  where error.errno == .busy && attempt < 199 {
-                try endTasks(in: path)
-            }
+        for _ in 0..<200 {
+            if try removeEmpty(path) { return }
+            try endTasks(in: path)
+        }
+        _ = try File.removeDirectory(path)
+    }
+
+    /// False when something is still inside.
+    private static func removeEmpty(_ path: String) throws -> Bool {
+        do throws(KernelError) {
+            _ = try File.removeDirectory(path)
+            return true
+        } catch {
+            if error.errno == .busy { return false }
+            throw error
         }
     }
 

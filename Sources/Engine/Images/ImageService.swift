@@ -33,10 +33,8 @@ final class ImageService: Sendable {
         guard !hex.isEmpty, hex.utf8.count <= 64, HexIdentifier.isHex(hex) else { throw EngineError.noSuchImage(text) }
         do {
             return try content.image(id: hex)
-        } catch  where error.code == .notFound {
-            throw EngineError.noSuchImage(text)
         } catch {
-            throw EngineError(error.code, error.message)
+            throw error.code == .notFound ? EngineError.noSuchImage(text) : EngineError(error.code, error.message)
         }
     }
 

@@ -48,7 +48,7 @@ struct ShimProcess: Sendable, Equatable {
         let child = try startLowering(&spawn, program.descriptor.raw)
         faults.reached(.startSpawned)
         let process = ShimProcess(pid: child.pid, startTime: try ProcessFacts.startTime(of: child.pid))
-        let pidfd = SharedDescriptor(child.pidfd.intoDescriptor())
+        let pidfd = child.sharedPidfd()
         try File.writeAtomically(
             paths.shimPid,
             try JSON.bytes(Record(pid: process.pid, startTime: process.startTime)),
@@ -65,7 +65,8 @@ struct ShimProcess: Sendable, Equatable {
     private static func startLowering(_ spawn: inout Spawn, _ program: RawDescriptor) throws -> Child {
         do throws(KernelError) {
             return try spawn.start(program)
-        } catch  where error.code == .permissionDenied {
+        } catch {
+            guard error.code == .permissionDenied else { throw error }
             spawn.oomScoreAdjustment = nil
             return try spawn.start(program)
         }
