@@ -202,6 +202,17 @@ let targets: [Target] = [
     .testTarget(name: "OCISpecTests", dependencies: ["OCISpec"], swiftSettings: swift),
     .testTarget(name: "ContainerIOTests", dependencies: ["ContainerIO", "Kernel"], swiftSettings: swift),
     .testTarget(name: "SeccompTests", dependencies: ["Seccomp", "OCISpec", "Kernel"], swiftSettings: swift),
+    .testTarget(name: "ArchiveTests", dependencies: ["Archive", "Kernel"], swiftSettings: swift),
+    .testTarget(
+        name: "ContentStoreTests",
+        dependencies: ["ContentStore", "Archive", "OCISpec", "Kernel"],
+        swiftSettings: swift
+    ),
+    .testTarget(
+        name: "SnapshotsTests",
+        dependencies: ["Snapshots", "ContentStore", "Archive", "OCISpec", "Kernel"],
+        swiftSettings: swift
+    ),
     .testTarget(name: "DockerTypesTests", dependencies: ["DockerTypes"], swiftSettings: swift),
     .testTarget(name: "ShimProtocolTests", dependencies: ["ShimProtocol", "Kernel", protobuf], swiftSettings: swift),
     .executableTarget(

@@ -115,7 +115,7 @@ extension ContentStore {
     }
 
     /// All or nothing: blobs that this call made new go again when a later step fails.
-    private func commit(
+    func commit(
         _ blobs: [Spooled],
         _ entries: [(ImageDescriptor, [ImageReference])]
     ) throws(ContentError) {

@@ -86,12 +86,7 @@ struct DockerImport {
     /// Describes a layer; the archive does not say how it is packed, its first bytes do.
     private func layer(_ path: String, _ diffID: Digest) throws(ContentError) -> ImageDescriptor {
         guard let file = try package.file(path) else { throw .invalid("image archive without the layer '\(path)'") }
-        let type =
-            switch Compression.detect(file.head) {
-            case .none: MediaType.layer
-            case .gzip: MediaType.layerGzip
-            case .zstd: MediaType.layerZstd
-            }
+        let type = ContentStore.layerType(Compression.detect(file.head))
         // A packed layer is held against its digest when it is unpacked.
         guard type != MediaType.layer || diffID.algorithm != .sha256 || file.digest == diffID else {
             throw .mismatch(diffID, "is layer '\(path)', whose content has the digest \(file.digest)")

@@ -72,8 +72,12 @@ final class LayerUnpacker {
             try leaveFolder()
             return try on(entry) { () throws(KernelError) in try setAttributes(of: target.openPath("."), entry) }
         }
+        if name.starts(with: LayerUnpacker.whiteoutPrefix) {
+            // Some writers list the former content of a directory that became a file; that file hides it already.
+            guard let folder = try find(components) else { return }
+            return try whiteOut(name, in: folder, entry)
+        }
         let folder = try enter(components)
-        if name.starts(with: LayerUnpacker.whiteoutPrefix) { return try whiteOut(name, in: folder, entry) }
         switch entry.kind {
         case .file: try makeFile(name, in: folder, entry, reader)
         case .directory: try makeDirectory(name, in: folder, entry)
@@ -107,15 +111,26 @@ final class LayerUnpacker {
 
     /// The directory for members, made with its parents where the layer has none of its own.
     private func enter(_ components: [[UInt8]]) throws(SnapshotError) -> Folder {
+        if let folder = try find(components) { return folder }
+        let path = String(decoding: Array(components.joined(separator: [UInt8(ascii: "/")])), as: UTF8.self)
+        throw .invalid("'\(path)' has a member and is no directory")
+    }
+
+    /// The same; nil when the layer has something else there.
+    private func find(_ components: [[UInt8]]) throws(SnapshotError) -> Folder? {
         let path = Array(components.joined(separator: [UInt8(ascii: "/")]))
         if let current, current.path == path { return current }
         try leaveFolder()
-        let folder = try on(path) { () throws(KernelError) in
+        let folder: Folder? = try on(path) { () throws(KernelError) in
             let place = path.isEmpty ? Array(".".utf8) : path
             do throws(KernelError) {
                 return try Folder(path, target.subdirectory(place))
             } catch  where error.errno == .noEntry || error.errno == .notDirectory {
-                return try Folder(path, merged.makeDirectories(components))
+                do throws(KernelError) { return try Folder(path, merged.makeDirectories(components)) } catch
+                    where error.errno == .notDirectory
+                {
+                    return nil
+                }
             }
         }
         current = folder
