@@ -52,7 +52,10 @@ struct LayerTests {
         let store = try scratch.store()
         let image = try image(
             store,
-            [(.file("a"), [1]), (.file("d/old"), [1]), (.file("o/old"), [1]), (.file("r/old"), [1]), (.file("k/old"), [1])],
+            [
+                (.file("a"), [1]), (.file("d/old"), [1]), (.file("o/old"), [1]), (.file("r/old"), [1]),
+                (.file("k/old"), [1]),
+            ],
             [
                 (.file(".wh.a"), []), (.file("o/new"), [1]), (.file("o/.wh..wh.opq"), []), (.file(".wh.r"), []),
                 (.directory("r"), []), (.file("r/new"), [1]), (.file("d/.wh.old"), []), (.file("d/new"), [1]),
@@ -66,7 +69,12 @@ struct LayerTests {
     @Test func opaqueRootHidesAllLayersBelow() throws {
         let scratch = try Scratch()
         let store = try scratch.store()
-        let image = try image(store, [(.file("a"), [1])], [(.file(".wh..wh.opq"), []), (.file("b"), [1])], [(.file("c"), [1])])
+        let image = try image(
+            store,
+            [(.file("a"), [1])],
+            [(.file(".wh..wh.opq"), []), (.file("b"), [1])],
+            [(.file("c"), [1])]
+        )
         let mounts = try scratch.snapshots().prepare(container: "c", image: image, from: store)
         #expect(try seen(mounts, "find . -type f | sort", scratch) == "./b\n./c\n")
     }
@@ -107,7 +115,9 @@ struct LayerTests {
         manifest.config.digest = configBlob.digest
         manifest.config.size = configBlob.size
         let blob = try store.ingest(Array(JSONEncoder().encode(manifest)))
-        let lying = try store.image(ImageDescriptor(mediaType: MediaType.manifest, digest: blob.digest, size: blob.size))
+        let lying = try store.image(
+            ImageDescriptor(mediaType: MediaType.manifest, digest: blob.digest, size: blob.size)
+        )
         let snapshots = try scratch.snapshots()
         var error: SnapshotError?
         do throws(SnapshotError) { try snapshots.unpack(lying, from: store) } catch let thrown { error = thrown }
@@ -133,7 +143,9 @@ struct LayerTests {
         limits = Snapshots.Limits()
         limits.duration = .zero
         var code: ErrorCode?
-        do throws(SnapshotError) { try Snapshots(path: scratch.path + "/s2", limits: limits).unpack(large, from: store) } catch {
+        do throws(SnapshotError) {
+            try Snapshots(path: scratch.path + "/s2", limits: limits).unpack(large, from: store)
+        } catch {
             code = error.code
         }
         #expect(code == .timedOut)

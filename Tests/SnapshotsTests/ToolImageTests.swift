@@ -91,7 +91,9 @@ struct ToolImageTests {
         try scratch.run("skopeo --insecure-policy copy -q oci:oci:top docker-archive:out.tar:box:1")
         let store = try scratch.store()
         _ = try store.importArchive(scratch.source("out.tar"))
-        let text = try scratch.run("umoci stat --image content:docker.io/library/box:1 --json | head -c 1; umoci ls --layout content")
+        let text = try scratch.run(
+            "umoci stat --image content:docker.io/library/box:1 --json | head -c 1; umoci ls --layout content"
+        )
         #expect(text == "{docker.io/library/box:1\n")
         try scratch.run("skopeo --insecure-policy copy -q oci:content:docker.io/library/box:1 dir:copied")
     }
