@@ -200,8 +200,12 @@ public enum ProcessAttributes {
     /// - Throws: `KernelError`; errno is `.notPermitted` when it leads a group already.
     public static func startSession() throws(KernelError) { try system("start session") { setsid() } }
 
-    /// Gives memory that is free back to the kernel; for a long-lived small process after its start.
-    public static func trimMemory() { _ = ck_mallopt_trim() }
+    /// Gives memory that is free, of the heap and of the main thread's stack, back to the kernel; for a long-lived small
+    /// process when it has nothing to do.
+    public static func trimMemory() {
+        _ = ck_mallopt_trim()
+        ck_release_stack()
+    }
 }
 
 /// The raw seccomp call, for filters made elsewhere.

@@ -41,15 +41,17 @@ public final class RunningShim {
         try File.writeAtomically(bundle + "/config.json", Array(config.utf8), durable: false)
         try File.writeAtomically(bundle + "/token", Array(token.utf8), durable: false)
         try prepare(bundle)
-        let rpc = try UnixSocket.listen(bundle + "/shim.sock")
-        let descriptors = try UnixSocket.listen(bundle + "/fd.sock")
-        let token = try File.open(bundle + "/token")
-        let log = try File.open(bundle + "/shim.log", [.write, .create, .append])
+        let rpc = SharedDescriptor(try UnixSocket.listen(bundle + "/shim.sock"))
+        let descriptors = SharedDescriptor(try UnixSocket.listen(bundle + "/fd.sock"))
+        let token = SharedDescriptor(try File.open(bundle + "/token"))
+        let log = SharedDescriptor(try File.open(bundle + "/shim.log", [.write, .create, .append]))
         var spawn = Spawn(arguments: [program, "-namespace", "test", "-id", id, "-bundle", bundle, "serve"])
         spawn.descriptors = [2: log.raw, 3: rpc.raw, 4: descriptors.raw, 5: token.raw]
-        let child = try spawn.start(program)
-        pid = child.pid
-        pidfd = child.sharedPidfd()
+        // Only numbers are in the description of the child, so their owners have to be kept until it runs.
+        (pid, pidfd) = try withExtendedLifetime((rpc, descriptors, token, log)) {
+            let child = try spawn.start(program)
+            return (child.pid, child.sharedPidfd())
+        }
     }
 
     deinit {

@@ -102,7 +102,11 @@ struct StartCommand {
             spawn.descriptors[2] = log.raw
         }
         spawn.oomScoreAdjustment = try? Self.raisedScore()
-        _ = try spawn.start(try SealedExecutable().descriptor.raw)
+        let program = try SealedExecutable()
+        // Only numbers are in the description of the child, so their owners have to be kept until it runs.
+        try withExtendedLifetime((log, listener)) { () throws(KernelError) in
+            _ = try spawn.start(program.descriptor.raw)
+        }
     }
 
     /// One more than our own, so that the shim goes before containerd when memory runs out.

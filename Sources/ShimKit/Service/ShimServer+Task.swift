@@ -291,6 +291,11 @@ extension ShimServer {
                 try backend.kill(process, signal: signal)
             }
         }
+        if signal == .kill, key == .initial, table.activity == .paused {
+            // A frozen process would not die before it is thawed.
+            try backendCall { () throws(BackendError) in try backend.resume() }
+            perform(table.resumed())
+        }
     }
 
     private func pause(_ request: TaskPauseRequest) throws(RPCError) {

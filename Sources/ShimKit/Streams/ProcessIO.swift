@@ -21,16 +21,24 @@ final class ProcessIO {
     private var terminal: SharedDescriptor?
     /// A client that wants to write came before the process was made.
     private var hasWriter = false
+    /// Pipes of containerd's client that are opened when the process is made.
+    ///
+    /// Not before: a client takes the opening of its pipe as the sign that the process starts, and may forget to say
+    /// that its input has ended when that happens earlier.
+    private var clientPaths: ContainerdStdio?
+    private var inputIsClosed = false
 
-    init(_ plan: Plan, isTerminal: Bool) {
+    init(_ plan: Plan, isTerminal: Bool, clientPaths: ContainerdStdio? = nil) {
         self.plan = plan
         self.isTerminal = isTerminal
+        self.clientPaths = clientPaths
     }
 
     /// Makes what the process gets.
     ///
     /// Called once, before it is made.
     func streamsForProcess() throws(RPCError) -> ProcessStreams {
+        try openClientPaths()
         if isTerminal {
             return .terminal
         }
@@ -57,6 +65,21 @@ final class ProcessIO {
         }
     }
 
+    private func openClientPaths() throws(RPCError) {
+        guard case .managed(let stdio, _) = plan, let paths = clientPaths else {
+            return
+        }
+        clientPaths = nil
+        do throws(ContainerIOError) {
+            try stdio.attach(paths)
+        } catch {
+            throw .failed(error.code, "stdio: \(error)")
+        }
+        if inputIsClosed {
+            stdio.closeStdin()
+        }
+    }
+
     /// The process exists: begins to move bytes.
     ///
     /// - Parameter terminal: Master of its terminal, when it has one.
@@ -79,6 +102,10 @@ final class ProcessIO {
 
     /// The process's input ends when everything written so far is read.
     func closeInput() {
+        inputIsClosed = true
+        guard clientPaths == nil else {
+            return
+        }
         if case .managed(let stdio, _) = plan {
             stdio.closeStdin()
         }

@@ -86,8 +86,11 @@ final class StreamFactory {
                 buffers: try sharedBuffers(),
                 log: nil
             )
-            try stdio.attach(ContainerdStdio(stdin: paths.stdin, stdout: paths.stdout, stderr: paths.stderr))
-            return ProcessIO(.managed(stdio, hasInput: !paths.stdin.isEmpty), isTerminal: paths.terminal)
+            return ProcessIO(
+                .managed(stdio, hasInput: !paths.stdin.isEmpty),
+                isTerminal: paths.terminal,
+                clientPaths: ContainerdStdio(stdin: paths.stdin, stdout: paths.stdout, stderr: paths.stderr)
+            )
         } catch {
             throw Self.failure(error)
         }
