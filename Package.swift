@@ -214,6 +214,19 @@ let targets: [Target] = [
         swiftSettings: swift
     ),
     .testTarget(name: "DockerTypesTests", dependencies: ["DockerTypes"], swiftSettings: swift),
+    .testTarget(
+        name: "DockerAPITests",
+        dependencies: [
+            "DockerAPI", "DockerTypes", "Engine", "Kernel", log,
+            .product(name: "HummingbirdCore", package: "hummingbird"),
+            .product(name: "HTTPTypes", package: "swift-http-types"),
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        ],
+        swiftSettings: swift
+    ),
+    .testTarget(name: "BerthDaemonTests", dependencies: ["BerthDaemon", "Kernel"], swiftSettings: swift),
     .testTarget(name: "ShimProtocolTests", dependencies: ["ShimProtocol", "Kernel", protobuf], swiftSettings: swift),
     .executableTarget(
         name: "berth-shim-plain",

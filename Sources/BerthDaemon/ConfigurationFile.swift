@@ -4,19 +4,21 @@ import TOMLKit
 /// The configuration file: TOML with a fixed set of keys.
 ///
 /// Every error names the file, the line where it can be known, the key, and what would be right.
-struct ConfigurationFile {
+package struct ConfigurationFile {
     /// What the file says; nil for what it does not.
-    struct Values: Equatable {
-        var root: String?
-        var state: String?
-        var socket: String?
-        var socketGroup: UInt32?
-        var logLevel: String?
-        var defaultBackend: String?
-        var initPath: String?
-        var stopTimeout: Int?
-        var backends: [String: String] = [:]
-        var logOptions: [String: String] = [:]
+    package struct Values: Equatable {
+        package var root: String?
+        package var state: String?
+        package var socket: String?
+        package var socketGroup: UInt32?
+        package var logLevel: String?
+        package var defaultBackend: String?
+        package var initPath: String?
+        package var stopTimeout: Int?
+        package var backends: [String: String] = [:]
+        package var logOptions: [String: String] = [:]
+
+        package init() {}
     }
 
     private enum Kind: String {
@@ -37,12 +39,12 @@ struct ConfigurationFile {
     private let lines: [Substring]
 
     /// Reads the file at `path`.
-    static func read(_ path: String) throws -> Values {
+    package static func read(_ path: String) throws -> Values {
         try parse(try File.readText(path, limit: limit), path: path)
     }
 
     /// Reads `text` as the content of `path`.
-    static func parse(_ text: String, path: String) throws -> Values {
+    package static func parse(_ text: String, path: String) throws -> Values {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         let file = ConfigurationFile(path: path, lines: lines)
         let table: TOMLTable

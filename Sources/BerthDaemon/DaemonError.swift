@@ -1,7 +1,7 @@
 /// Why the daemon does not start; one line that says what would be right.
-struct DaemonError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct DaemonError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The line.
-    let description: String
+    package let description: String
 
     private init(_ description: String) {
         self.description = description

@@ -24,10 +24,13 @@ public enum DockerJSON {
         _ type: Value.Type,
         from bytes: some Sequence<UInt8>
     ) throws(Failure) -> Value {
+        let data = Data(bytes)
         do {
-            return try JSONDecoder().decode(type, from: Data(bytes))
+            return try JSONDecoder().decode(type, from: data)
         } catch let error as DecodingError {
-            throw Failure(description: describe(error))
+            // The decoder calls a number that does not fit its field invalid JSON and does not say where it stands.
+            let number = (try? JSONDecoder().decode(LooseJSON.self, from: data))?.unfitNumber(at: "")
+            throw Failure(description: number ?? describe(error))
         } catch {
             throw Failure(description: "not valid JSON")
         }
@@ -42,18 +45,10 @@ public enum DockerJSON {
         case .keyNotFound(let key, let context):
             return located(context, "field '\(key.stringValue)' is missing")
         case .dataCorrupted(let context):
-            return located(context, context.codingPath.isEmpty ? corrupted(context) : "value out of range")
+            return located(context, context.codingPath.isEmpty ? "not valid JSON" : "value out of range")
         @unknown default:
             return "not valid JSON"
         }
-    }
-
-    /// The decoder reports a number that does not fit its field without the field's place, but with the number.
-    private static func corrupted(_ context: DecodingError.Context) -> String {
-        let cause = context.underlyingError.map { "\($0)" } ?? context.debugDescription
-        guard cause.contains("not representable") || cause.contains("NotRepresentable") else { return "not valid JSON" }
-        let number = cause.split { !"+-.eE0123456789".contains($0) }.first { $0.contains(where: \.isNumber) }
-        return "number \(number ?? "") is out of range or not whole"
     }
 
     private static func located(_ context: DecodingError.Context, _ text: String) -> String {
@@ -76,6 +71,44 @@ public enum DockerJSON {
         case is any BinaryFloatingPoint.Type: "a number"
         case is [Any].Type, is any RangeReplaceableCollection.Type: "an array"
         default: "an object"
+        }
+    }
+}
+
+/// Any JSON document, read only to find a number that no field of a whole number can hold.
+private enum LooseJSON: Decodable {
+    case object([String: LooseJSON])
+    case array([LooseJSON])
+    case number(Double)
+    case other
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        // Each attempt that fails only says that the value is of another kind.
+        if let value = try? container.decode([String: LooseJSON].self) {
+            self = .object(value)
+        } else if let value = try? container.decode([LooseJSON].self) {
+            self = .array(value)
+        } else if let value = try? container.decode(Double.self) {
+            self = .number(value)
+        } else {
+            self = .other
+        }
+    }
+
+    /// The first number below `path` that is not whole or too large, as a message.
+    func unfitNumber(at path: String) -> String? {
+        switch self {
+        case .number(let value) where Int(exactly: value) == nil && UInt64(exactly: value) == nil:
+            return "\(path): expected a whole number in range"
+        case .number, .other:
+            return nil
+        case .array(let items):
+            return items.enumerated().lazy.compactMap { $1.unfitNumber(at: "\(path)[\($0)]") }.first
+        case .object(let fields):
+            return fields.sorted { $0.key < $1.key }.lazy.compactMap { key, value in
+                value.unfitNumber(at: path.isEmpty ? key : "\(path).\(key)")
+            }.first
         }
     }
 }

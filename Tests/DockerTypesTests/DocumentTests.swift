@@ -71,8 +71,8 @@ struct DocumentTests {
 
     @Test(arguments: [
         (#"{"HostConfig":{"Memory":"1g"}}"#, "HostConfig.Memory: expected a whole number"),
-        (#"{"HostConfig":{"Memory":99999999999999999999}}"#, "number 99999999999999999999 is"),
-        (#"{"HostConfig":{"Memory":1.5}}"#, "number 1.5 is"),
+        (#"{"HostConfig":{"Memory":99999999999999999999}}"#, "HostConfig.Memory: expected a whole number in range"),
+        (#"{"HostConfig":{"Memory":1.5}}"#, "HostConfig.Memory: expected a whole number in range"),
         (#"{"Env":["A=1",7]}"#, "Env[1]: expected a string"),
         (#"{"Cmd":{"a":1}}"#, "Cmd: expected an array"),
         (#"{"Tty":"yes"}"#, "Tty: expected true or false"),

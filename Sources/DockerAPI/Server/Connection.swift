@@ -5,6 +5,7 @@ import NIOCore
 import NIOHTTP1
 import NIOHTTPTypesHTTP1
 import NIOPosix
+import ServiceLifecycle
 
 /// One client connection, as handlers see it.
 package struct Connection: Sendable {
@@ -23,9 +24,9 @@ package struct Connection: Sendable {
         }.get()
     }
 
-    /// Runs `operation` and cancels it when the client goes.
+    /// Runs `operation` and cancels it when the client goes or the daemon stops.
     ///
-    /// - Returns: The result, or nil when the client went first.
+    /// - Returns: The result, or nil when it was cut short.
     package func whileClientStays<Value: Sendable>(
         _ operation: @escaping @Sendable () async throws -> Value
     ) async throws -> Value? {
@@ -47,6 +48,11 @@ package struct Connection: Sendable {
         return try await withThrowingTaskGroup(of: Value?.self) { group in
             group.addTask {
                 for await _ in gone {}
+                return nil
+            }
+            group.addTask {
+                // A daemon that stops does not wait for streams that have no end of their own.
+                try await gracefulShutdown()
                 return nil
             }
             group.addTask { try await operation() }

@@ -164,6 +164,13 @@ public struct LogRecord: Sendable {
     public var time: Timestamp
     /// The bytes; a complete line ends with a newline, a piece of a long line does not.
     public var bytes: [UInt8]
+
+    /// `bytes` of `stream`, read at `time`.
+    public init(stream: Stream, time: Timestamp, bytes: [UInt8]) {
+        self.stream = stream
+        self.time = time
+        self.bytes = bytes
+    }
 }
 
 /// Log records in order, read ahead by a bounded amount only; ends when the reader is cancelled or dropped.
