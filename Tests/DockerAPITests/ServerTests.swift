@@ -67,7 +67,7 @@ struct ServerTests {
     @Test func declaredHugeBodyIsRefusedUnread() async throws {
         let head =
             "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 104857600\r\n\r\n"
-        let reply = try await reply(head, endsInput: false)
+        let reply = try await reply(head)
         #expect(reply.hasPrefix("HTTP/1.1 413"))
     }
 
@@ -75,7 +75,7 @@ struct ServerTests {
         let head =
             "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
         let chunk = "100000\r\n" + String(repeating: " ", count: 1 << 20) + "\r\n"
-        let reply = try await reply(head + String(repeating: chunk, count: 5) + "0\r\n\r\n", endsInput: false)
+        let reply = try await reply(head + String(repeating: chunk, count: 5) + "0\r\n\r\n")
         #expect(reply.hasPrefix("HTTP/1.1 413"))
     }
 

@@ -55,6 +55,8 @@ package struct APIRequest: Sendable {
 enum BodyReader {
     /// The most bytes of a JSON body.
     static let limit = 4 << 20
+    /// The most bytes that are read in order to answer a client that sends too much.
+    private static let patience = 256 << 20
 
     /// Reads the document of a request, empty when it has no body.
     ///
@@ -62,10 +64,14 @@ enum BodyReader {
     static func document(of request: Request) async throws -> [UInt8] {
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge }
         var bytes: [UInt8] = []
+        var length = 0
         for try await part in request.body {
-            guard bytes.count + part.readableBytes <= limit else { throw tooLarge }
-            bytes.append(contentsOf: part.readableBytesView)
+            length += part.readableBytes
+            // A client that is still writing sees the reply only when it is done, so a little more is read and dropped.
+            guard length <= patience else { throw tooLarge }
+            if length <= limit { bytes.append(contentsOf: part.readableBytesView) } else { bytes = [] }
         }
+        guard length <= limit else { throw tooLarge }
         guard !bytes.isEmpty else { return bytes }
         try checkType(request.headers)
         return bytes

@@ -73,10 +73,12 @@ package struct Connection: Sendable {
         }
     }
 
-    /// Whether the last request stopped the decoder, so that no further request can follow on this connection.
-    func isStopped() async -> Bool {
+    /// Counts the reply that is about to be written.
+    ///
+    /// - Returns: Whether no further request can follow on this connection.
+    func countReply() async -> Bool {
         // A connection that is gone has no handler, and then nothing can follow either.
-        (try? await withHandler { $0.gate.isClosed }) ?? true
+        (try? await withHandler { $0.countReply() }) ?? true
     }
 
     /// Writes `bytes` below HTTP, from the first call on instead of a reply, and waits until the kernel has them.

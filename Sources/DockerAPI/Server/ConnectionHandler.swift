@@ -20,6 +20,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     private var nextWaiter = 0
     private var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
     private var clientIsGone = false
+    private var unanswered = 0
 
     init(gate: ByteGate, mayHijack: @escaping @Sendable (HTTPRequest) -> Bool) {
         self.gate = gate
@@ -46,6 +47,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         switch unwrapInboundIn(data) {
         case .head(let head):
             // An upgrade pauses the decoder whatever is asked for, so the gate closes for those too.
+            unanswered += 1
             closesGateAtEnd = head.headerFields[.upgrade] != nil || mayHijack(head)
         case .body:
             break
@@ -53,6 +55,14 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
             if closesGateAtEnd { stopReading(context) }
         }
         context.fireChannelRead(data)
+    }
+
+    /// Counts a reply.
+    ///
+    /// - Returns: Whether it answers the request that stopped the decoder, so that no further request can follow.
+    func countReply() -> Bool {
+        unanswered -= 1
+        return gate.isClosed && unanswered <= 0
     }
 
     private func stopReading(_ context: ChannelHandlerContext) {

@@ -87,8 +87,7 @@ package struct Dispatcher: Sendable {
     ) async throws {
         var head = response.head
         add(to: &head.headerFields)
-        let stopped = await connection.isStopped()
-        let closes = stopped || response.status == .contentTooLarge
+        let closes = await connection.countReply()
         if closes { head.headerFields[.connection] = "close" }
         let body = request.method == .head || response.status == .notModified ? ResponseBody() : response.body
         if response.status == .notModified || response.status == .noContent { head.headerFields[.contentLength] = nil }
