@@ -19,7 +19,8 @@ struct DockerHTTP1Channel: ServerChildChannel, HTTPChannelHandler {
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
             let pipeline = channel.pipeline.syncOperations
-            try admit(pipeline, logger)
+            // An error here would end the acceptor, so a refused connection gets a pipeline too and is closed by it.
+            if !admit(pipeline, logger) { try pipeline.addHandler(RefusalHandler()) }
             let gate = ByteGate()
             let decoder = HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes)
             try pipeline.addHandler(gate)
@@ -35,19 +36,36 @@ struct DockerHTTP1Channel: ServerChildChannel, HTTPChannelHandler {
         }
     }
 
-    /// Refuses a peer that is not allowed, before a byte of it is read; keeps the connection out of child processes.
-    private func admit(_ pipeline: ChannelPipeline.SynchronousOperations, _ logger: Logger) throws {
-        try pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { handle in
-            try BorrowedDescriptor(handle).setCloseOnExec(true)
-            let peer = try UnixSocket.peer(of: handle)
-            guard admits(peer) else {
+    /// Decides about a peer before a byte of it is read; keeps the connection out of child processes.
+    private func admit(_ pipeline: ChannelPipeline.SynchronousOperations, _ logger: Logger) -> Bool {
+        do {
+            let admitted = try pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { handle in
+                try BorrowedDescriptor(handle).setCloseOnExec(true)
+                let peer = try UnixSocket.peer(of: handle)
+                guard !admits(peer) else { return true }
                 logger.warning("connection refused", metadata: ["pid": "\(peer.pid)", "uid": "\(peer.uid)"])
-                throw ChannelError.ioOnClosedChannel
+                return false
             }
+            return admitted ?? false
+        } catch {
+            // The peer is gone already, or it is no socket of ours.
+            logger.warning("connection refused", metadata: ["error": "\(error)"])
+            return false
         }
     }
 
     func handle(value: Value, logger: Logger) async {
         await handleHTTP(asyncChannel: value, logger: logger)
     }
+}
+
+/// Closes a connection as soon as it is active and passes nothing on.
+private final class RefusalHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    func channelActive(context: ChannelHandlerContext) {
+        context.close(promise: nil)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
 }
