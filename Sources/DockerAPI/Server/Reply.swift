@@ -40,7 +40,10 @@ package enum Reply: Sendable {
         headers[.contentType] = type
         // The end of the stream is the end of the connection: what the client sends meanwhile is only watched for its end.
         headers[.connection] = "close"
-        return .stream(Response(status: .ok, headers: headers), body: body)
+        var response = Response(status: .ok, headers: headers)
+        // A response without a body says that it is empty; this one's length is not known.
+        response.headers[.contentLength] = nil
+        return .stream(response, body: body)
     }
 
     /// The reply for an error.
