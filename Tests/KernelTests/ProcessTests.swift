@@ -14,27 +14,47 @@ import Testing
     }
 
     @Test func pidfdTellsEveryMomentOfAProcess() throws {
-        let pipe = try Pipe()
+        try withWaiter { (child: borrowing Child) throws in
+            #expect(try child.pidfd.reapIfEnded() == nil)
+            #expect(try ProcessFacts(child.pid).parent == Credentials.processID)
+            #expect(try ProcessFacts.startTime(of: child.pid) > 0)
+            #expect(try child.pidfd.send(nil))
+            #expect(try child.pidfd.send(.terminate))
+            #expect(try child.pidfd.poll(for: .readable, timeout: .seconds(10)).contains(.readable))
+            #expect(try child.pidfd.reapIfEnded() == .signaled(15, core: false))
+            #expect(try child.pidfd.send(.kill) == false)
+            let error = #expect(throws: KernelError.self) { _ = try Pidfd(pid: child.pid) }
+            #expect(error?.errno == .noProcess)
+            let second = #expect(throws: KernelError.self) { _ = try child.pidfd.wait() }
+            #expect(second?.errno == .noChild)
+        }
+    }
+
+    /// PIDFD_GET_INFO came with Linux 6.13, its exit code with 6.15.
+    static let tellsExitCodes: Bool = {
+        do { _ = try Pidfd(pid: Credentials.processID).info() } catch { return false }
+        return true
+    }()
+
+    @Test(.enabled(if: tellsExitCodes, "the kernel has no PIDFD_GET_INFO")) func exitCodeIsKnownAfterReaping() throws {
+        try withWaiter { (child: borrowing Child) throws in
+            #expect(try child.pidfd.info().pid == child.pid)
+            #expect(try child.pidfd.info().exit == nil)
+            try child.pidfd.send(.terminate)
+            try child.pidfd.wait()
+            #expect(try child.pidfd.poll(for: .readable, timeout: .zero).contains(.hangUp))
+            #expect(try child.pidfd.info().exit == .signaled(15, core: false))
+            #expect(try child.pidfd.info().pid == nil)
+        }
+    }
+
+    private func withWaiter(_ body: (borrowing Child) throws -> Void) throws {
+        let (reader, writer) = try Pipe().ends()
         var spawn = Spawn(arguments: ["kernel-probe", "wait"])
-        spawn.descriptors = [0: pipe.reader.raw]
+        spawn.descriptors = [0: reader.raw]
         let child = try spawn.start(Probe.path())
-        #expect(try child.pidfd.reapIfEnded() == nil)
-        #expect(try child.pidfd.info().pid == child.pid)
-        #expect(try child.pidfd.info().exit == nil)
-        #expect(try ProcessFacts(child.pid).parent == Credentials.processID)
-        #expect(try ProcessFacts.startTime(of: child.pid) > 0)
-        #expect(try child.pidfd.send(nil))
-        #expect(try child.pidfd.send(.terminate))
-        #expect(try child.pidfd.poll(for: .readable, timeout: .seconds(10)).contains(.readable))
-        #expect(try child.pidfd.reapIfEnded() == .signaled(15, core: false))
-        // After reaping: hung up, no process, and the code is still known.
-        #expect(try child.pidfd.poll(for: .readable, timeout: .zero).contains(.hangUp))
-        #expect(try child.pidfd.info().exit == .signaled(15, core: false))
-        #expect(try child.pidfd.send(.kill) == false)
-        let error = #expect(throws: KernelError.self) { _ = try Pidfd(pid: child.pid) }
-        #expect(error?.errno == .noProcess)
-        let second = #expect(throws: KernelError.self) { _ = try child.pidfd.wait() }
-        #expect(second?.errno == .noChild)
+        defer { withExtendedLifetime(writer) { _ = try? child.pidfd.send(.kill) } }
+        try body(child)
     }
 
     @Test func processOfAnotherNameIsParsed() throws {

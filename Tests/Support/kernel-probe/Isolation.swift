@@ -66,7 +66,7 @@ func tryMounts() throws {
     report("isMountRoot", mount.isMountRoot)
     report("ownMountID", mount.mountID != (try File.status("/mnt/lower")).mountID)
     do {
-        let bad = try FileSystemContext("overlay")
+        let bad = try FileSystemContext("tmpfs")
         try bad.set("no-such-option")
     } catch {
         report("badMount", error.code)
