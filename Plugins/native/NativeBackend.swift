@@ -1,5 +1,4 @@
 import Cgroups
-import FoundationEssentials
 import Kernel
 import OCISpec
 import Sandbox
@@ -27,7 +26,9 @@ final class NativeBackend: Backend {
     }
 
     func create(_ request: BackendCreateRequest) throws(BackendError) -> ContainerProcess {
-        let specification = try Self.decode(RuntimeSpec.self, request.specification, "config.json")
+        let specification = try Self.document("config.json") { () throws(DocumentError) in
+            try RuntimeSpec(parsing: request.specification)
+        }
         let filter = try stage { () throws(SandboxError) in
             try Sandbox.seccompProgram(for: specification, bundle: context.bundle)
         }
@@ -65,7 +66,9 @@ final class NativeBackend: Backend {
 
     func exec(_ request: BackendExecRequest) throws(BackendError) -> ContainerProcess {
         guard let process, let cgroup else { throw Self.missing("exec") }
-        let document = try Self.decode(RuntimeSpec.Process.self, request.process, "process")
+        let document = try Self.document("process") { () throws(DocumentError) in
+            try RuntimeSpec.Process(parsing: request.process)
+        }
         let entrance = try group { () throws(CgroupError) in try cgroup.entrance() }
         let extra = try stage { () throws(SandboxError) in
             try Sandbox.exec(
@@ -109,7 +112,9 @@ final class NativeBackend: Backend {
 
     func update(resources: [UInt8]) throws(BackendError) {
         guard let cgroup else { throw Self.missing("update") }
-        let limits = try Self.decode(RuntimeSpec.Resources.self, resources, "resources")
+        let limits = try Self.document("resources") { () throws(DocumentError) in
+            try RuntimeSpec.Resources(parsing: resources)
+        }
         try group { () throws(CgroupError) in try cgroup.apply(limits) }
     }
 
@@ -141,7 +146,7 @@ final class NativeBackend: Backend {
     static func cleanUp(_ context: BackendContext) throws(BackendError) {
         var path = "/\(context.namespace)/\(context.id)"
         if let json = try? File.read("\(context.bundle)/config.json", limit: 1 << 24),
-            let specification = try? JSONDecoder().decode(RuntimeSpec.self, from: Data(json))
+            let specification = try? RuntimeSpec(parsing: json)
         {
             path = cgroupPath(specification, context)
         }
@@ -182,18 +187,17 @@ extension NativeBackend {
         mounts.map { SandboxRootMount(type: $0.type, source: $0.source, options: $0.options) }
     }
 
-    private static func decode<Value: Decodable>(
-        _ type: Value.Type,
-        _ json: [UInt8],
-        _ name: String
+    private static func document<Value>(
+        _ name: String,
+        _ body: () throws(DocumentError) -> Value
     ) throws(BackendError) -> Value {
-        do { return try JSONDecoder().decode(type, from: Data(json)) } catch {
+        do throws(DocumentError) { return try body() } catch {
             throw .refused(
                 stage: "specification",
                 operation: "read",
                 object: name,
                 code: .invalidArgument,
-                detail: "\(error)"
+                detail: error.description
             )
         }
     }

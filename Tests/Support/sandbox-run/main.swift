@@ -7,7 +7,6 @@
 // each with a line `exec N: status` on standard error. `--repeat` prints microseconds from the first call to the exit.
 
 import Cgroups
-import FoundationEssentials
 import Kernel
 import OCISpec
 import Sandbox
@@ -103,7 +102,7 @@ func run(_ options: Options, _ specification: RuntimeSpec) throws -> Int32 {
         throw error
     }
     for (number, path) in options.executions.enumerated() {
-        let document = try JSONDecoder().decode(RuntimeSpec.Process.self, from: Data(File.read(path, limit: 1 << 20)))
+        let document = try RuntimeSpec.Process(parsing: File.read(path, limit: 1 << 20))
         do {
             let extra = try Sandbox.exec(
                 SandboxExecRequest(
@@ -128,7 +127,7 @@ func run(_ options: Options, _ specification: RuntimeSpec) throws -> Int32 {
 let options = Options(CommandLine.arguments.dropFirst())
 do {
     let json = try File.read(options.bundle + "/config.json", limit: 1 << 24)
-    let specification = try JSONDecoder().decode(RuntimeSpec.self, from: Data(json))
+    let specification = try RuntimeSpec(parsing: json)
     var last: Int32 = 0
     for _ in 0..<options.repetitions {
         let begin = Clock.monotonic.now
