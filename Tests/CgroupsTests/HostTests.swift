@@ -112,6 +112,28 @@ import Testing
         }
     }
 
+    /// Whether v1 hierarchies are mounted, with a v2 one beside them that the helper can hide from itself.
+    static let isHybrid = File.exists(CgroupTree.defaultRoot + "/unified/cgroup.procs")
+
+    @Test(.enabled(if: isHybrid, "the host has no v1 hierarchies")) func plainVersionOneDoesTheSame() throws {
+        defer {
+            // Left over only when the helper failed.
+            if let group = try? tree.open(path) {
+                _ = try? group.killAll(timeout: .seconds(5))
+                try? group.remove(timeout: .seconds(5))
+            }
+        }
+        let result = try Probe.run("plain-v1", path)
+        #expect(result["error"] == nil, "\(result.output)")
+        #expect(result["directory"] == "false")
+        #expect(result["frozen"] == "true")
+        #expect(result["running"] == "true")
+        #expect(result["child"] == "signaled(9, core: false)")
+        #expect(result["left"] == "0")
+        #expect(result["frozenAfterwards"] == "false")
+        #expect(result["removed"] == "true")
+    }
+
     @Test func unifiedHierarchyAloneDoesTheSame() throws {
         let tree = try CgroupTree(root: DeviceFilterTests.unified)
         #expect(tree.layout == .v2)
