@@ -261,6 +261,34 @@ import Testing
         #expect(info.pid == UInt32(plain.shim.pid))
     }
 
+    @Test func waitIsGivenUpWhenItsCallerDoes() throws {
+        let plain = try PlainShim("exec sleep 1000")
+        try plain.create()
+        try plain.start()
+        let request = TaskWaitRequest.with { $0.id = plain.id }
+        let wait = try plain.client.begin(ServiceName.taskV2, "Wait", request, timeout: .milliseconds(100))
+        #expect(code { _ = try plain.client.finish(wait, TaskWaitResponse.self) } == .timedOut)
+        try plain.kill(9)
+        #expect(try plain.wait().exitStatus == 137)
+    }
+
+    @Test func slowClientGetsItsOutputAfterDeleteAndShutdown() throws {
+        let size = 400_000
+        let plain = try PlainShim("head -c \(size) /dev/zero")
+        try plain.create()
+        let attached = try plain.shim.attach(.with { $0.stdout = true })
+        try plain.start()
+        // The pipe, the queue and the socket do not hold everything: the end comes when the client reads.
+        var output: [UInt8] = []
+        while output.count < size / 2 { output += try attached.client.read(upTo: 64 << 10) }
+        #expect(try plain.wait().exitStatus == 0)
+        _ = try plain.delete()
+        try plain.shutdown()
+        output += try attached.client.readToEnd(limit: 1 << 20)
+        #expect(output.count == size)
+        #expect(try plain.shim.waitForEnd() == .exited(0))
+    }
+
     @Test func unknownServicesAndMethodsAreUnimplemented() throws {
         let plain = try PlainShim("true")
         #expect(

@@ -25,6 +25,8 @@ struct ShimConfiguration {
 enum ShimLimits {
     /// After the end of the init process, for exec sessions that do not die.
     static let execs = Duration.seconds(5)
+    /// Between two looks at the clients of deleted processes.
+    static let sweep = Duration.milliseconds(20)
     /// For a process that was killed before it was started.
     static let death = Duration.seconds(5)
     /// At shutdown, for events that containerd has not taken yet.

@@ -396,7 +396,7 @@ extension ShimServer {
             loop.unwatch(watch)
             handle.watch = nil
         }
-        handle.io.close()
+        linger(handle.io)
     }
 
     private func shutdown(_ request: TaskShutdownRequest, _ waiter: WaiterID) throws(RPCError) {

@@ -38,6 +38,10 @@ final class ShimServer {
     var exitRecordPath = ""
     /// OOM kills that have been reported.
     var seenOutOfMemory: UInt64 = 0
+    /// Streams of deleted processes whose clients still read.
+    var lingering: [ProcessIO] = []
+    /// Timers of pending calls whose callers said how long they wait.
+    var deadlines: [WaiterID: EventLoop.Timer] = [:]
     /// Why the init process never ran its program, when that is so.
     var startFailure: String?
 
@@ -121,10 +125,17 @@ final class ShimServer {
             loop.cancel(poll.timer)
         }
         polls.removeAll { $0.waiter.connection == connection.id }
+        for (waiter, timer) in deadlines where waiter.connection == connection.id {
+            loop.cancel(timer)
+            deadlines[waiter] = nil
+        }
     }
 
     /// Answers a call of a connection that may have gone.
     func answer(_ waiter: WaiterID, _ answer: Result<[UInt8], RPCError>) {
+        if let timer = deadlines.removeValue(forKey: waiter) {
+            loop.cancel(timer)
+        }
         connections[waiter.connection]?.respond(to: waiter.stream, with: answer)
     }
 
@@ -141,9 +152,20 @@ final class ShimServer {
         do throws(RPCError) {
             if let payload = try dispatch(call, waiter) {
                 connection.respond(to: call.streamID, with: .success(payload))
+            } else if let timeout = call.timeout {
+                expire(waiter, after: timeout)
             }
         } catch {
             connection.respond(to: call.streamID, with: .failure(error))
+        }
+    }
+
+    /// Gives a pending call up when its caller does.
+    private func expire(_ waiter: WaiterID, after timeout: Duration) {
+        deadlines[waiter] = loop.after(timeout) { [weak self] in
+            guard let self else { return }
+            table.forget(waiter)
+            answer(waiter, .failure(.timedOut("nothing happened within \(timeout)")))
         }
     }
 
@@ -190,11 +212,46 @@ final class ShimServer {
             return
         }
         isStopping = true
+        finishShutDown()
+    }
+
+    /// Goes on with the shutdown when no client reads any more.
+    private func finishShutDown() {
+        guard lingering.isEmpty else {
+            return
+        }
         if let publisher, !publisher.isIdle {
             publisher.onIdle = { [loop] in loop.stop() }
             loop.after(ShimLimits.lastEvents) { [loop] in loop.stop() }
         } else {
             loop.stop()
+        }
+    }
+
+    /// Closes the streams of a deleted process when its clients have taken everything, which ContainerIO bounds.
+    func linger(_ io: ProcessIO) {
+        guard io.hasClients else {
+            return io.close()
+        }
+        lingering.append(io)
+        if lingering.count == 1 {
+            sweepLater()
+        }
+    }
+
+    private func sweepLater() {
+        loop.after(ShimLimits.sweep) { [weak self] in
+            guard let self else { return }
+            lingering.removeAll { io in
+                guard !io.hasClients else { return false }
+                io.close()
+                return true
+            }
+            if !lingering.isEmpty {
+                sweepLater()
+            } else if isStopping {
+                finishShutDown()
+            }
         }
     }
 }

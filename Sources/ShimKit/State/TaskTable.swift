@@ -159,6 +159,14 @@ package struct TaskTable: Sendable {
         return nil
     }
 
+    /// Forgets one pending call.
+    package mutating func forget(_ waiter: WaiterID) {
+        initial?.waiters.removeAll { $0 == waiter }
+        for id in execs.keys {
+            execs[id]?.waiters.removeAll { $0 == waiter }
+        }
+    }
+
     /// Forgets the pending calls of a connection that has gone.
     package mutating func forgetWaiters(of connection: UInt64) {
         initial?.waiters.removeAll { $0.connection == connection }

@@ -161,6 +161,14 @@ final class ProcessIO {
         stdio.processExited(drained: completion)
     }
 
+    /// Whether output that clients have not taken yet would be lost by `close`.
+    var hasClients: Bool {
+        guard case .managed(let stdio, _) = plan else {
+            return false
+        }
+        return stdio.hasClients
+    }
+
     /// Closes everything.
     func close() {
         if case .managed(let stdio, _) = plan {
