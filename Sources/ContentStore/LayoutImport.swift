@@ -26,7 +26,7 @@ struct LayoutImport {
             guard MediaType.isManifest(entry.mediaType) || MediaType.isIndex(entry.mediaType) else { continue }
             if let platform = entry.platform, !self.platform.runs(platform) { continue }
             guard let manifest = try documents.manifest(entry, for: platform) else { continue }
-            let image = try documents.image(manifest)
+            let image = try documents.image(ContentStore.entry(manifest, nil))
             let names = LayoutImport.names(entry)
             if let place = found.firstIndex(where: { $0.image.descriptor.digest == manifest.digest }) {
                 found[place].references += names.filter { !found[place].references.contains($0) }

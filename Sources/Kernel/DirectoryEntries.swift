@@ -36,6 +36,21 @@ extension DescriptorHolder where Self: ~Copyable {
             }
         }
     }
+
+    /// Some names in the open directory from its beginning on: all, or at least `count`.
+    func readFirstEntries(_ count: Int) throws(KernelError) -> [DirectoryEntry] {
+        try seek(to: 0)
+        var entries: [DirectoryEntry] = []
+        var buffer = [UInt8](repeating: 0, count: 16384)
+        while entries.count < count {
+            let size = try system("read directory") {
+                unsafe buffer.withUnsafeMutableBytes { unsafe ck_getdents64(raw, $0.baseAddress, $0.count) }
+            }
+            if size == 0 { break }
+            DirectoryEntry.parse(buffer[..<size], into: &entries)
+        }
+        return entries
+    }
 }
 
 extension DirectoryEntry {

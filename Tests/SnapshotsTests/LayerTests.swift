@@ -187,6 +187,18 @@ struct LayerTests {
         #expect(try snapshots.containers().isEmpty)
     }
 
+    /// A container makes directories as deep as it likes, and goes all the same.
+    @Test func deepTreesAreRemoved() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        let snapshots = try scratch.snapshots()
+        _ = try snapshots.prepare(container: "c", image: store.makeImage(layers: []), from: store)
+        try scratch.run("cd snapshots/containers/c/upper; for i in {1..1500}; do mkdir d; cd d; touch f; done")
+        #expect(throws: SnapshotError.self) { try snapshots.usage(container: "c") }
+        #expect(try snapshots.remove(container: "c"))
+        #expect(try File.open(scratch.path + "/snapshots/trash", [.read, .directory]).readDirectory().isEmpty)
+    }
+
     @Test func imageWithoutLayers() throws {
         let scratch = try Scratch()
         let store = try scratch.store()
