@@ -226,6 +226,14 @@ let targets: [Target] = [
         ],
         swiftSettings: swift
     ),
+    // The daemon that ends itself between two steps; run by tests of recovery.
+    .executableTarget(
+        name: "berthd-faults",
+        dependencies: ["BerthDaemon", "Engine", "Kernel"],
+        path: "Tests/Support/berthd-faults",
+        swiftSettings: swift
+    ),
+    .testTarget(name: "EngineTests", dependencies: ["Engine", "Kernel", "OCISpec"], swiftSettings: swift),
     .testTarget(name: "BerthDaemonTests", dependencies: ["BerthDaemon", "Kernel"], swiftSettings: swift),
     .testTarget(name: "ShimProtocolTests", dependencies: ["ShimProtocol", "Kernel", protobuf], swiftSettings: swift),
     .executableTarget(

@@ -44,7 +44,7 @@ public struct ContainerID: Hashable, Sendable, Comparable, Codable, CustomString
 }
 
 /// An exec session's id: 64 lower-case hexadecimal digits.
-public struct ExecID: Hashable, Sendable, CustomStringConvertible {
+public struct ExecID: Hashable, Sendable, Codable, CustomStringConvertible {
     /// The 64 digits.
     public let description: String
 
@@ -61,6 +61,22 @@ public struct ExecID: Hashable, Sendable, CustomStringConvertible {
 
     private init(unchecked text: String) {
         description = text
+    }
+
+    /// Decodes an id, refusing anything that is not one.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let text = try container.decode(String.self)
+        guard let id = ExecID(text) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "not an exec id: '\(text)'")
+        }
+        self = id
+    }
+
+    /// Encodes the 64 digits.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(description)
     }
 }
 

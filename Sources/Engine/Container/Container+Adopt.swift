@@ -25,6 +25,7 @@ extension Container {
         case .adopt(let pid, let paused, let startedAt):
             shim?.hasTask = true
             reachable = true
+            await adoptExecs()
             await perform(
                 lifecycle.adopted(pid: pid, paused: paused, startedAt: startedAt),
                 exclusive: true,
@@ -151,6 +152,18 @@ extension Container {
     private static func exitRecord(_ paths: ContainerPaths) -> ExitRecord? {
         guard let bytes = try? File.read(paths.exitRecord, limit: 65536) else { return nil }  // absent: it has not ended
         return try? ExitRecord(parsing: bytes)  // what cannot be read is not a record; the exit is then unknown
+    }
+
+    /// Takes over the exec sessions. One that was being started when the engine ended is known by its process, or not at all.
+    private func adoptExecs() async {
+        guard execs.isEmpty, let noted = try? await node.pool.run({ [paths] in Self.noted(paths) }) else { return }
+        for var exec in noted {
+            if exec.phase == .starting { exec.phase = .running(pid: 0) }
+            execs[exec.id] = exec
+            // Told to the shim and not started: undone, which also lets go of a client that waits for it. One that runs
+            // is not deleted by this, and the journal says that it runs.
+            if exec.phase == .created { _ = try? await shim?.client.delete(exec: exec.id) }
+        }
     }
 
     // Undoing ---------------------------------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
 import Kernel
+import Logging
 import OCISpec
 import ShimProtocol
 
 /// One exec session.
-struct Exec: Sendable {
+struct Exec: Sendable, Codable {
     /// Where it is.
-    enum Phase: Sendable, Equatable {
+    enum Phase: Sendable, Equatable, Codable {
         case created
         case starting
         case running(pid: Int32)
@@ -16,6 +17,15 @@ struct Exec: Sendable {
     let id: ExecID
     var configuration: ExecConfiguration
     var phase = Phase.created
+    /// An end that overtook the answer to its start.
+    var earlyEnd: End?
+
+    /// How and when it ended.
+    struct End: Sendable, Codable {
+        var code: Int
+        var pid: Int32
+        var at: StoredTime
+    }
 }
 
 extension Container {
@@ -31,6 +41,7 @@ extension Container {
         let exec = Exec(id: .random(), configuration: configuration)
         execs[exec.id] = exec
         refreshView()
+        await keep(exec.id)
         let command = configuration.command.joined(separator: " ")
         await publish([event("exec_create: \(command)", ["execID": exec.id.description])])
         node.faults.reached(.execCreated)
@@ -92,11 +103,7 @@ extension Container {
         guard let configuration = execs[exec]?.configuration else { throw EngineError.noSuchExec(exec.description) }
         do {
             let client = try connected()
-            try await client.exec(
-                exec,
-                process: try JSON.bytes(try process(configuration)),
-                terminal: configuration.terminal
-            )
+            try await add(exec, configuration, client)
             node.faults.reached(.execAdded)
             if let connection {
                 let options = AttachOptions(
@@ -111,11 +118,31 @@ extension Container {
             let pid = try await client.start(exec: exec)
             node.faults.reached(.execStarted)
             if execs[exec]?.phase == .starting { execs[exec]?.phase = .running(pid: pid) }
+            await keep(exec)
             let command = configuration.command.joined(separator: " ")
             await publish([event("exec_start: \(command)", ["execID": exec.description])])
+            if let end = execs[exec]?.earlyEnd { await ended(exec, end) }
         } catch {
             throw await execFailed(exec, configuration, error, framed: framed, connection)
         }
+    }
+
+    /// Tells the shim of a session. One that a crashed life of the engine told of and did not start is told anew.
+    private func add(_ exec: ExecID, _ configuration: ExecConfiguration, _ client: ShimClient) async throws {
+        let process = try JSON.bytes(try process(configuration))
+        do {
+            try await client.exec(exec, process: process, terminal: configuration.terminal)
+        } catch let error as RPCError where error.status == .alreadyExists {
+            _ = try await client.delete(exec: exec)
+            try await client.exec(exec, process: process, terminal: configuration.terminal)
+        }
+    }
+
+    /// A process of a session runs, of which a crashed life of the engine did not learn.
+    func execStarted(_ event: ShimEvent) {
+        guard let id = ExecID(event.execID), let phase = execs[id]?.phase else { return }
+        guard phase == .created || phase == .running(pid: 0) else { return }
+        execs[id]?.phase = .running(pid: Int32(truncatingIfNeeded: event.pid))
     }
 
     private func execFailed(
@@ -174,17 +201,58 @@ extension Container {
     /// An exec's process ended: the one terminal event of a session.
     func execEnded(_ event: ShimEvent) async {
         guard let id = ExecID(event.execID) else { return }
-        let code = ContainerExit(event.exit).status.number
-        execs[id]?.phase = .ended(code: code, pid: Int32(truncatingIfNeeded: event.pid))
-        await publish([
-            self.event(
+        let end = Exec.End(
+            code: ContainerExit(event.exit).status.number,
+            pid: Int32(truncatingIfNeeded: event.pid),
+            at: StoredTime(Timestamp(event.exit.exitedAt))
+        )
+        if execs[id]?.phase == .starting {
+            execs[id]?.earlyEnd = end
+        } else {
+            await ended(id, end)
+        }
+    }
+
+    private func ended(_ id: ExecID, _ end: Exec.End) async {
+        execs[id]?.phase = .ended(code: end.code, pid: end.pid)
+        await keep(id)
+        await commit([
+            event(
                 "exec_die",
-                at: Timestamp(event.exit.exitedAt),
-                ["execID": event.execID, "exitCode": String(code)]
+                at: end.at.timestamp,
+                ["execID": id.description, "exitCode": String(end.code)]
             )
         ])
         // The shim forgets the session; the engine keeps its code. One that it has forgotten already is what is wanted.
         _ = try? await shim?.client.delete(exec: id)
+    }
+
+    /// Notes a session beside the bundle, so that the next life of the engine knows it: it lives as long as the container runs.
+    private func keep(_ id: ExecID) async {
+        guard let exec = execs[id] else { return }
+        let path = "\(paths.execs)/\(id)"
+        let directory = paths.execs
+        do {
+            let bytes = try JSON.bytes(exec)
+            try await node.pool.run {
+                try File.makeDirectories(directory)
+                try File.writeAtomically(path, bytes, durable: false)
+            }
+        } catch {
+            logger.warning("exec session was not noted", metadata: ["exec": "\(id)", "error": "\(error)"])
+        }
+    }
+
+    /// The sessions that an earlier life noted; one that cannot be read is left out.
+    static func noted(_ paths: ContainerPaths) -> [Exec] {
+        guard
+            let directory = try? File.open(paths.execs, [.directory]),  // no directory: no sessions
+            let entries = try? directory.readDirectory()
+        else { return [] }
+        return entries.compactMap { entry in
+            guard let bytes = try? File.read("\(paths.execs)/\(entry.name)", limit: 1 << 20) else { return nil }
+            return try? JSON.decode(Exec.self, bytes)
+        }
     }
 
     func resizeExec(_ id: ExecID, to size: TerminalSize) async throws {

@@ -81,6 +81,7 @@ extension Container {
                         await self.received(event, from: shim)
                         cursor = event.seq
                     }
+                    if !answer.events.isEmpty { await self.acknowledge(cursor, shim) }
                 } catch let error as RPCError where error.status == .deadlineExceeded {
                     await self.answered(shim, false)
                 } catch {
@@ -89,6 +90,16 @@ extension Container {
                 }
             }
         }
+    }
+
+    /// Lets the shim forget what is in the database; not while something is known in memory alone.
+    private func acknowledge(_ sequence: UInt64, _ shim: Shim) async {
+        guard self.shim?.generation == shim.generation, lifecycle.isActive, journaled >= sequence else { return }
+        // Only what is in the database: a write for the sake of this alone is not worth its price.
+        guard record.state.journaled == sequence else { return }
+        guard !execs.values.contains(where: { $0.phase == .starting }) else { return }
+        // A shim that did not hear it keeps a little more until the next time.
+        try? await shim.client.acknowledge(sequence)
     }
 
     private func answered(_ shim: Shim, _ answered: Bool) {
@@ -111,7 +122,9 @@ extension Container {
         case EventTopic.exit:
             await execEnded(event)
         case EventTopic.oom:
-            await publish([self.event("oom", at: Timestamp(event.time))])
+            await commit([self.event("oom", at: Timestamp(event.time))])
+        case EventTopic.execStarted:
+            execStarted(event)
         case EventTopic.paused:
             await perform(lifecycle.paused(), exclusive: false, at: Timestamp(event.time))
         case EventTopic.resumed:

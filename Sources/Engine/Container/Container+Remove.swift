@@ -8,9 +8,9 @@ extension Container {
         if let removal {
             return try await removal.value()
         }
-        if force, lifecycle.isActive || isStarting {
-            _ = try? lifecycle.killRequested(endsContainer: true)  // so that no policy starts it again
-            try await end(with: .kill, grace: .zero)
+        if force {
+            lifecycle.lastRunRequested()
+            if lifecycle.isActive || isStarting { try await end(with: .kill, grace: .zero) }
         }
         try await exclusively {
             if lifecycle.phase == .removed { return }

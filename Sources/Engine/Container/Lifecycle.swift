@@ -233,6 +233,11 @@ package struct Lifecycle: Sendable, Equatable {
         }
     }
 
+    /// A forced removal begins: whatever runs now or is being started is the last run.
+    package mutating func lastRunRequested() {
+        stoppedByUser = true
+    }
+
     /// A user asks to freeze.
     package func pauseRequested() throws(Refusal) {
         switch phase {

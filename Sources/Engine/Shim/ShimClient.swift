@@ -196,7 +196,8 @@ extension EngineError {
     /// A failed start of `program`, with the words that clients look for.
     static func startFailure(_ error: any Error, program: String, _ id: ContainerID) -> EngineError {
         var result = shim(error, "failed to start", id)
-        guard result.failure?.stage == "exec", let errno = result.failure?.errno else {
+        let isMissing = result.message.hasSuffix("executable file not found in $PATH")
+        guard let errno = isMissing ? .noEntry : result.failure?.errno, isMissing || result.failure?.stage == "exec" else {
             if result.reason == .general { result.reason = .startFailed }
             return result
         }

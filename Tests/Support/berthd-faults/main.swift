@@ -1,0 +1,34 @@
+// The daemon with one fault: it kills itself with SIGKILL right behind the step that the variable names.
+//
+//   BERTH_FAULT=start.created berthd-faults …      at the first time that the step is finished
+//   BERTH_FAULT=start.created:3 berthd-faults …    at the third time
+//   BERTH_FAULT=list berthd-faults                 prints the steps, one a line
+
+import BerthDaemon
+import Engine
+import FoundationEssentials
+import Kernel
+import Synchronization
+
+let wanted = ProcessInfo.processInfo.environment["BERTH_FAULT"] ?? ""
+if wanted == "list" {
+    for step in FaultPoints.Step.allCases { print(step.rawValue) }
+} else {
+    let parts = wanted.split(separator: ":")
+    let name = parts.first.map(String.init) ?? ""
+    let left = Mutex(parts.count > 1 ? Int(parts[1]) ?? 1 : 1)
+    guard wanted.isEmpty || FaultPoints.Step(rawValue: name) != nil else { fatalError("no such step: \(name)") }
+    let faults = FaultPoints { step in
+        guard step.rawValue == name else { return }
+        let isNow = left.withLock { left in
+            left -= 1
+            return left == 0
+        }
+        guard isNow else { return }
+        // Nothing may run after the signal: the thread waits for its own end.
+        let own = try? Pidfd(pid: ProcessInfo.processInfo.processIdentifier)
+        _ = try? own?.send(.kill)
+        while true { _ = Clock.monotonic.now }
+    }
+    await Daemon.main(faults: faults)
+}
