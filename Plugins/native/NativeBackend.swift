@@ -168,7 +168,8 @@ extension NativeBackend {
             let tree = try CgroupTree()
             layout = tree.layout
             let cgroup = try tree.create(Self.cgroupPath(specification, context))
-            guard let resources = specification.linux?.resources else { return cgroup }
+            guard var resources = specification.linux?.resources else { return cgroup }
+            resources.devices = resources.devices.map(Sandbox.deviceRules)
             do throws(CgroupError) { try cgroup.apply(resources) } catch {
                 // The first error is what matters; the group is empty.
                 try? cgroup.remove(timeout: .seconds(1))

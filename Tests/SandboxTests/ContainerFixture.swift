@@ -55,6 +55,7 @@ final class ContainerFixture {
         try FileManager.default.copyItem(atPath: "/bin/busybox", toPath: root + "/bin/busybox")
         for name in [
             "sh", "cat", "ls", "id", "stat", "readlink", "sleep", "true", "unshare", "tty", "stty", "mount", "grep",
+            "head", "wc",
         ] {
             try link("/bin/" + name, to: "busybox")
         }

@@ -126,6 +126,20 @@ import Testing
         #expect(lines.contains("hello"))
     }
 
+    @Test func deviceRulesLeaveTheDefaultDevicesUsable() throws {
+        let box = try ContainerFixture()
+        box.options = ["--cgroup", "/berth-test-\(Random.hex(6))", "--terminal"]
+        box.spec.process?.terminal = true
+        box.spec.linux?.resources = .init(devices: [.init(allow: false, access: "rwm")])
+        box.spec.linux?.devices = [.init(type: "c", path: "/dev/port", major: 1, minor: 4)]
+        let outcome = try box.run(
+            "tty; head -c 3 /dev/zero | wc -c; echo x > /dev/null && cat /dev/port || echo refused"
+        )
+        let lines = outcome.output.split(whereSeparator: { $0 == "\r\n" || $0 == "\n" }).map(String.init)
+        #expect(lines.first == "/dev/pts/0", "\(outcome.errors)")
+        #expect(lines.contains("3") && lines.last == "refused")
+    }
+
     @Test func bindsAreWhatTheirOptionsSay() throws {
         let box = try ContainerFixture()
         try File.writeAtomically(box.scratch.path + "/file", Array("content".utf8), durable: false)

@@ -82,7 +82,10 @@ func run(_ options: Options, _ specification: RuntimeSpec) throws -> Int32 {
     var cgroup: (any Cgroup)?
     if let path = options.cgroup {
         cgroup = try CgroupTree().create(path)
-        if let resources = specification.linux?.resources { try cgroup?.apply(resources) }
+        if var resources = specification.linux?.resources {
+            resources.devices = resources.devices.map(Sandbox.deviceRules)
+            try cgroup?.apply(resources)
+        }
     }
     defer { _ = try? cgroup?.remove(timeout: .seconds(2)) }
     let filter = try Sandbox.seccompProgram(for: specification, bundle: options.bundle)
