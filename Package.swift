@@ -247,6 +247,13 @@ let targets: [Target] = [
         dependencies: ["ShimKit", "ShimKitTesting", "ShimProtocol", "Kernel", "berth-shim-plain", protobuf],
         swiftSettings: swift
     ),
+    .executableTarget(
+        name: "shim-conformance",
+        dependencies: ["ShimKitTesting", "Kernel"],
+        path: "Tests/Support/shim-conformance",
+        swiftSettings: swift
+    ),
+    .testTarget(name: "BackendTests", dependencies: ["ShimKitTesting", "berth-shim-native"], swiftSettings: swift),
     .testTarget(name: "ClientTests", dependencies: ["Client"], swiftSettings: swift),
     .testTarget(name: "BerthTests", dependencies: ["berth"], swiftSettings: swift),
     .testTarget(name: "SystemTests", swiftSettings: swift),

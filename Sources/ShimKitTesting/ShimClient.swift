@@ -25,6 +25,31 @@ public final class ShimClient {
         metadata = token.map { [(MetadataKey.token, $0)] } ?? []
     }
 
+    /// The connection, for callers that wait for it and other things at once.
+    public var descriptor: RawDescriptor {
+        socket.raw
+    }
+
+    /// Takes what has arrived without waiting; answers are kept for `finish`.
+    ///
+    /// - Returns: False when the shim has closed the connection.
+    @discardableResult
+    public func receive() throws -> Bool {
+        while !(try socket.poll(for: .readable, timeout: .zero)).isEmpty {
+            let bytes = try socket.read(upTo: 64 << 10)
+            for completion in bytes.isEmpty ? state.close() : state.receive(bytes) {
+                answers[completion.streamID] = completion.result
+            }
+            if bytes.isEmpty { return false }
+        }
+        return true
+    }
+
+    /// Whether the answer to a call has arrived.
+    public func hasAnswer(_ stream: UInt32) -> Bool {
+        answers[stream] != nil
+    }
+
     /// Starts a call without waiting.
     ///
     /// - Returns: What `finish` wants.

@@ -96,10 +96,15 @@ struct ImageRoutes: Sendable {
         )
     }
 
+    /// The two ends; a local variable must not keep the writing one open after `close()`.
+    private static func makePipe() throws -> (SharedDescriptor, LoadPipe) {
+        let (reader, writer) = try Pipe().ends()
+        return (reader, LoadPipe(writer))
+    }
+
     /// Feeds the body to the engine through a pipe: what is in memory is one chunk, whatever the archive's size.
     private func receive(_ body: RequestBody) async throws -> [String] {
-        let (reader, writer) = try Pipe().ends()
-        let loading = LoadPipe(writer)
+        let (reader, loading) = try Self.makePipe()
         return try await withThrowingTaskGroup(of: [String]?.self) { group in
             group.addTask { [engine] in try await engine.loadImages(from: reader) }
             group.addTask {

@@ -1,0 +1,125 @@
+internal import Kernel
+
+/// A bundle on disk with a small root file system.
+struct ConformanceBundle {
+    /// How the root file system gets into the bundle.
+    enum Root {
+        /// It is in `rootfs` already.
+        case inPlace
+        /// The shim binds it there.
+        case bind
+        /// The shim mounts an overlay there.
+        case overlay
+    }
+
+    /// What the container's first process is.
+    struct Process {
+        var arguments: [String]
+        var terminal = false
+
+        /// A shell script.
+        init(_ script: String, terminal: Bool = false) {
+            self.init(arguments: ["/bin/sh", "-c", script], terminal: terminal)
+        }
+
+        init(arguments: [String], terminal: Bool = false) {
+            self.arguments = arguments
+            self.terminal = terminal
+        }
+
+        var json: String {
+            let list = arguments.map(Self.quote).joined(separator: ",")
+            let capabilities = Self.capabilities.map { "\"CAP_\($0)\"" }.joined(separator: ",")
+            let sets = ["bounding", "effective", "permitted"].map { "\"\($0)\":[\(capabilities)]" }.joined(
+                separator: ","
+            )
+            return """
+                {"terminal":\(terminal),"user":{"uid":0,"gid":0},"args":[\(list)],"cwd":"/",\
+                "env":["PATH=/bin","TERM=xterm"],"capabilities":{\(sets)}}
+                """
+        }
+
+        private static let capabilities = ["CHOWN", "KILL", "SETUID", "SETGID", "NET_BIND_SERVICE", "SYS_CHROOT"]
+
+        private static func quote(_ text: String) -> String {
+            let escaped = text.unicodeScalars.map { scalar -> String in
+                switch scalar {
+                case "\"", "\\": return "\\\(scalar)"
+                case "\n": return "\\n"
+                default: return String(scalar)
+                }
+            }
+            return "\"\(escaped.joined())\""
+        }
+    }
+
+    static let programs = [
+        "sh", "sleep", "cat", "echo", "stty", "head", "yes", "true", "kill", "seq", "touch", "ls", "test", "mkdir",
+    ]
+
+    /// Scratch directory that holds everything.
+    let directory: String
+    /// The bundle.
+    let path: String
+    let id: String
+    private let root: Root
+
+    init(_ process: Process, root: Root) throws {
+        id = "conformance-\(Random.hex(6))"
+        directory = "/tmp/berth-\(id)"
+        // containerd's own shim takes the last component for the id.
+        path = "\(directory)/\(id)"
+        self.root = root
+        try File.makeDirectories(path + "/rootfs", mode: 0o711)
+        let source = rootSource
+        for name in ["bin", "proc", "dev", "sys", "tmp"] { try File.makeDirectories("\(source)/\(name)", mode: 0o755) }
+        for name in ["upper", "work"] { try File.makeDirectories("\(directory)/\(name)", mode: 0o755) }
+        try Self.install(into: source)
+        try File.writeAtomically(path + "/config.json", Array(config(process).utf8), mode: 0o644, durable: false)
+    }
+
+    private var rootSource: String { root == .inPlace ? path + "/rootfs" : directory + "/image" }
+
+    /// What Create hands over: type, source, options.
+    var mount: (type: String, source: String, options: [String])? {
+        switch root {
+        case .inPlace: nil
+        case .bind: ("bind", rootSource, ["rbind", "rw"])
+        case .overlay:
+            (
+                "overlay", "overlay",
+                ["lowerdir=\(rootSource)", "upperdir=\(directory)/upper", "workdir=\(directory)/work"]
+            )
+        }
+    }
+
+    var cgroupPath: String { "/berth-conformance/\(id)" }
+
+    func remove() {
+        // Nothing can be done about it at the end of a check; a mount left in it would be kept by removeTree's bounds.
+        _ = try? File.removeTree(directory)
+    }
+
+    private static func install(into root: String) throws {
+        let program = try File.read("/usr/bin/busybox", limit: 16 << 20)
+        try File.writeAtomically(root + "/bin/busybox", program, mode: 0o755, durable: false)
+        let directory = try RootedDir(root)
+        for name in programs { try directory.symlink("bin/\(name)", to: "busybox") }
+    }
+
+    private func config(_ process: Process) -> String {
+        let namespaces = ["pid", "ipc", "uts", "mount", "network"].map { "{\"type\":\"\($0)\"}" }.joined(separator: ",")
+        return """
+            {"ociVersion":"1.0.2","process":\(process.json),"root":{"path":"rootfs"},"hostname":"conformance",\
+            "mounts":[\
+            {"destination":"/proc","type":"proc","source":"proc","options":["nosuid","noexec","nodev"]},\
+            {"destination":"/dev","type":"tmpfs","source":"tmpfs","options":["nosuid","strictatime","mode=755","size=65536k"]},\
+            {"destination":"/dev/pts","type":"devpts","source":"devpts",\
+            "options":["nosuid","noexec","newinstance","ptmxmode=0666","mode=0620"]},\
+            {"destination":"/dev/shm","type":"tmpfs","source":"shm","options":["nosuid","noexec","nodev","mode=1777"]}],\
+            "linux":{"cgroupsPath":"\(cgroupPath)","namespaces":[\(namespaces)],\
+            "resources":{"devices":[{"allow":false,"access":"rwm"}],"memory":{"limit":536870912}},\
+            "maskedPaths":["/proc/kcore"],"readonlyPaths":["/proc/sys"]}}
+            """
+    }
+}

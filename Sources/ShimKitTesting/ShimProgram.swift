@@ -1,0 +1,108 @@
+internal import FoundationEssentials
+internal import Kernel
+
+/// A shim v2 program, called as containerd calls it.
+public struct ShimProgram: Sendable {
+    /// What tables of results call it.
+    public var name: String
+    /// Its executable.
+    public var path: String
+    /// Names of checks that it is known not to pass, each with the reason.
+    public var exceptions: [String: String]
+
+    /// Names a program.
+    public init(name: String, path: String, exceptions: [String: String] = [:]) {
+        self.name = name
+        self.path = path
+        self.exceptions = exceptions
+    }
+
+    /// What a run of the program left.
+    struct Output {
+        var status: ExitStatus
+        var bytes: [UInt8]
+        var errors: [UInt8]
+    }
+
+    /// Runs `start` or `delete` in a bundle.
+    ///
+    /// - Parameters:
+    ///   - action: the sub-command.
+    ///   - flags: what stands before it.
+    ///   - bundle: the working directory.
+    ///   - environment: further `NAME=value` texts.
+    func run(_ action: String, flags: [String], bundle: String, environment: [String]) throws -> Output {
+        let output = try Pipe()
+        let errors = try Pipe()
+        let directory = try File.open(bundle, .directory)
+        var spawn = Spawn(
+            arguments: [path] + flags + [action],
+            environment: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=2"]
+                + environment
+        )
+        spawn.descriptors = [1: output.writer.raw, 2: errors.writer.raw]
+        spawn.directory = directory.raw
+        let child = try spawn.start(path)
+        let pidfd = child.sharedPidfd()
+        // Our own writing ends go, so that the end of the output is seen.
+        let ends = (output.ends(), errors.ends())
+        return try collect(ends.0, ends.1, pidfd)
+    }
+
+    private func collect(
+        _ output: consuming (reader: SharedDescriptor, writer: SharedDescriptor),
+        _ errors: consuming (reader: SharedDescriptor, writer: SharedDescriptor),
+        _ pidfd: SharedDescriptor
+    ) throws -> Output {
+        let readers = (output.reader, errors.reader)
+        try readers.0.setNonBlocking()
+        try readers.1.setNonBlocking()
+        guard !(try pidfd.poll(for: .readable, timeout: .seconds(20))).isEmpty else {
+            _ = try Pidfd.send(.kill, to: pidfd.raw)
+            _ = try Pidfd.waitForEnd(pidfd.raw)
+            throw ConformanceFailure("\(path) did not end within 20 s")
+        }
+        let status = try Pidfd.waitForEnd(pidfd.raw)
+        // What the program wrote is far below a pipe's size; a daemon that keeps the pipe open must not hold us up.
+        return Output(status: status, bytes: try readers.0.available(), errors: try readers.1.available())
+    }
+}
+
+extension SharedDescriptor {
+    /// What can be read without waiting.
+    func available(limit: Int = 1 << 20) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        while bytes.count < limit {
+            do throws(KernelError) {
+                let part = try read(upTo: 64 << 10)
+                if part.isEmpty { break }
+                bytes += part
+            } catch {
+                guard error.errno == .wouldBlock else { throw error }
+                break
+            }
+        }
+        return bytes
+    }
+}
+
+/// Why a check did not pass.
+public struct ConformanceFailure: Error, CustomStringConvertible, Sendable {
+    /// What was seen.
+    public let description: String
+
+    /// Says what was seen.
+    public init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// Fails a check unless a condition holds.
+func require(_ condition: Bool, _ message: @autoclosure () -> String) throws(ConformanceFailure) {
+    guard condition else { throw ConformanceFailure(message()) }
+}
+
+/// Fails a check unless two values are the same.
+func requireEqual<T: Equatable>(_ seen: T, _ wanted: T, _ what: @autoclosure () -> String) throws(ConformanceFailure) {
+    guard seen == wanted else { throw ConformanceFailure("\(what()): \(seen), not \(wanted)") }
+}

@@ -1,0 +1,34 @@
+import Foundation
+import ShimKitTesting
+import Testing
+
+/// The conformance suite on every backend of this repository, and on containerd's own shim to prove the suite right.
+@Suite struct BackendTests {
+    /// Where the built programs are: beside the test bundle, unless BERTH_BIN_DIR says otherwise.
+    static let directory: URL = {
+        if let path = ProcessInfo.processInfo.environment["BERTH_BIN_DIR"] { return URL(fileURLWithPath: path) }
+        let own = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
+        return URL(fileURLWithPath: own).deletingLastPathComponent()
+    }()
+
+    static let native = ShimProgram(name: "native", path: directory.appendingPathComponent("berth-shim-native").path)
+    static let runc = ShimProgram(
+        name: "runc",
+        path: "/usr/bin/containerd-shim-runc-v2",
+        exceptions: ["deleteOfNothingSucceeds": "its delete wants a file that only its Create writes"]
+    )
+
+    static var runcIsInstalled: Bool {
+        [runc.path, "/usr/sbin/runc"].allSatisfy { FileManager.default.isExecutableFile(atPath: $0) }
+    }
+
+    @Test(arguments: Conformance.checks)
+    func native(_ check: Conformance.Check) throws {
+        try check.run(on: Self.native)
+    }
+
+    @Test(.enabled(if: runcIsInstalled), arguments: Conformance.checks.filter { runc.exceptions[$0.name] == nil })
+    func containerdsOwnShim(_ check: Conformance.Check) throws {
+        try check.run(on: Self.runc)
+    }
+}
