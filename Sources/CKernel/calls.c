@@ -115,6 +115,9 @@ int ck_mallopt_trim(void) { return malloc_trim(0); }
 // it has done the rest.
 void ck_release_stack(void)
 {
+    // Another thread's stack may lie right below that of a thread which is not the first.
+    if (ck_gettid() != getpid())
+        return;
     const uintptr_t page = 4096, reach = 1 << 20;
     uintptr_t here = ((uintptr_t)__builtin_frame_address(0) & ~(page - 1)) - 2 * page;
     (void)madvise((void *)(here - reach), reach, MADV_DONTNEED);

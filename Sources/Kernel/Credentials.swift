@@ -200,8 +200,9 @@ public enum ProcessAttributes {
     /// - Throws: `KernelError`; errno is `.notPermitted` when it leads a group already.
     public static func startSession() throws(KernelError) { try system("start session") { setsid() } }
 
-    /// Gives memory that is free, of the heap and of the main thread's stack, back to the kernel; for a long-lived small
-    /// process when it has nothing to do.
+    /// Gives memory that is free, of the heap and of the main thread's stack, back to the kernel.
+    ///
+    /// For a long-lived small process when it has nothing to do; on other threads only the heap counts.
     public static func trimMemory() {
         _ = ck_mallopt_trim()
         ck_release_stack()

@@ -24,32 +24,28 @@ extension DescriptorHolder where Self: ~Copyable {
     public func readDirectory(limit: Int = 1 << 20) throws(KernelError) -> [DirectoryEntry] {
         try seek(to: 0)
         var entries: [DirectoryEntry] = []
-        var buffer = [UInt8](repeating: 0, count: 16384)
         while true {
-            let count = try system("read directory") {
-                unsafe buffer.withUnsafeMutableBytes { unsafe ck_getdents64(raw, $0.baseAddress, $0.count) }
-            }
-            if count == 0 { return entries }
-            DirectoryEntry.parse(buffer[..<count], into: &entries)
+            let part = try readDirectoryPart()
+            if part.isEmpty { return entries }
+            entries += part
             guard entries.count <= limit else {
                 throw .failed("read directory", .fileTooBig, detail: "more than \(limit) entries")
             }
         }
     }
 
-    /// Some names in the open directory from its beginning on: all, or at least `count`.
-    func readFirstEntries(_ count: Int) throws(KernelError) -> [DirectoryEntry] {
-        try seek(to: 0)
-        var entries: [DirectoryEntry] = []
+    /// The next names from the descriptor's offset; none at the end.
+    func readDirectoryPart() throws(KernelError) -> [DirectoryEntry] {
         var buffer = [UInt8](repeating: 0, count: 16384)
-        while entries.count < count {
-            let size = try system("read directory") {
+        while true {
+            let count = try system("read directory") {
                 unsafe buffer.withUnsafeMutableBytes { unsafe ck_getdents64(raw, $0.baseAddress, $0.count) }
             }
-            if size == 0 { break }
-            DirectoryEntry.parse(buffer[..<size], into: &entries)
+            var entries: [DirectoryEntry] = []
+            DirectoryEntry.parse(buffer[..<count], into: &entries)
+            // A part may hold nothing but "." and "..", which is not the end.
+            if count == 0 || !entries.isEmpty { return entries }
         }
-        return entries
     }
 }
 

@@ -170,6 +170,20 @@ import Testing
         #expect(try File.readText(canary) == "outside")
     }
 
+    @Test func treesDeeperThanDescriptorsAndWiderThanABufferGo() throws {
+        let root = try root()
+        try root.mkdir("tree")
+        var level = try root.subdirectory("tree")
+        for number in 0..<1500 {
+            if number % 300 == 0 { _ = try level.create("file") }
+            try level.mkdir("d")
+            level = try level.subdirectory("d")
+        }
+        for number in 0..<3000 { _ = try root.create("tree/entry-\(number)-of-a-directory-that-needs-many-reads") }
+        #expect(try root.removeTree("tree"))
+        #expect(try root.readDirectory(".").isEmpty)
+    }
+
     @Test func renamesKeepOrExchange() throws {
         let root = try root()
         try root.create("a").writeAll("a")
