@@ -160,11 +160,6 @@ final class AttachSession: WatchedSource, OutputClient {
         if hadInput { closeStdin() }
     }
 
-    func close() {
-        state.close()
-        settle()
-    }
-
     /// After any change: shuts what is finished, tells the loop and the pumps.
     private func settle() {
         guard isWatched else { return }

@@ -102,10 +102,13 @@ final class FifoOutput: WatchedSource, OutputClient {
     }
 
     private func flush() {
+        var hasMoved = false
         unsafe queue.withBytes { bytes in
             guard unsafe !bytes.isEmpty, case .moved(let count)? = try? unsafe writer.tryWrite(bytes) else { return 0 }
+            hasMoved = true
             return count
         }
+        if hasMoved, deadline != nil { deadline = Clock.monotonic.now + ClientLimit.stall }
         finishIfDone()
         interestMayHaveChanged()
         owner.clientRoomChanged()
@@ -126,7 +129,7 @@ final class FifoOutput: WatchedSource, OutputClient {
         if let deadline, deadline <= now { close() }
     }
 
-    func close() {
+    private func close() {
         unwatch()
         owner.remove(self)
     }
@@ -136,8 +139,10 @@ final class FifoOutput: WatchedSource, OutputClient {
 final class FileOutput: OutputClient {
     private let file: Descriptor
     private let streams: StdioStreams
+    private unowned let owner: ProcessStdio
+    private var ended: StdioStreams = []
 
-    init(_ path: String, streams: StdioStreams) throws(ContainerIOError) {
+    init(_ path: String, streams: StdioStreams, owner: ProcessStdio) throws(ContainerIOError) {
         do throws(KernelError) {
             if let slash = path.lastIndex(of: "/"), slash != path.startIndex {
                 try File.makeDirectories(String(path[..<slash]), mode: 0o755)
@@ -147,6 +152,7 @@ final class FileOutput: OutputClient {
             throw .kernel(error)
         }
         self.streams = streams
+        self.owner = owner
     }
 
     var room: Int { .max }
@@ -158,9 +164,12 @@ final class FileOutput: OutputClient {
         try? unsafe file.writeAll(bytes)
     }
 
-    func outputEnded(_ stream: StdioStream) {}
+    func outputEnded(_ stream: StdioStream) {
+        ended.insert(StdioStreams(stream))
+        if ended.isSuperset(of: streams.intersection(owner.startedStreams)) { owner.remove(self) }
+    }
+
     func expire(now: Timestamp) {}
-    func close() {}
 }
 
 /// Reads a process' input from a named pipe that a client of containerd writes.

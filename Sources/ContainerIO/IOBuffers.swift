@@ -1,6 +1,6 @@
 internal import Kernel
 
-/// The loop's two buffers, shared by everything that one shim reads and writes.
+/// What all processes of one loop share: two buffers, and the clients that outlive their process.
 ///
 /// No bytes stay in them between two events, so one pair serves any number of processes. The pages are given back to
 /// the kernel when the loop says that it is idle.
@@ -40,6 +40,21 @@ public final class IOBuffers {
         return unsafe UnsafeMutableRawBufferPointer(
             rebasing: memory.bytes[(Self.readByteCount + LogFormat.maximumTextByteCount)...]
         )
+    }
+
+    private var flushing: [ProcessStdio] = []
+
+    /// Whether clients of processes that were closed still take output.
+    ///
+    /// A shim that is to end waits for them; each of them ends within `ClientLimit.stall` of its last progress.
+    public var isFlushing: Bool { !flushing.isEmpty }
+
+    func keep(_ stdio: ProcessStdio) {
+        flushing.append(stdio)
+    }
+
+    func release(_ stdio: ProcessStdio) {
+        flushing.removeAll { $0 === stdio }
     }
 
     /// Gives the pages back.

@@ -12,8 +12,6 @@ protocol OutputClient: AnyObject {
     var deadline: Timestamp? { get }
     /// The deadline has come.
     func expire(now: Timestamp)
-    /// Drops everything and closes.
-    func close()
 }
 
 /// Limits that all clients share.

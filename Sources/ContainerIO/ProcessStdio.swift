@@ -42,6 +42,7 @@ public final class ProcessStdio {
     private var drainDeadline: Timestamp?
     private var drained: (() -> Void)?
     private var scheduled: Timestamp?
+    private var isClosed = false
     private(set) lazy var stdin = StdinSink(isTerminal: options.isTerminal, owner: self)
 
     /// The outputs that the process has; empty before `start`.
@@ -117,17 +118,24 @@ public final class ProcessStdio {
         scheduleTick()
     }
 
-    /// Closes everything at once.
+    /// Ends everything: takes what the process has written, closes its descriptors, and lets go of this object.
     ///
-    /// Output that clients have not taken is lost; what the log has stays.
+    /// Clients that have not taken all of their output keep their connections until they have, or stand still for too
+    /// long; `IOBuffers.isFlushing` says whether there are such. Call it before the last reference goes.
     public func close() {
+        guard !isClosed else { return }
+        isClosed = true
         for pump in pumps { pump.abandon() }
-        for client in clients { client.close() }
-        clients = []
         fifoInput?.close()
         fifoInput = nil
         stdin.shut()
+        // Clients of a process that was never started wait for nothing.
+        if !hasStarted {
+            for client in clients { client.outputEnded(.stdout) }
+        }
         finishIfDrained()
+        scheduleTick()
+        if !clients.isEmpty { buffers.keep(self) }
     }
 
     /// Whether clients still wait for output that the process has written.
@@ -211,7 +219,7 @@ public final class ProcessStdio {
             clients.append(output)
             output.watch(with: loop)
         case .file(let path):
-            clients.append(try FileOutput(path, streams: streams))
+            clients.append(try FileOutput(path, streams: streams, owner: self))
         }
     }
 
@@ -254,6 +262,7 @@ public final class ProcessStdio {
     func remove(_ client: any OutputClient) {
         clients.removeAll { $0 === client }
         clientRoomChanged()
+        if isClosed, clients.isEmpty { buffers.release(self) }
     }
 
     private func finishIfDrained() {

@@ -304,6 +304,41 @@ import Testing
         #expect(try process.records().bytes(.stdout) == expected)
     }
 
+    @Test func slowClientOutlivesTheProcessObject() throws {
+        var process: FakeProcess? = try FakeProcess()
+        let loop = try #require(process?.loop)
+        let buffers = try #require(process?.buffers)
+        let slow = try #require(try process?.attach(AttachOptions(inputClosed: true)))
+        let chunk = [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 16)
+        try process?.stdout?.setNonBlocking()
+        var written = 0
+        while true {
+            try loop.settle()
+            guard case .moved(let count)? = try chunk.withUnsafeBytes({ try process?.stdout?.tryWrite($0) }) else {
+                break
+            }
+            written += count
+        }
+        try process?.exit()
+        process?.stdio.close()
+        process = nil
+        #expect(buffers.isFlushing)
+        try loop.run {
+            try slow.receive()
+            return slow.hasEnded
+        }
+        #expect(slow.received.count == written)
+        #expect(!buffers.isFlushing && loop.watchedCount == 0)
+    }
+
+    @Test func clientOfAProcessThatNeverStartedIsClosed() throws {
+        let process = try FakeProcess(start: false)
+        let client = try process.attach(AttachOptions(stdin: true, inputClosed: true))
+        process.stdio.close()
+        try client.receive()
+        #expect(client.hasEnded && !process.stdio.hasClients)
+    }
+
     // MARK: - containerd's pipes and files
 
     @Test func pipesOfContainerdCarryAllThreeStreams() throws {

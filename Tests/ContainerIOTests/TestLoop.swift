@@ -93,6 +93,7 @@ final class FakeProcess {
     let loop: TestLoop
     let stdio: ProcessStdio
     let scratch: Scratch
+    let buffers: IOBuffers
     /// The process' ends.
     var stdin: SharedDescriptor?
     var stdout: SharedDescriptor?
@@ -102,7 +103,7 @@ final class FakeProcess {
     init(_ options: ProcessStdioOptions = ProcessStdioOptions(), log: Bool = true, start: Bool = true) throws {
         loop = try TestLoop()
         scratch = try Scratch()
-        let buffers = try IOBuffers()
+        buffers = try IOBuffers()
         let writer = log ? try LogWriter(LogWriterOptions(path: scratch.log), buffers: buffers) : nil
         stdio = ProcessStdio(options, loop: loop, buffers: buffers, log: writer)
         if start { try self.start() }
