@@ -90,7 +90,7 @@ extension Conformance {
         let stopped = try container.state("e")
         try requireEqual(stopped.status, .stopped, "state after the exit")
         try requireEqual(container.delete("e").exitStatus, 6, "status from Delete")
-        try streams.receive()
+        try container.endOfOutput(streams)
         try requireEqual(streams.text, "out\n", "standard output")
         try requireEqual(streams.errorText, "err\n", "standard error")
         try expect(.notFound, "State after Delete") { _ = try container.state("e") }
@@ -119,7 +119,7 @@ extension Conformance {
         }
         for (name, stream) in zip(names, streams) {
             try container.delete(name)
-            try stream.receive()
+            try container.endOfOutput(stream)
             try requireEqual(stream.text, name + "\n", "output")
         }
     }

@@ -93,7 +93,7 @@ extension Conformance {
         let deleted = try container.delete()
         try requireEqual(deleted.exitStatus, 5, "status from Delete")
         try requireEqual(deleted.pid, pid, "pid from Delete")
-        try container.streams.receive()
+        try container.endOfOutput()
         try requireEqual(container.streams.text, "out\n", "standard output")
         try requireEqual(container.streams.errorText, "err\n", "standard error")
         try expect(.notFound, "State after Delete") { _ = try container.state() }
@@ -109,7 +109,7 @@ extension Conformance {
         try container.run()
         try requireEqual(container.waitForExit(), 0, "status")
         try container.delete()
-        try container.streams.receive()
+        try container.endOfOutput()
         try requireEqual(container.streams.text, "new\n", "output")
         let place = root == .bind ? "/image/tmp/file" : "/upper/tmp/file"
         try require(File.exists(container.bundle.directory + place), "the file is not at \(place)")

@@ -16,7 +16,7 @@ extension Conformance {
             try container.closeInput()
             try requireEqual(container.waitForExit(), 0, "status")
             try container.delete()
-            try container.streams.receive()
+            try container.endOfOutput()
             try requireEqual(container.streams.text, "one\ntwo\nend\n", "output")
         },
         Check(name: "clientThatGoesAwayEndsNoInput") { program in
@@ -40,7 +40,7 @@ extension Conformance {
             try container.closeInput("e")
             try requireEqual(container.waitForExit("e", also: [streams]), 0, "status")
             try container.delete("e")
-            try streams.receive()
+            try container.endOfOutput(streams)
             try requireEqual(streams.text, "typed\n", "output")
         },
         Check(name: "terminalHasItsSize", body: terminal),
@@ -49,7 +49,7 @@ extension Conformance {
             try container.run()
             try requireEqual(container.waitForExit(), 2, "status")
             try container.delete()
-            try container.streams.receive()
+            try container.endOfOutput()
             try requireEqual(container.streams.text, "out\r\nerr\r\n", "output")
         },
         Check(name: "execHasATerminal") { program in
@@ -65,7 +65,7 @@ extension Conformance {
             try streams.write("typed\n")
             try requireEqual(container.waitForExit("e", also: [streams]), 0, "status")
             try container.delete("e")
-            try streams.receive()
+            try container.endOfOutput(streams)
             try require(streams.text.hasSuffix("got typed\r\n"), "output: \(streams.text)")
         },
         Check(name: "grandchildThatHoldsTheOutputDelaysNoExit") { program in
@@ -87,7 +87,7 @@ extension Conformance {
         try container.run()
         try requireEqual(container.waitForExit(), 0, "status")
         try container.delete()
-        try container.streams.receive()
+        try container.endOfOutput()
         try requireEqual(container.streams.byteCount, 100 << 20, "bytes of output")
         try require(container.streams.isAsExpected, "the output is not what was written")
     }

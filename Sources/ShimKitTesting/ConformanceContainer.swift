@@ -19,6 +19,8 @@ final class ConformanceStreams {
     private var expected: [UInt8] = []
     private(set) var byteCount = 0
     private(set) var isAsExpected = true
+    /// Whether nothing is left to read and nobody writes any more.
+    private(set) var hasEnded = false
 
     init(directory: String, name: String, input wantsInput: Bool, terminal: Bool) throws {
         let root = try RootedDir(directory)
@@ -36,11 +38,17 @@ final class ConformanceStreams {
     }
 
     var descriptors: [RawDescriptor] { readers.map(\.raw) }
+    private var hasErrors: Bool { !stderr.isEmpty }
     var text: String { String(decoding: output, as: UTF8.self) }
     var errorText: String { String(decoding: errors, as: UTF8.self) }
 
     func receive() throws {
         let out = try readers[0].available()
+        hasEnded =
+            try out.isEmpty
+            && readers.prefix(hasErrors ? 2 : 1).allSatisfy { reader in
+                try reader.poll(for: .readable, timeout: .zero) == .hangUp
+            }
         if expected.isEmpty {
             output += out
         } else {
@@ -203,6 +211,12 @@ final class ConformanceContainer {
         _ = try EventFd().poll(for: .readable, timeout: .milliseconds(2))
     }
 
+    /// Takes what is left of the output, as containerd's clients do: until the pipes end.
+    func endOfOutput(_ exec: ConformanceStreams? = nil) throws {
+        let wanted = exec ?? streams
+        try wait("the end of the output", also: exec.map { [$0] } ?? []) { wanted.hasEnded }
+    }
+
     func finish<R: Message>(_ stream: UInt32, _ type: R.Type, also others: [ConformanceStreams] = []) throws -> R {
         try wait("an answer", also: others) {
             try client.receive()
@@ -312,7 +326,7 @@ final class ConformanceContainer {
         try start(exec)
         let status = try waitForExit(exec, also: [streams])
         try delete(exec)
-        try streams.receive()
+        try endOfOutput(streams)
         return (status, streams.text)
     }
 

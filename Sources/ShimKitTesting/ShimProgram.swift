@@ -31,6 +31,8 @@ public struct ShimProgram: Sendable {
     ///   - flags: what stands before it.
     ///   - bundle: the working directory.
     ///   - environment: further `NAME=value` texts.
+    /// - Returns: how it ended and what it wrote.
+    /// - Throws: what the kernel refuses, and a program that does not end in time.
     func run(_ action: String, flags: [String], bundle: String, environment: [String]) throws -> Output {
         let output = try Pipe()
         let errors = try Pipe()
