@@ -157,6 +157,21 @@ import Testing
         #expect(try TaskDeleteResponse(serializedBytes: answer).exitStatus == 137)
     }
 
+    @Test func deleteEndsAShimThatContainerdHasLost() throws {
+        let containerd = try Containerd("exec sleep 1000")
+        let address = try containerd.start()
+        let client = try containerd.connect(address)
+        let request = TaskCreateRequest.with { ($0.id, $0.bundle) = ("c1", containerd.bundle) }
+        let created = try client.task(.create, request, TaskCreateResponse.self)
+        let identity = try client.task(.connect, TaskConnectRequest.with { $0.id = "c1" }, TaskConnectResponse.self)
+        try client.task(.start, TaskStartRequest.with { $0.id = "c1" })
+        let process = try Pidfd(pid: Int32(created.pid))
+        let daemon = try Pidfd(pid: Int32(identity.shimPid))
+        #expect(try containerd.run("delete").0 == .exited(0))
+        #expect(try !process.poll(for: .readable, timeout: .seconds(10)).isEmpty)
+        #expect(try !daemon.poll(for: .readable, timeout: .seconds(10)).isEmpty)
+    }
+
     @Test func badCommandLineIsRefused() throws {
         let containerd = try Containerd("true")
         #expect(try containerd.run("fly").0 == .exited(2))

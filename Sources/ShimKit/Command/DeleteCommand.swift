@@ -21,6 +21,7 @@ struct DeleteCommand {
                 ? current : arguments.bundle.hasPrefix("/") ? arguments.bundle : "\(current)/\(arguments.bundle)"
             // Of a record that exists before the clean-up: what is killed now did not end by itself.
             let record = ExitRecord.read("\(bundle)/exit.json")
+            endLivingShim(of: bundle)
             try cleanUp(backend, BackendContext(namespace: arguments.namespace, id: arguments.id, bundle: bundle))
             removeSocket(of: bundle)
             try BorrowedDescriptor.standardOutput.writeAll(Self.response(record).bytes)
@@ -35,6 +36,31 @@ struct DeleteCommand {
         } catch {
             // containerd removes the bundle all the same; what is left is named in its log.
             ShimLog.write("clean-up failed", ("container", context.id), ("error", error.description))
+        }
+    }
+
+    /// Ends a shim that lives although containerd has lost it, and its container.
+    ///
+    /// One that does not answer is left: it may be stopped, and what it holds is killed by cgroup next.
+    private func endLivingShim(of bundle: String) {
+        guard let address = StartCommand.liveAddress(in: bundle),
+            var caller = try? ShimCaller(path: String(address.dropFirst(7)))
+        else {
+            return
+        }
+        let id = arguments.id
+        let kill = TaskKillRequest.with { request in
+            request.id = id
+            request.signal = UInt32(Signal.kill.rawValue)
+            request.all = true
+        }
+        let isEnded =
+            caller.call(.kill, kill, within: .seconds(1))
+            && caller.call(.wait, TaskWaitRequest.with { $0.id = id }, within: .seconds(2))
+            && caller.call(.delete, TaskDeleteRequest.with { $0.id = id }, within: .milliseconds(500))
+            && caller.call(.shutdown, TaskShutdownRequest.with { $0.id = id }, within: .milliseconds(500))
+        if !isEnded {
+            ShimLog.write("living shim did not end", ("container", id))
         }
     }
 
