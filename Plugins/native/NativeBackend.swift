@@ -140,6 +140,10 @@ final class NativeBackend: Backend {
         guard let cgroup else { return }
         try group { () throws(CgroupError) in try cgroup.remove(timeout: .seconds(2)) }
         self.cgroup = nil
+        // The container is gone; what its hooks say of that is for the log, which standard error is.
+        for error in process?.runPoststopHooks() ?? [] {
+            try? BorrowedDescriptor.standardError.writeAll("\(error)\n")
+        }
         process = nil
     }
 

@@ -64,7 +64,7 @@ struct ContainerPlan {
     var sysctls: [(path: String, value: String)] = []
     var hostname: String?
     var domainname: String?
-    var hooks: RuntimeSpec.Hooks?
+    var hooks: HookRunner?
     var process: ProcessPlan
 
     var bringsUpLoopback: Bool { newNamespaces.contains(.network) }
@@ -89,7 +89,7 @@ extension ContainerPlan {
         root = try step(.rootfs) { [rootPath] () throws(KernelError) in
             try RootTree.prepare(request.rootMounts, rootPath: rootPath)
         }
-        hooks = spec.hooks
+        hooks = HookRunner(request)
         devices = linux.devices ?? []
         maskedPaths = linux.maskedPaths ?? []
         readonlyPaths = linux.readonlyPaths ?? []
@@ -156,12 +156,7 @@ extension ContainerPlan {
     private static func refuseUnsupported(_ spec: RuntimeSpec) throws(SandboxError) {
         let linux = spec.linux ?? RuntimeSpec.Linux()
         let asked: [(String, Bool)] = [
-            ("hooks.prestart", spec.hooks?.prestart?.isEmpty == false),
-            ("hooks.createRuntime", spec.hooks?.createRuntime?.isEmpty == false),
-            ("hooks.createContainer", spec.hooks?.createContainer?.isEmpty == false),
             ("hooks.startContainer", spec.hooks?.startContainer?.isEmpty == false),
-            ("hooks.poststart", spec.hooks?.poststart?.isEmpty == false),
-            ("hooks.poststop", spec.hooks?.poststop?.isEmpty == false),
             ("linux.uidMappings", linux.uidMappings?.isEmpty == false),
             ("linux.gidMappings", linux.gidMappings?.isEmpty == false),
             ("linux.timeOffsets", linux.timeOffsets?.isEmpty == false),

@@ -26,9 +26,13 @@ struct ContainerSetup {
     private func create() throws(SandboxError) -> SharedTerminal? {
         try ChildReport.isolate(keeping: keptDescriptors)
         try enterNamespaces()
+        try runHooksOutside()
         try step(.rootfs) { () throws(KernelError) in
             try Mount.setPropagation("/", .private, recursive: true)
             try plan.root.mount.attach(toPath: plan.rootPath)
+        }
+        try runHooksInside()
+        try step(.rootfs) { () throws(KernelError) in
             try Mount.pivotRoot(to: plan.root.mount.raw)
             if plan.rootPropagation != .private { try plan.root.mount.setPropagation(plan.rootPropagation) }
         }
@@ -51,6 +55,21 @@ struct ContainerSetup {
             }
         }
         return terminal
+    }
+
+    /// Lets the parent run its hooks while the namespaces exist and the host's root is still there.
+    private func runHooksOutside() throws(SandboxError) {
+        guard plan.hooks?.interruptsCreation == true else { return }
+        try step(.handshake) { () throws(KernelError) in try channel.send(.namespacesReady) }
+        guard let answer = try channel.receive(within: nil), answer.message == .proceed else { Clone.exit(0) }
+    }
+
+    /// Runs the hooks that belong into the container's namespaces before the root changes.
+    private func runHooksInside() throws(SandboxError) {
+        guard let hooks = plan.hooks else { return }
+        // The host's procfs is still there and knows this process by its number outside.
+        let name = try step(.hooks) { () throws(KernelError) in try RootedDir("/proc").readlink("self") }
+        try hooks.run(.createContainer, status: .creating, pid: Int32(String(decoding: name, as: UTF8.self)))
     }
 
     private var keptDescriptors: [RawDescriptor] {

@@ -32,7 +32,12 @@ public enum Sandbox {
         guard let child else {
             ContainerSetup(plan: plan, cgroup: request.cgroup, channel: HandshakeEnd(socket: theirs.raw)).run()
         }
-        return try SandboxProcess.supervise(child, channel: ours, oomScore: plan.process.oomScoreAdjustment)
+        return try SandboxProcess.supervise(
+            child,
+            channel: ours,
+            oomScore: plan.process.oomScoreAdjustment,
+            hooks: plan.hooks
+        )
     }
 
     /// The filter of a bundle: the compiled `seccomp.bpf` beside the document if there is one, else the document's section.

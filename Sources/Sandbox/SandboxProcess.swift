@@ -1,4 +1,5 @@
 public import Kernel
+internal import OCISpec
 
 /// A process that was set up inside a container.
 public final class SandboxProcess: Sendable {
@@ -9,8 +10,16 @@ public final class SandboxProcess: Sendable {
     /// The terminal's other end, nil without a terminal.
     public let terminal: SharedDescriptor?
     private let channel: SharedDescriptor
+    private let hooks: HookRunner?
 
-    private init(pid: Int32, pidfd: SharedDescriptor, terminal: SharedDescriptor?, channel: SharedDescriptor) {
+    private init(
+        pid: Int32,
+        pidfd: SharedDescriptor,
+        terminal: SharedDescriptor?,
+        channel: SharedDescriptor,
+        hooks: HookRunner?
+    ) {
+        self.hooks = hooks
         self.pid = pid
         self.pidfd = pidfd
         self.terminal = terminal
@@ -27,7 +36,13 @@ public final class SandboxProcess: Sendable {
             if error.errno != .brokenPipe && error.errno != .connectionReset { throw .failed(.handshake, error) }
         }
         try waitForExecution(end)
+        try hooks?.run(.poststart, status: .running, pid: pid)
     }
+
+    /// Runs the hooks that follow the removal of the container.
+    ///
+    /// - Returns: What went wrong; each hook runs whatever happens to others.
+    public func runPoststopHooks() -> [SandboxError] { hooks?.runAll(.poststop, status: .stopped) ?? [] }
 
     private func waitForExecution(_ end: HandshakeEnd) throws(SandboxError) {
         guard let answer = try end.receive(within: Sandbox.patience) else {
@@ -44,7 +59,8 @@ public final class SandboxProcess: Sendable {
     static func supervise(
         _ child: consuming Child,
         channel: SharedDescriptor,
-        oomScore: Int?
+        oomScore: Int?,
+        hooks: HookRunner? = nil
     ) throws(SandboxError) -> SandboxProcess {
         let pid = child.pid
         let pidfd = child.sharedPidfd()
@@ -54,20 +70,39 @@ public final class SandboxProcess: Sendable {
                     try File.writeOnce("/proc/\(pid)/oom_score_adj", String(oomScore))
                 }
             }
-            guard let answer = try HandshakeEnd(socket: channel.raw).receive(within: Sandbox.patience) else {
-                throw .refused(.handshake, "create process", "", "the process ended during its set-up", code: .internal)
+            let end = HandshakeEnd(socket: channel.raw)
+            var answer = try Self.answer(end)
+            if answer.message == .namespacesReady {
+                try hooks?.run(.prestart, status: .creating, pid: pid)
+                try hooks?.run(.createRuntime, status: .creating, pid: pid)
+                try step(.handshake) { () throws(KernelError) in try end.send(.proceed) }
+                answer = try Self.answer(end)
             }
-            switch answer.message {
-            case .ready:
-                let terminal = answer.descriptors.first
-                return SandboxProcess(pid: pid, pidfd: pidfd, terminal: terminal, channel: channel)
-            case .failed(let error): throw error
-            default: throw .refused(.handshake, "create process", "", "unexpected message", code: .internal)
+            guard answer.message == .ready else {
+                throw .refused(.handshake, "create process", "", "unexpected message", code: .internal)
             }
+            return SandboxProcess(
+                pid: pid,
+                pidfd: pidfd,
+                terminal: answer.descriptors.first,
+                channel: channel,
+                hooks: hooks
+            )
         } catch {
             abandon(pidfd.raw)
             throw error
         }
+    }
+
+    /// The child's next message, when it is not the report of a failure.
+    private static func answer(
+        _ end: HandshakeEnd
+    ) throws(SandboxError) -> (message: HandshakeMessage, descriptors: [SharedDescriptor]) {
+        guard let answer = try end.receive(within: Sandbox.patience) else {
+            throw .refused(.handshake, "create process", "", "the process ended during its set-up", code: .internal)
+        }
+        if case .failed(let error) = answer.message { throw error }
+        return answer
     }
 
     /// Kills and reaps a process that was created or started, for callers that give it up.

@@ -216,9 +216,56 @@ import Testing
         #expect(try box.run("true").failure?.stage == "seccomp")
     }
 
+    @Test func hooksRunInOrderWithTheStateAsInput() throws {
+        let box = try ContainerFixture()
+        let record = box.scratch.path + "/record"
+        func hook(_ name: String, _ script: String = "") -> RuntimeSpec.Hook {
+            let text = "echo \(name) $A $(cat) $(readlink /proc/self/ns/net) >> \(record); \(script)"
+            return .init(path: "/bin/sh", args: ["sh", "-c", text], env: ["A=x", "PATH=/bin"], timeout: 20)
+        }
+        box.spec.annotations = ["k\"": "v\n"]
+        box.spec.hooks = .init(
+            prestart: [hook("prestart")],
+            createRuntime: [hook("createRuntime"), hook("second")],
+            createContainer: [hook("createContainer")],
+            poststart: [hook("poststart")],
+            poststop: [hook("poststop", "exit 3")]
+        )
+        let outcome = try box.run("readlink /proc/self/ns/net; exit 4")
+        #expect(outcome.status == .exited(4), "\(outcome.errors)")
+        // A failed hook after the end is a warning.
+        #expect(outcome.failure?.stage == "hooks")
+        let lines = try File.readText(record).split(separator: "\n").map { $0.split(separator: " ") }
+        let names = ["prestart", "createRuntime", "second", "createContainer", "poststart", "poststop"]
+        #expect(lines.map { String($0[0]) } == names)
+        let statuses = ["creating", "creating", "creating", "creating", "running", "stopped"]
+        for (line, status) in zip(lines, statuses) {
+            #expect(line[1] == "x")
+            #expect(line[2].contains(#""status":"\#(status)""#) && line[2].contains(#""k\"":"v\u000a""#))
+        }
+        let inside = outcome.lines.first ?? ""
+        #expect(lines.map { $0[3] == inside } == [false, false, false, true, false, false])
+    }
+
+    @Test(arguments: ["exit 1", "kill -9 $$", "read x; sleep 60"])
+    func aFailedHookKeepsTheContainerFromRunning(_ script: String) throws {
+        let hook = RuntimeSpec.Hook(path: "/bin/sh", args: ["sh", "-c", script], env: ["PATH=/bin"], timeout: 1)
+        let variants: [RuntimeSpec.Hooks] = [
+            .init(prestart: [hook]), .init(createContainer: [hook]), .init(poststart: [hook]),
+        ]
+        for hooks in variants {
+            let box = try ContainerFixture()
+            box.spec.hooks = hooks
+            let outcome = try box.run("sleep 100")
+            #expect(outcome.failure?.stage == "hooks")
+            #expect(outcome.status == .exited(125))
+        }
+    }
+
     @Test func whatIsNotSupportedIsNamed() throws {
         let changes: [(inout RuntimeSpec) -> Void] = [
             { $0.linux?.namespaces?.append(.init(type: .user)) },
+            { $0.hooks = .init(startContainer: [.init(path: "/bin/true")]) },
             { $0.linux?.personality = .init(domain: "LINUX32") },
             { $0.process?.apparmorProfile = "x" },
             { $0.linux?.mountLabel = "x" },

@@ -124,7 +124,9 @@ func run(_ options: Options, _ specification: RuntimeSpec) throws -> Int32 {
     }
     if !options.executions.isEmpty { _ = try Pidfd.send(.kill, to: process.pidfd.raw) }
     if let terminal = process.terminal { try pump(terminal) }
-    return try status(process)
+    let end = try status(process)
+    for error in process.runPoststopHooks() { say(report(error)) }
+    return end
 }
 
 let options = Options(CommandLine.arguments.dropFirst())
