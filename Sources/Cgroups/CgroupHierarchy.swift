@@ -97,6 +97,7 @@ struct CgroupMember: Sendable {
 
     /// Removes the group after all groups below it; none is fine.
     func remove() throws(KernelError) {
+        // Where that fails, so does the removal of the group itself, whose error says enough.
         try? CgroupMember.removeBelow(directory.raw, depth: 32)
         try File.removeDirectory(components.joined(separator: "/"), at: hierarchy.directory.raw)
     }

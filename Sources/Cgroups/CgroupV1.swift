@@ -71,8 +71,8 @@ struct CgroupV1: Cgroup {
     func isFrozen() throws(CgroupError) -> Bool {
         do throws(KernelError) {
             if let unified { return try unified.read("cgroup.freeze").words == ["1"] }
-            return try member("freezer").map { (freezer) throws(KernelError) in try freezer.read("freezer.state").words
-            } != ["THAWED"]
+            guard let freezer = member("freezer") else { return false }
+            return try freezer.read("freezer.state").words != ["THAWED"]
         } catch {
             throw .failed("read state of cgroup '\(path)'", error)
         }
