@@ -6,7 +6,7 @@ extension Snapshots {
     func makeContainer(_ id: String, _ chainID: Digest?) throws(SnapshotError) -> [Mount] {
         try Snapshots.verify(id)
         if File.exists("containers/" + id, at: root.raw) {
-            guard try container(id).chainID == chainID else {
+            guard try self.chainID(container: id) == chainID else {
                 throw .exists("container '\(id)' has a snapshot of another image")
             }
             return try mounts(id, chainID)
@@ -19,8 +19,8 @@ extension Snapshots {
                 try File.open("work", [.path, .directory, .noFollow], at: folder.raw).changeMode(0o700)
             }
             try copyRoot(of: try chain(chainID).first, to: folder)
-            try Snapshots.write(ContainerRecord(chainID: chainID), Snapshots.containerRecordName, in: folder)
             try kernel("make snapshot of container '\(id)'") { () throws(KernelError) in
+                try folder.setExtendedAttribute(Snapshots.chainAttribute, Array((chainID?.description ?? "").utf8))
                 try File.rename(temporary, to: "containers/" + id, at: root.raw)
             }
         } catch {

@@ -15,25 +15,35 @@ struct LayerRecord: Codable, Sendable {
     var isOpaque: Bool
 }
 
-/// `container.json`: what a container's file system stands on.
-struct ContainerRecord: Codable, Sendable {
-    var version = 1
-    var chainID: Digest?
-}
-
 extension Snapshots {
     static let layerRecordName = "layer.json"
-    static let containerRecordName = "container.json"
+    /// Holds the chain id that a container's file system stands on, and is empty for an image without layers.
+    ///
+    /// An attribute of the directory reaches the disk together with the directory's name, so that a container starts without
+    /// waiting for a disk.
+    static let chainAttribute = "trusted.berth.chain"
 
     /// The record of a layer.
     func layer(_ chainID: Digest) throws(SnapshotError) -> LayerRecord {
         try record("\(layerPath(chainID))/\(Snapshots.layerRecordName)", "layer \(chainID)")
     }
 
-    /// The record of a container.
-    func container(_ id: String) throws(SnapshotError) -> ContainerRecord {
+    /// The chain id that a container's file system stands on; nil for an image without layers.
+    func chainID(container id: String) throws(SnapshotError) -> Digest? {
         try Snapshots.verify(id)
-        return try record("containers/\(id)/\(Snapshots.containerRecordName)", "container '\(id)'")
+        let value: [UInt8]?
+        do throws(KernelError) {
+            value = try File.open("containers/" + id, [.path, .directory, .noFollow], at: root.raw)
+                .extendedAttribute(Snapshots.chainAttribute)
+        } catch {
+            let what = "snapshot of container '\(id)'"
+            throw error.errno == .noEntry ? .notFound("no \(what)") : .failed("read \(what)", error)
+        }
+        if value == [] { return nil }
+        guard let value, let digest = Digest(String(decoding: value, as: UTF8.self)) else {
+            throw .invalid("'\(path)/containers/\(id)' is damaged")
+        }
+        return digest
     }
 
     /// The layers of a chain, the topmost first, down to the base or to one that hides the rest.
@@ -50,9 +60,17 @@ extension Snapshots {
         return chain
     }
 
-    /// The chains of all containers; a container whose record is damaged does not count, it cannot be mounted either.
+    /// The chains of all containers.
+    ///
+    /// - Throws: What keeps a container's chain from being read; its layers must not go because of that.
     func containerChains() throws(SnapshotError) -> [Digest] {
-        try containers().compactMap { try? container($0).chainID }
+        var chains: [Digest] = []
+        for id in try containers() {
+            do throws(SnapshotError) {
+                if let chainID = try chainID(container: id) { chains.append(chainID) }
+            } catch  where error.code == .notFound {}
+        }
+        return chains
     }
 
     func names(in folder: String) throws(SnapshotError) -> [String] {

@@ -7,7 +7,7 @@
 //     try snapshots.remove(container: id)
 //     try snapshots.collectGarbage(keeping: chainIDsOfImages)
 //
-// On disk: `layers/<chain id>/{fs,layer.json}`, `containers/<id>/{upper,work,container.json}`, both renamed into place when they
+// On disk: `layers/<chain id>/{fs,layer.json}`, `containers/<id>/{upper,work}`, both renamed into place when they
 // are whole; `ingest/` holds what is being made and `trash/` what is being removed, and both are emptied when the directory is
 // opened. A layer holds only its own difference, in overlayfs' own form: a deleted name is a character device 0/0, a replaced
 // directory has the attribute `trusted.overlay.opaque`. It depends on the layers below only in what they give its missing
@@ -185,7 +185,7 @@ public final class Snapshots: Sendable {
     ///
     /// - Throws: `notFound` for the container or, after somebody removed files by hand, for a layer.
     public func mounts(container id: String) throws(SnapshotError) -> [Mount] {
-        try mounts(id, try container(id).chainID)
+        try mounts(id, try chainID(container: id))
     }
 
     /// The containers that have a file system, in no order.
@@ -216,7 +216,7 @@ public final class Snapshots: Sendable {
     ///
     /// - Parameter roots: The chain ids of the images' topmost layers.
     /// - Returns: The layers that were removed.
-    /// - Throws: The class of the failed system call.
+    /// - Throws: The class of the failed system call; `invalidArgument` when a record is damaged, and then nothing is removed.
     @discardableResult
     public func collectGarbage(keeping roots: some Sequence<Digest>) throws(SnapshotError) -> [Digest] {
         let roots = Array(roots)
@@ -225,7 +225,7 @@ public final class Snapshots: Sendable {
             var live = Set<Digest>()
             for root in try roots + containerChains() {
                 var next: Digest? = root
-                while let chainID = next, live.insert(chainID).inserted { next = try? layer(chainID).parent }
+                while let chainID = next, live.insert(chainID).inserted { next = try parent(chainID) }
             }
             let condemned = try layers().filter { !live.contains($0) }
             for chainID in condemned { try hide(layerPath(chainID), as: chainID.hex + "." + Random.hex(4)) }
@@ -233,6 +233,13 @@ public final class Snapshots: Sendable {
         }
         if !condemned.isEmpty { try emptyTrash() }
         return condemned
+    }
+
+    /// The layer below; nil for a base, and for an image's layer that is not unpacked.
+    private func parent(_ chainID: Digest) throws(SnapshotError) -> Digest? {
+        do throws(SnapshotError) { return try layer(chainID).parent } catch  where error.code == .notFound {
+            return nil
+        }
     }
 
     private func using<Result: Sendable>(_ body: () throws(SnapshotError) -> Result) throws(SnapshotError) -> Result {

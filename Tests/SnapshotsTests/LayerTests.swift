@@ -199,6 +199,24 @@ struct LayerTests {
         #expect(try File.open(scratch.path + "/snapshots/trash", [.read, .directory]).readDirectory().isEmpty)
     }
 
+    @Test func damageKeepsLayers() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        let image = try image(store, [(.file("a"), [1])], [(.file("b"), [1])])
+        let snapshots = try scratch.snapshots()
+        _ = try snapshots.prepare(container: "c", image: image, from: store)
+        try RootedDir(scratch.path + "/snapshots/containers").setxattr(
+            "c",
+            "trusted.berth.chain",
+            Array("nonsense".utf8)
+        )
+        #expect(throws: SnapshotError.self) { try snapshots.collectGarbage(keeping: []) }
+        #expect(throws: SnapshotError.self) { try snapshots.mounts(container: "c") }
+        #expect(try snapshots.layers().count == 2)
+        #expect(try snapshots.remove(container: "c"))
+        #expect(try snapshots.collectGarbage(keeping: []).count == 2)
+    }
+
     @Test func imageWithoutLayers() throws {
         let scratch = try Scratch()
         let store = try scratch.store()
