@@ -22,12 +22,15 @@ struct CgroupHierarchy: Sendable {
             } catch  where error.errno == .exists {
                 let old = try open(components)
                 guard try old.ownProcesses().isEmpty else { throw error }
-                try old.remove()
+                // Busy: a group below it has processes.
+                do throws(KernelError) { try old.remove() } catch  where error.errno == .busy {
+                    throw KernelError.failed("make directory", path, .exists)
+                }
                 try make(path)
             }
             if needsPreparation { try prepare(components) }
             return try open(components)
-        } catch  where error.errno == .exists || error.errno == .busy {
+        } catch  where error.errno == .exists {
             throw .exists("/\(path)")
         } catch {
             throw .failed("create cgroup '/\(path)' in \(name)", error)

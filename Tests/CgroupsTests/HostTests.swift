@@ -65,8 +65,11 @@ import Testing
             try withGroup(nested) { group in
                 try waiter { child, _ in
                     try group.add(child.pid)
-                    let error = #expect(throws: CgroupError.self) { _ = try tree.create(nested) }
-                    #expect(error?.code == .alreadyExists)
+                    // Neither the group itself nor one above it can be replaced.
+                    for taken in [nested, path] {
+                        let error = #expect(throws: CgroupError.self) { _ = try tree.create(taken) }
+                        #expect(error?.code == .alreadyExists)
+                    }
                 }
             }
         }
