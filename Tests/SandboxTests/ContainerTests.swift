@@ -183,19 +183,39 @@ import Testing
         #expect(!File.exists(box.root + "/created"))
     }
 
-    @Test func aFilterIsLoadedWithAndWithoutNoNewPrivileges() throws {
-        for noNewPrivileges in [false, true] {
-            let box = try ContainerFixture()
-            box.spec.process?.noNewPrivileges = noNewPrivileges
-            box.spec.linux?.seccomp = DefaultProfile.profile(capabilities: [])
-            let outcome = try box.run(
-                "grep -E '^(Seccomp|NoNewPrivs|CapEff):' /proc/self/status; unshare -n true || echo refused"
-            )
-            #expect(outcome["Seccomp"] == "2", "\(outcome.errors)")
-            #expect(outcome["NoNewPrivs"] == (noNewPrivileges ? "1" : "0"))
-            #expect(outcome["CapEff"] == "00000000000004e1")
-            #expect(outcome.lines.last == "refused")
+    @Test(arguments: [("0", false), ("0", true), ("web", false), ("1000:1000", true)])
+    func aFilterIsLoadedWithAndWithoutNoNewPrivileges(_ user: String, _ noNewPrivileges: Bool) throws {
+        let box = try ContainerFixture()
+        box.spec.process?.noNewPrivileges = noNewPrivileges
+        box.spec.process?.user = .init(username: user)
+        box.spec.linux?.seccomp = DefaultProfile.profile(capabilities: [])
+        let outcome = try box.run(
+            "grep -E '^(Seccomp|NoNewPrivs|CapEff|CapPrm):' /proc/self/status; unshare -n true || echo refused"
+        )
+        #expect(outcome["Seccomp"] == "2", "\(outcome.errors)")
+        #expect(outcome["NoNewPrivs"] == (noNewPrivileges ? "1" : "0"))
+        let capabilities = user == "0" ? "00000000000004e1" : "0000000000000000"
+        #expect(outcome["CapEff"] == capabilities)
+        #expect(outcome["CapPrm"] == capabilities)
+        #expect(outcome.lines.last == "refused")
+    }
+
+    @Test func aLimitThatMayNotBeRaisedIsAnErrorWithItsName() throws {
+        let box = try ContainerFixture()
+        let limit = try Rlimit.get(.openFiles)
+        let mayRaise = try Credentials.capabilities().effective.contains(CapabilitySet(name: "CAP_SYS_RESOURCE") ?? [])
+        box.spec.process?.rlimits = [.init(type: "RLIMIT_NOFILE", soft: 1, hard: limit.hard + 1)]
+        let outcome = try box.run("true")
+        if !mayRaise {
+            #expect(outcome.failure?.stage == "limits")
+            #expect(outcome.errors.contains("RLIMIT_NOFILE"))
         }
+        box.spec.process?.rlimits = [
+            .init(type: "RLIMIT_CPU", soft: 1, hard: 1), .init(type: "RLIMIT_CPU", soft: 2, hard: 2),
+        ]
+        #expect(try box.run("true").failure?.code == "invalidArgument")
+        box.spec.process?.rlimits = [.init(type: "RLIMIT_WISDOM", soft: 1, hard: 1)]
+        #expect(try box.run("true").failure?.code == "invalidArgument")
     }
 
     @Test func aCompiledFilterOfTheBundleWins() throws {
