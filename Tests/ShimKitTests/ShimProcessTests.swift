@@ -315,6 +315,35 @@ import Testing
         #expect(try plain.wait().exitStatus == 0)
     }
 
+    @Test func nothingIsLeftOfClientsAndSessionsThatHaveGone() throws {
+        let plain = try PlainShim("exec sleep 1000")
+        try plain.create()
+        try plain.start()
+        func descriptors() throws -> Int {
+            // An answer on the connection that stays proves that the loop has seen what was closed before.
+            _ = try plain.state()
+            return try File.open("/proc/\(plain.shim.pid)/fd", .directory).readDirectory().count
+        }
+        var before = 0
+        for round in 0..<40 {
+            // The first round brings what stays.
+            if round == 1 { before = try descriptors() }
+            let other = try plain.shim.connect()
+            _ = try other.begin(ServiceName.taskV2, "Wait", TaskWaitRequest.with { $0.id = plain.id })
+            _ = try plain.shim.attach(.with { ($0.stdout, $0.stderr) = (true, true) })
+            try plain.addExec("e\(round)", "true")
+            _ = try plain.shim.attach(.with { ($0.execID, $0.stdout) = ("e\(round)", true) })
+            try plain.start("e\(round)")
+            _ = try plain.wait("e\(round)")
+            _ = try plain.delete("e\(round)")
+        }
+        let deadline = Clock.monotonic.now + .seconds(10)
+        while try descriptors() > before, Clock.monotonic.now < deadline {}
+        #expect(try descriptors() <= before)
+        try plain.kill(9)
+        _ = try plain.wait()
+    }
+
     @Test func shimIsOneThreadAndItsOwnSession() throws {
         let plain = try PlainShim("exec sleep 1000")
         try plain.create()

@@ -113,6 +113,7 @@ final class PlainBackend: Backend {
             }
             let pid = child.pid
             let made = ContainerProcess(pid: pid, pidfd: child.sharedPidfd(), terminal: master)
+            children.removeAll { (try? $0.pidfd.poll(for: .readable, timeout: .zero)) != [] }
             children.append(made)
             return (made, ours)
         } catch {
