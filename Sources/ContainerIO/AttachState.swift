@@ -67,6 +67,11 @@ package struct AttachState {
         package var bytes: [UInt8]
         /// Whether the client asked to be let go.
         package var detaches: Bool
+
+        package init(bytes: [UInt8], detaches: Bool) {
+            self.bytes = bytes
+            self.detaches = detaches
+        }
     }
 
     package private(set) var phase = Phase.open

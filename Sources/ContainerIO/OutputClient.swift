@@ -18,6 +18,8 @@ protocol OutputClient: AnyObject {
 package enum ClientLimit {
     /// Output kept for a client that does not take it.
     package static let queueByteCount = 64 << 10
+    /// Room below which a client counts as full.
+    package static let leastRoom = 16 << 10
     /// How long a client may stand still with output waiting for it.
     package static let stall = Duration.seconds(10)
     /// How long a finished connection stays open for a client that is still sending.

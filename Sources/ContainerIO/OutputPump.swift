@@ -30,8 +30,12 @@ final class OutputPump: WatchedSource {
         !hasEnded && room > 0 ? .readable : nil
     }
 
+    /// Bytes to read at most now.
+    ///
+    /// With little room at a slow client nothing is read: many small reads would make many small records of the log.
     private var room: Int {
-        max(owner.clientRoom, allowance)
+        let room = max(owner.clientRoom, allowance)
+        return room < ClientLimit.leastRoom ? 0 : room
     }
 
     override func ready(_ events: Readiness) {

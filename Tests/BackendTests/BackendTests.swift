@@ -3,7 +3,9 @@ import ShimKitTesting
 import Testing
 
 /// The conformance suite on every backend of this repository, and on containerd's own shim to prove the suite right.
-@Suite struct BackendTests {
+///
+/// One check after the other: some of them measure how long something takes.
+@Suite(.serialized) struct BackendTests {
     /// Where the built programs are: beside the test bundle, unless BERTH_BIN_DIR says otherwise.
     static let directory: URL = {
         if let path = ProcessInfo.processInfo.environment["BERTH_BIN_DIR"] { return URL(fileURLWithPath: path) }
