@@ -84,7 +84,8 @@ struct LifecycleTests {
             guard case .scheduleRestart(let delay)? = life.exited(exit(1)).last else { break }
             delays.append(delay)
             #expect(life.status == .restarting)
-            #expect(life.restartDue())
+            let isDue = life.restartDue()
+            #expect(isDue)
             _ = life.startSucceeded(pid: 8, at: now)
         }
         #expect(delays.prefix(3) == [.milliseconds(100), .milliseconds(200), .milliseconds(400)])
@@ -103,7 +104,8 @@ struct LifecycleTests {
         var life = try running(.onFailure(maximum: 2))
         for _ in 0..<2 {
             _ = life.exited(exit(1))
-            #expect(life.restartDue())
+            let isDue = life.restartDue()
+            #expect(isDue)
             _ = life.startSucceeded(pid: 8, at: now)
         }
         _ = life.exited(exit(1))
@@ -123,13 +125,15 @@ struct LifecycleTests {
         _ = life.exited(exit(1))
         #expect(try life.stopRequested().first == .cancelRestart)
         #expect(life.phase == .exited)
-        #expect(!life.restartDue())
+        let isDue = life.restartDue()
+        #expect(!isDue)
     }
 
     @Test func forcedRemovalMakesThisTheLastRun() throws {
         var life = try running(.always)
         _ = life.exited(exit(1))
-        #expect(life.restartDue())
+        let isDue = life.restartDue()
+        #expect(isDue)
         life.lastRunRequested()
         _ = life.startSucceeded(pid: 9, at: now)
         _ = life.exited(exit(137))
