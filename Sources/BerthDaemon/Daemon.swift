@@ -76,6 +76,8 @@ public enum Daemon {
         )
         // A request that is still running then, such as a stop with a long grace, ends with the connection.
         configuration.maximumGracefulShutdownDuration = .seconds(10)
+        // What does not even end then has lost its way; ending it by force costs nothing that recovery does not find.
+        configuration.maximumCancellationDuration = .seconds(5)
         try await ServiceGroup(configuration: configuration).run()
     }
 
@@ -98,8 +100,10 @@ public enum Daemon {
 }
 
 /// The engine's supervision as a service.
-private struct EngineService: Service {
+private struct EngineService: Service, CustomStringConvertible {
     let engine: Engine
+
+    var description: String { "engine" }
 
     func run() async throws {
         try await cancelWhenGracefulShutdown {

@@ -18,7 +18,7 @@ public enum DockerAPIVersions {
 }
 
 /// The Docker face of an engine.
-public struct DockerFace: Service {
+public struct DockerFace: Service, CustomStringConvertible {
     private let server: APIServer
 
     /// Serves `engine` on `socket`, which listens already.
@@ -37,6 +37,9 @@ public struct DockerFace: Service {
             logger: logger
         )
     }
+
+    /// The name in logs.
+    public var description: String { "docker face" }
 
     /// Accepts and answers until graceful shutdown.
     public func run() async throws {
