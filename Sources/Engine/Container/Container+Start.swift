@@ -51,6 +51,8 @@ extension Container {
     private func launch() async throws -> Int32 {
         await tearDown()
         let (rootfs, launched) = try await prepareAndSpawn()
+        // A new shim counts its events from 1 again.
+        journaled = 0
         let connection = try await ShimConnection.connect(
             to: paths.shimSocket,
             token: launched.token,
