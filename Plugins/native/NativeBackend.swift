@@ -26,9 +26,10 @@ final class NativeBackend: Backend {
     }
 
     func create(_ request: BackendCreateRequest) throws(BackendError) -> ContainerProcess {
-        let specification = try Self.document("config.json") { () throws(DocumentError) in
+        var specification = try Self.document("config.json") { () throws(DocumentError) in
             try RuntimeSpec(parsing: request.specification)
         }
+        Self.raiseScore(&specification.process)
         let filter = try stage { () throws(SandboxError) in
             try Sandbox.seccompProgram(for: specification, bundle: context.bundle)
         }
@@ -66,9 +67,11 @@ final class NativeBackend: Backend {
 
     func exec(_ request: BackendExecRequest) throws(BackendError) -> ContainerProcess {
         guard let process, let cgroup else { throw Self.missing("exec") }
-        let document = try Self.document("process") { () throws(DocumentError) in
+        var document: RuntimeSpec.Process? = try Self.document("process") { () throws(DocumentError) in
             try RuntimeSpec.Process(parsing: request.process)
         }
+        Self.raiseScore(&document)
+        guard let document else { throw Self.missing("exec") }
         let entrance = try group { () throws(CgroupError) in try cgroup.entrance() }
         let extra = try stage { () throws(SandboxError) in
             try Sandbox.exec(
@@ -205,6 +208,14 @@ extension NativeBackend {
                 detail: error.description
             )
         }
+    }
+
+    /// Keeps a container from inheriting the shim's own protection against the out-of-memory killer.
+    private static func raiseScore(_ process: inout RuntimeSpec.Process?) {
+        guard process?.oomScoreAdj == nil else { return }
+        // What cannot be read is not known to be harmless.
+        let own = (try? File.readText("/proc/self/oom_score_adj", limit: 64)).flatMap { Int($0.prefix { $0 != "\n" }) }
+        if (own ?? -1) < 0 { process?.oomScoreAdj = 0 }
     }
 
     private static func missing(_ operation: String) -> BackendError {
