@@ -104,7 +104,13 @@ final class ConformanceContainer {
         streams = try ConformanceStreams(directory: bundle.directory, name: "init", input: input, terminal: terminal)
         try RootedDir(bundle.path).mknod("log", .fifo, permissions: 0o700)
         log = SharedDescriptor(try File.open(bundle.path + "/log", [.readWrite, .nonBlocking]))
-        address = try Self.start(program, bundle)
+        do {
+            address = try Self.start(program, bundle)
+        } catch {
+            // Without an object nobody else cleans up.
+            bundle.remove()
+            throw error
+        }
         client = try ShimClient(path: Self.path(address), token: nil)
         shimPid = Int32(try connect().shimPid)
     }
@@ -113,6 +119,7 @@ final class ConformanceContainer {
         // Clean-up of a check that may have failed anywhere: whatever is still there goes.
         if shimPid > 0, let pidfd = try? Pidfd(pid: shimPid) { _ = try? pidfd.send(.kill) }
         _ = try? runDelete()
+        if let path = try? socketPath { _ = try? File.remove(path) }
         bundle.remove()
     }
 

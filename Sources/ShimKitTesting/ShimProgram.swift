@@ -17,6 +17,13 @@ public struct ShimProgram: Sendable {
         self.exceptions = exceptions
     }
 
+    /// containerd's own shim for runc, where distributions install it; it passes the suite, which proves the suite.
+    public static let containerdRunc = ShimProgram(
+        name: "runc",
+        path: "/usr/bin/containerd-shim-runc-v2",
+        exceptions: ["deleteOfNothingSucceeds": "its delete wants a file that only its Create writes"]
+    )
+
     /// What a run of the program left.
     struct Output {
         var status: ExitStatus

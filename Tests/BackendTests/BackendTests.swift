@@ -14,11 +14,7 @@ import Testing
     }()
 
     static let native = ShimProgram(name: "native", path: directory.appendingPathComponent("berth-shim-native").path)
-    static let runc = ShimProgram(
-        name: "runc",
-        path: "/usr/bin/containerd-shim-runc-v2",
-        exceptions: ["deleteOfNothingSucceeds": "its delete wants a file that only its Create writes"]
-    )
+    static let runc = ShimProgram.containerdRunc
 
     static var runcIsInstalled: Bool {
         [runc.path, "/usr/sbin/runc"].allSatisfy { FileManager.default.isExecutableFile(atPath: $0) }

@@ -14,7 +14,10 @@ while let argument = rest.popFirst() {
 
 var hasFailed = programs.isEmpty
 for path in programs {
-    let program = ShimProgram(name: path.split(separator: "/").last.map(String.init) ?? path, path: path)
+    let program =
+        path == ShimProgram.containerdRunc.path
+        ? ShimProgram.containerdRunc
+        : ShimProgram(name: path.split(separator: "/").last.map(String.init) ?? path, path: path)
     let checks = Conformance.checks.filter { check in only.map { check.name.contains($0) } ?? true }
     let results = Conformance.run(checks, on: program)
     print(Conformance.table(results, title: program.name))
