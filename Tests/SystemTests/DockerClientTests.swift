@@ -33,7 +33,9 @@ extension SystemTests {
             try Daemon.with { (daemon) throws in
                 #expect(try daemon.docker("run", "--rm", "berth/default", "true").status == 0)
                 #expect(try daemon.docker("run", "--rm", "berth/default", "sh", "-c", "exit 42").status == 42)
-                #expect(try daemon.docker("run", "--rm", "berth/default", "sh", "-c", "kill -9 $$").status == 137)
+                #expect(
+                    try daemon.docker("run", "--rm", "--init", "berth/default", "sh", "-c", "kill -9 $$").status == 137
+                )
                 #expect(try daemon.docker("run", "--rm", "berth/default", "/etc/passwd").status == 126)
                 #expect(try daemon.docker("run", "--rm", "berth/default", "nothing-of-that-name").status == 127)
                 #expect(try daemon.docker("run", "--rm", "--pull", "never", "no/such", "true").status == 125)
@@ -87,25 +89,25 @@ extension SystemTests {
 
         @Test func lifecycleVerbs() throws {
             try Daemon.with { (daemon) throws in
-                _ = try ok(daemon, "create", "--name", "a", "-i", "berth/default", "sh", "-c", "echo up; exec cat")
-                _ = try ok(daemon, "start", "a")
-                #expect(try ok(daemon, "ps", "--format", "{{.Names}} {{.State}}") == "a running")
-                #expect(try ok(daemon, "exec", "a", "echo", "in") == "in")
-                #expect(try daemon.docker("exec", "a", "sh", "-c", "exit 9").status == 9)
-                #expect(try ok(daemon, "logs", "a") == "up")
-                #expect(try ok(daemon, "top", "a").contains("cat"))
-                #expect(try ok(daemon, "stats", "--no-stream", "--format", "{{.Name}}", "a") == "a")
-                _ = try ok(daemon, "pause", "a")
-                _ = try ok(daemon, "unpause", "a")
-                _ = try ok(daemon, "rename", "a", "b")
-                _ = try ok(daemon, "update", "--memory", "64m", "--memory-swap", "128m", "b")
-                #expect(try ok(daemon, "inspect", "--format", "{{.HostConfig.Memory}}", "b") == "67108864")
-                _ = try ok(daemon, "restart", "-t", "0", "b")
-                _ = try ok(daemon, "kill", "b")
-                #expect(try ok(daemon, "wait", "b") == "137")
-                _ = try ok(daemon, "start", "b")
-                _ = try ok(daemon, "stop", "-t", "0", "b")
-                _ = try ok(daemon, "rm", "b")
+                _ = try ok(daemon, "create", "--name", "one", "-i", "berth/default", "sh", "-c", "echo up; exec cat")
+                _ = try ok(daemon, "start", "one")
+                #expect(try ok(daemon, "ps", "--format", "{{.Names}} {{.State}}") == "one running")
+                #expect(try ok(daemon, "exec", "one", "echo", "in") == "in")
+                #expect(try daemon.docker("exec", "one", "sh", "-c", "exit 9").status == 9)
+                #expect(try ok(daemon, "logs", "one") == "up")
+                #expect(try ok(daemon, "top", "one").contains("cat"))
+                #expect(try ok(daemon, "stats", "--no-stream", "--format", "{{.Name}}", "one") == "one")
+                _ = try ok(daemon, "pause", "one")
+                _ = try ok(daemon, "unpause", "one")
+                _ = try ok(daemon, "rename", "one", "two")
+                _ = try ok(daemon, "update", "--memory", "64m", "--memory-swap", "128m", "two")
+                #expect(try ok(daemon, "inspect", "--format", "{{.HostConfig.Memory}}", "two") == "67108864")
+                _ = try ok(daemon, "restart", "-t", "0", "two")
+                _ = try ok(daemon, "kill", "two")
+                #expect(try ok(daemon, "wait", "two") == "137")
+                _ = try ok(daemon, "start", "two")
+                _ = try ok(daemon, "stop", "-t", "0", "two")
+                _ = try ok(daemon, "rm", "two")
                 #expect(try ok(daemon, "ps", "-aq") == "")
             }
         }
@@ -123,13 +125,13 @@ extension SystemTests {
                 let outcome = try run.finish()
                 #expect(outcome.status == 5)
                 #expect(outcome.output.contains("/dev/pts/0"))
-                _ = try ok(daemon, "run", "-dit", "--name", "a", "berth/default", "sh")
-                let attach = try terminal("attach a")
+                _ = try ok(daemon, "run", "-dit", "--name", "one", "berth/default", "sh")
+                let attach = try terminal("attach one")
                 try attach.type("echo mark-$((40+2))\n")
                 try eventually("the shell answers") { attach.output.contains("mark-42") }
                 try attach.type("\u{10}\u{11}")
                 _ = try attach.finish()
-                #expect(try ok(daemon, "inspect", "--format", "{{.State.Running}}", "a") == "true")
+                #expect(try ok(daemon, "inspect", "--format", "{{.State.Running}}", "one") == "true")
                 let pipe = try Command(
                     "docker",
                     ["-H", "unix://\(daemon.socket)", "run", "--rm", "-i", "berth/default", "wc", "-c"],
@@ -153,7 +155,7 @@ extension SystemTests {
                 #expect(try ok(daemon, "version", "--format", "{{.Server.APIVersion}}") == "1.51")
                 #expect(try ok(daemon, "info", "--format", "{{.Images}}") == "1")
                 let began = String(Int(Date().timeIntervalSince1970) - 1)
-                _ = try ok(daemon, "run", "--rm", "--name", "e", "berth/default", "true")
+                _ = try ok(daemon, "run", "--rm", "--name", "ev", "berth/default", "true")
                 let until = String(Int(Date().timeIntervalSince1970) + 1)
                 let events = try ok(
                     daemon,
@@ -163,7 +165,7 @@ extension SystemTests {
                     "--until",
                     until,
                     "--filter",
-                    "container=e",
+                    "container=ev",
                     "--format",
                     "{{.Action}}"
                 )

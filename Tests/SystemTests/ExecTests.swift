@@ -6,28 +6,28 @@ extension SystemTests {
     @Suite struct ExecTests {
         @Test func exitCodesAndStreams() throws {
             try Daemon.with { (daemon) throws in
-                try daemon.ok("run", "-d", "--name", "a", "berth/default", "sleep", "100")
-                let outcome = try daemon.berth("exec", "a", "sh", "-c", "echo out; echo err >&2; exit 7")
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "100")
+                let outcome = try daemon.berth("exec", "one", "sh", "-c", "echo out; echo err >&2; exit 7")
                 #expect(outcome.status == 7)
                 #expect(outcome.output == "out\n")
                 #expect(outcome.errors == "err\n")
-                #expect(try daemon.berth("exec", "a", "sh", "-c", "kill -9 $$").status == 137)
-                #expect(try daemon.berth("exec", "a", "nothing-of-that-name").status == 127)
-                #expect(try daemon.berth("exec", "a", "/etc/passwd").status == 126)
+                #expect(try daemon.berth("exec", "one", "sh", "-c", "kill -9 $$").status == 137)
+                #expect(try daemon.berth("exec", "one", "nothing-of-that-name").status == 127)
+                #expect(try daemon.berth("exec", "one", "/etc/passwd").status == 126)
                 #expect(try daemon.berth("exec", "nobody", "true").status == 1)
-                try daemon.ok("kill", "a")
-                try daemon.ok("wait", "a")
-                #expect(try daemon.berth("exec", "a", "true").status == 1)
+                try daemon.ok("kill", "one")
+                try daemon.ok("wait", "one")
+                #expect(try daemon.berth("exec", "one", "true").status == 1)
             }
         }
 
         @Test func settingsReachTheCommand() throws {
             try Daemon.with { (daemon) throws in
-                try daemon.ok("run", "-d", "--name", "a", "-e", "FROM=image", "berth/default", "sleep", "100")
-                #expect(try daemon.ok("exec", "-e", "A=b", "a", "sh", "-c", "echo $A $FROM") == "b image")
-                #expect(try daemon.ok("exec", "-w", "/etc", "a", "pwd") == "/etc")
-                #expect(try daemon.ok("exec", "-u", "app", "a", "id", "-u") == "1000")
-                let command = try daemon.client(["exec", "-i", "a", "cat"], keepsInput: true)
+                try daemon.ok("run", "-d", "--name", "one", "-e", "FROM=image", "berth/default", "sleep", "100")
+                #expect(try daemon.ok("exec", "-e", "A=b", "one", "sh", "-c", "echo $A $FROM") == "b image")
+                #expect(try daemon.ok("exec", "-w", "/etc", "one", "pwd") == "/etc")
+                #expect(try daemon.ok("exec", "-u", "app", "one", "id", "-u") == "1000")
+                let command = try daemon.client(["exec", "-i", "one", "cat"], keepsInput: true)
                 try command.type("through the pipe")
                 command.closeInput()
                 #expect(try command.finish().output == "through the pipe")
@@ -36,18 +36,18 @@ extension SystemTests {
 
         @Test func detachedCommandRunsOn() throws {
             try Daemon.with { (daemon) throws in
-                try daemon.ok("run", "-d", "--name", "a", "berth/default", "sleep", "100")
-                try daemon.ok("exec", "-d", "a", "sh", "-c", "echo done > /tmp/mark")
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "100")
+                try daemon.ok("exec", "-d", "one", "sh", "-c", "echo done > /tmp/mark")
                 try eventually("the mark is there") {
-                    try daemon.berth("exec", "a", "cat", "/tmp/mark").output == "done\n"
+                    try daemon.berth("exec", "one", "cat", "/tmp/mark").output == "done\n"
                 }
             }
         }
 
         @Test func terminalOfItsOwn() throws {
             try Daemon.with { (daemon) throws in
-                try daemon.ok("run", "-d", "--name", "a", "berth/default", "sleep", "100")
-                let command = try daemon.terminal("exec", "-it", "a", "sh")
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "100")
+                let command = try daemon.terminal("exec", "-it", "one", "sh")
                 try command.type("tty; exit 8\n")
                 let outcome = try command.finish()
                 #expect(outcome.status == 8)
@@ -57,14 +57,14 @@ extension SystemTests {
 
         @Test func attachAndLeaveWithTheKeys() throws {
             try Daemon.with { (daemon) throws in
-                try daemon.ok("run", "-d", "-it", "--name", "a", "berth/default", "sh")
-                let command = try daemon.terminal("attach", "a")
+                try daemon.ok("run", "-d", "-it", "--name", "one", "berth/default", "sh")
+                let command = try daemon.terminal("attach", "one")
                 try command.type("echo mark-$((40+2))\n")
                 try eventually("the shell answers") { command.output.contains("mark-42") }
                 try command.type("\u{10}\u{11}")
                 #expect(try command.finish().status == 0)
-                #expect(try daemon.field(".State.Running", "a") == "true")
-                let again = try daemon.terminal("attach", "--detach-keys", "ctrl-a,x", "a")
+                #expect(try daemon.field(".State.Running", "one") == "true")
+                let again = try daemon.terminal("attach", "--detach-keys", "ctrl-a,x", "one")
                 try again.type("exit 3\n")
                 #expect(try again.finish().status == 3)
             }
@@ -72,11 +72,11 @@ extension SystemTests {
 
         @Test func attachWithoutATerminal() throws {
             try Daemon.with { (daemon) throws in
-                try daemon.ok("run", "-d", "-i", "--name", "a", "berth/default", "cat")
-                let command = try daemon.client(["attach", "a"], keepsInput: true)
+                try daemon.ok("run", "-d", "-i", "--name", "one", "berth/default", "cat")
+                let command = try daemon.client(["attach", "one"], keepsInput: true)
                 try command.type("hello\n")
                 try eventually("cat answers") { command.output == "hello\n" }
-                try daemon.ok("kill", "a")
+                try daemon.ok("kill", "one")
                 #expect(try command.finish().status == 137)
             }
         }
@@ -84,12 +84,12 @@ extension SystemTests {
         @Test func sessionsSurviveTheManager() throws {
             try Daemon.with { (daemon) throws in
                 let run = try daemon.client(
-                    ["run", "-i", "--name", "a", "berth/default", "sh", "-c", "cat; exit 21"],
+                    ["run", "-i", "--name", "one", "berth/default", "sh", "-c", "cat; exit 21"],
                     keepsInput: true
                 )
                 try run.type("before\n")
                 try eventually("cat answers") { run.output == "before\n" }
-                let exec = try daemon.client(["exec", "-i", "a", "sh", "-c", "cat; exit 22"], keepsInput: true)
+                let exec = try daemon.client(["exec", "-i", "one", "sh", "-c", "cat; exit 22"], keepsInput: true)
                 try exec.type("exec before\n")
                 try eventually("the other cat answers") { exec.output == "exec before\n" }
                 try daemon.crash()

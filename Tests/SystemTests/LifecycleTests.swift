@@ -65,33 +65,33 @@ extension SystemTests {
 
         @Test func killSendsTheSignal() throws {
             try Daemon.with { (daemon) throws in
-                try daemon.ok("run", "-d", "--name", "a", "berth/default", "sleep", "100")
-                try daemon.ok("kill", "a")
-                #expect(try daemon.ok("wait", "a") == "137")
-                #expect(try daemon.berth("kill", "a").status == 1)
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "100")
+                try daemon.ok("kill", "one")
+                #expect(try daemon.ok("wait", "one") == "137")
+                #expect(try daemon.berth("kill", "one").status == 1)
                 try daemon.ok(
                     "run",
                     "-d",
                     "--name",
-                    "b",
+                    "two",
                     "berth/default",
                     "sh",
                     "-c",
                     "trap 'exit 6' HUP; while :; do sleep 0.05; done"
                 )
-                try daemon.ok("kill", "-s", "HUP", "b")
-                #expect(try daemon.ok("wait", "b") == "6")
+                try daemon.ok("kill", "-s", "HUP", "two")
+                #expect(try daemon.ok("wait", "two") == "6")
             }
         }
 
         @Test func restartGivesANewProcess() throws {
             try Daemon.with { (daemon) throws in
-                try daemon.ok("run", "-d", "--name", "a", "berth/default", "sh", "-c", "echo up; exec sleep 100")
-                let first = try daemon.field(".State.Pid", "a")
-                try daemon.ok("restart", "-t", "0", "a")
-                #expect(try daemon.field(".State.Pid", "a") != first)
-                #expect(try daemon.field(".State.Running", "a") == "true")
-                #expect(try daemon.ok("logs", "a") == "up\nup")
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sh", "-c", "echo up; exec sleep 100")
+                let first = try daemon.field(".State.Pid", "one")
+                try daemon.ok("restart", "-t", "0", "one")
+                #expect(try daemon.field(".State.Pid", "one") != first)
+                #expect(try daemon.field(".State.Running", "one") == "true")
+                #expect(try daemon.ok("logs", "one") == "up\nup")
             }
         }
 
@@ -101,31 +101,31 @@ extension SystemTests {
                     "run",
                     "-d",
                     "--name",
-                    "a",
+                    "one",
                     "berth/default",
                     "sh",
                     "-c",
                     "while :; do echo x; sleep 0.02; done"
                 )
-                try daemon.ok("pause", "a")
-                #expect(try daemon.field(".State.Status", "a") == "paused")
-                #expect(try daemon.berth("exec", "a", "true").status == 1)
-                let frozen = try daemon.ok("logs", "a")
-                #expect(try daemon.ok("logs", "a") == frozen)
-                try daemon.ok("unpause", "a")
-                try eventually("it writes again") { try daemon.ok("logs", "a") != frozen }
+                try daemon.ok("pause", "one")
+                #expect(try daemon.field(".State.Status", "one") == "paused")
+                #expect(try daemon.berth("exec", "one", "true").status == 1)
+                let frozen = try daemon.ok("logs", "one")
+                #expect(try daemon.ok("logs", "one") == frozen)
+                try daemon.ok("unpause", "one")
+                try eventually("it writes again") { try daemon.ok("logs", "one") != frozen }
             }
         }
 
         @Test func renameAndUpdate() throws {
             try Daemon.with { (daemon) throws in
-                try daemon.ok("run", "-d", "--name", "a", "berth/default", "sleep", "100")
-                try daemon.ok("rename", "a", "b")
-                #expect(try daemon.field(".Name", "b") == "/b")
-                #expect(try daemon.berth("inspect", "a").status == 1)
-                try daemon.ok("update", "--memory", "64m", "--restart", "on-failure:3", "b")
-                #expect(try daemon.field(".HostConfig.Memory", "b") == "67108864")
-                #expect(try daemon.field(".HostConfig.RestartPolicy.Name", "b") == "on-failure")
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "100")
+                try daemon.ok("rename", "one", "two")
+                #expect(try daemon.field(".Name", "two") == "/two")
+                #expect(try daemon.berth("inspect", "one").status == 1)
+                try daemon.ok("update", "--memory", "64m", "--restart", "on-failure:3", "two")
+                #expect(try daemon.field(".HostConfig.Memory", "two") == "67108864")
+                #expect(try daemon.field(".HostConfig.RestartPolicy.Name", "two") == "on-failure")
             }
         }
 
@@ -135,7 +135,7 @@ extension SystemTests {
                     "run",
                     "-d",
                     "--name",
-                    "a",
+                    "one",
                     "--restart",
                     "on-failure:2",
                     "berth/default",
@@ -144,13 +144,24 @@ extension SystemTests {
                     "exit 3"
                 )
                 try eventually("it gave up") {
-                    try daemon.field(".State.Status", "a") == "exited" && daemon.field(".RestartCount", "a") == "2"
+                    try daemon.field(".State.Status", "one") == "exited" && daemon.field(".RestartCount", "one") == "2"
                 }
-                #expect(try daemon.field(".State.ExitCode", "a") == "3")
-                try daemon.ok("run", "-d", "--name", "b", "--restart", "always", "berth/default", "sh", "-c", "exit 0")
-                try eventually("it was started again") { try Int(daemon.field(".RestartCount", "b")) ?? 0 > 0 }
-                try daemon.ok("stop", "b")
-                #expect(try daemon.field(".State.Restarting", "b") == "false")
+                #expect(try daemon.field(".State.ExitCode", "one") == "3")
+                try daemon.ok(
+                    "run",
+                    "-d",
+                    "--name",
+                    "two",
+                    "--restart",
+                    "always",
+                    "berth/default",
+                    "sh",
+                    "-c",
+                    "exit 0"
+                )
+                try eventually("it was started again") { try Int(daemon.field(".RestartCount", "two")) ?? 0 > 0 }
+                try daemon.ok("stop", "two")
+                #expect(try daemon.field(".State.Restarting", "two") == "false")
             }
         }
 
@@ -181,13 +192,13 @@ extension SystemTests {
         @Test func topStatsInspectEvents() throws {
             try Daemon.with { (daemon) throws in
                 let began = String(Int(Date().timeIntervalSince1970))
-                try daemon.ok("run", "-d", "--name", "a", "berth/default", "sleep", "100")
-                #expect(try daemon.ok("top", "a").contains("sleep 100"))
-                #expect(try daemon.ok("stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}}", "a") == "a 1")
-                let document = try JSONSerialization.jsonObject(with: Data(daemon.ok("inspect", "a").utf8))
-                #expect((document as? [[String: Any]])?.first?["Name"] as? String == "/a")
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "100")
+                #expect(try daemon.ok("top", "one").contains("sleep 100"))
+                #expect(try daemon.ok("stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}}", "one") == "one 1")
+                let document = try JSONSerialization.jsonObject(with: Data(daemon.ok("inspect", "one").utf8))
+                #expect((document as? [[String: Any]])?.first?["Name"] as? String == "/one")
                 #expect(try daemon.ok("inspect", "--type", "image", "--format", "{{.Os}}", "berth/default") == "linux")
-                try daemon.ok("rm", "-f", "a")
+                try daemon.ok("rm", "-f", "one")
                 let until = String(Int(Date().timeIntervalSince1970) + 1)
                 let actions = try daemon.ok(
                     "events",
@@ -196,7 +207,7 @@ extension SystemTests {
                     "--until",
                     until,
                     "-f",
-                    "container=a",
+                    "container=one",
                     "--format",
                     "{{.Action}}"
                 )

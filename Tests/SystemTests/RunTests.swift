@@ -9,7 +9,9 @@ extension SystemTests {
                 #expect(try daemon.berth("run", "--rm", "berth/default", "true").status == 0)
                 #expect(try daemon.berth("run", "--rm", "berth/default", "sh", "-c", "exit 1").status == 1)
                 #expect(try daemon.berth("run", "--rm", "berth/default", "sh", "-c", "exit 42").status == 42)
-                #expect(try daemon.berth("run", "--rm", "berth/default", "sh", "-c", "kill -9 $$").status == 137)
+                #expect(
+                    try daemon.berth("run", "--rm", "--init", "berth/default", "sh", "-c", "kill -9 $$").status == 137
+                )
                 #expect(try daemon.berth("run", "--rm", "berth/default", "/etc").status == 126)
                 #expect(try daemon.berth("run", "--rm", "berth/default", "/etc/passwd").status == 126)
                 #expect(try daemon.berth("run", "--rm", "berth/default", "nothing-of-that-name").status == 127)
@@ -22,7 +24,7 @@ extension SystemTests {
             try Daemon.with { (daemon) throws in
                 let outcome = try daemon.berth("run", "--rm", "berth/default", "sh", "-c", "echo out; echo err >&2")
                 #expect(outcome.output == "out\n")
-                #expect(outcome.errors == "err\n")
+                #expect(outcome.errors.hasSuffix("err\n"))
             }
         }
 
@@ -73,8 +75,8 @@ extension SystemTests {
                 )
                 #expect(try run("--oom-score-adj", "500", script: "cat /proc/self/oom_score_adj") == "500")
                 #expect(try run("--shm-size", "1m", script: "df -k /dev/shm | tail -1 | awk '{print $2}'") == "1024")
-                #expect(try run("--init", script: "cat /proc/1/comm") != "sh")
-                #expect(try run(script: "cat /proc/1/comm") == "sh")
+                #expect(try run("--init", script: "cat /proc/1/comm; true") != "sh")
+                #expect(try run(script: "cat /proc/1/comm; true") == "sh")
                 #expect(try run(script: "ls /sys/class/net") == "lo")
                 #expect(try run("--entrypoint", "/bin/echo", script: "x") == "sh -c x")
             }
@@ -88,7 +90,7 @@ extension SystemTests {
                     let text = try daemon.client(arguments).finish().text
                     return UInt64(text.split(separator: "\t").last ?? "", radix: 16) ?? .max
                 }
-                #expect(try effective() == 0xa804_25fb)
+                #expect(try effective() == 0xa804_05fb)
                 #expect(try effective("--cap-drop", "ALL") == 0)
                 #expect(try effective("--cap-drop", "ALL", "--cap-add", "NET_ADMIN") == 1 << 12)
                 #expect(try effective("-u", "1000") == 0)
@@ -186,7 +188,7 @@ extension SystemTests {
                     "run",
                     "-d",
                     "--name",
-                    "a",
+                    "one",
                     "--tmpfs",
                     "/t",
                     "-v",
@@ -195,9 +197,9 @@ extension SystemTests {
                     "sleep",
                     "100"
                 )
-                try daemon.ok("exec", "a", "true")
+                try daemon.ok("exec", "one", "true")
                 #expect(try HostState.mounts() == before)
-                try daemon.ok("rm", "-f", "a")
+                try daemon.ok("rm", "-f", "one")
                 #expect(try HostState.mounts() == before)
             }
             #expect(try HostState.mounts() == before)
