@@ -233,7 +233,11 @@ let targets: [Target] = [
         path: "Tests/Support/berthd-faults",
         swiftSettings: swift
     ),
-    .testTarget(name: "EngineTests", dependencies: ["Engine", "Kernel", "OCISpec"], swiftSettings: swift),
+    .testTarget(
+        name: "EngineTests",
+        dependencies: ["Engine", "Kernel", "OCISpec", .product(name: "GRDB", package: "GRDB.swift")],
+        swiftSettings: swift
+    ),
     .testTarget(name: "BerthDaemonTests", dependencies: ["BerthDaemon", "Kernel"], swiftSettings: swift),
     .testTarget(name: "ShimProtocolTests", dependencies: ["ShimProtocol", "Kernel", protobuf], swiftSettings: swift),
     .executableTarget(

@@ -21,6 +21,11 @@ struct LifecycleTests {
         Lifecycle.Exit(how: ContainerExit(status: .code(code)), at: Timestamp(seconds: 1000 + after))
     }
 
+    func expectDue(_ life: inout Lifecycle, _ due: Bool = true) {
+        let isDue = life.restartDue()
+        #expect(isDue == due)
+    }
+
     @Test func startRunsAndExits() throws {
         var life = made()
         #expect(life.status == .created)
@@ -84,8 +89,7 @@ struct LifecycleTests {
             guard case .scheduleRestart(let delay)? = life.exited(exit(1)).last else { break }
             delays.append(delay)
             #expect(life.status == .restarting)
-            let isDue = life.restartDue()
-            #expect(isDue)
+            expectDue(&life)
             _ = life.startSucceeded(pid: 8, at: now)
         }
         #expect(delays.prefix(3) == [.milliseconds(100), .milliseconds(200), .milliseconds(400)])
@@ -104,8 +108,7 @@ struct LifecycleTests {
         var life = try running(.onFailure(maximum: 2))
         for _ in 0..<2 {
             _ = life.exited(exit(1))
-            let isDue = life.restartDue()
-            #expect(isDue)
+            expectDue(&life)
             _ = life.startSucceeded(pid: 8, at: now)
         }
         _ = life.exited(exit(1))
@@ -125,15 +128,13 @@ struct LifecycleTests {
         _ = life.exited(exit(1))
         #expect(try life.stopRequested().first == .cancelRestart)
         #expect(life.phase == .exited)
-        let isDue = life.restartDue()
-        #expect(!isDue)
+        expectDue(&life, false)
     }
 
     @Test func forcedRemovalMakesThisTheLastRun() throws {
         var life = try running(.always)
         _ = life.exited(exit(1))
-        let isDue = life.restartDue()
-        #expect(isDue)
+        expectDue(&life)
         life.lastRunRequested()
         _ = life.startSucceeded(pid: 9, at: now)
         _ = life.exited(exit(137))

@@ -60,7 +60,8 @@ struct BundleWriter: Sendable {
     // Generated files -------------------------------------------------------------------------------------------------
 
     private func writeFiles() throws {
-        try write(record.plan.resolved.hostname + "\n", to: paths.hostname)
+        let ownName = configuration.utsMode != .host || !configuration.hostname.isEmpty
+        try write((ownName ? record.plan.resolved.hostname : SystemFacts.hostname) + "\n", to: paths.hostname)
         try write(try GeneratedFiles.hosts(configuration), to: paths.hosts)
         try write(try GeneratedFiles.resolvConf(configuration), to: paths.resolvConf)
     }

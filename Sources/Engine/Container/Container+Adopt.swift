@@ -19,7 +19,7 @@ extension Container {
         case .cleanUp: await endLeftShim()
         case .finishRemoval:
             await endLeftShim()
-            do { try await removeNow(volumes: true) } catch {
+            do { try await removeNow(volumes: record.configuration.autoRemove) } catch {
                 logger.error("removal was not finished", metadata: ["error": "\(error)"])
             }
         case .adopt(let pid, let paused, let startedAt):
@@ -160,6 +160,7 @@ extension Container {
         for var exec in noted {
             if exec.phase == .starting { exec.phase = .running(pid: 0) }
             execs[exec.id] = exec
+            node.table.insert(exec.id, of: id)
             // Told to the shim and not started: undone, which also lets go of a client that waits for it. One that runs
             // is not deleted by this, and the journal says that it runs.
             if exec.phase == .created { _ = try? await shim?.client.delete(exec: exec.id) }

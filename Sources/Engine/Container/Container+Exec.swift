@@ -40,6 +40,7 @@ extension Container {
         if let keys = configuration.detachKeys, !keys.isEmpty { try Self.check(detachKeys: keys) }
         let exec = Exec(id: .random(), configuration: configuration)
         execs[exec.id] = exec
+        node.table.insert(exec.id, of: id)
         refreshView()
         await keep(exec.id)
         let command = configuration.command.joined(separator: " ")

@@ -143,6 +143,8 @@ extension Container {
             guard self.shim?.generation == shim.generation, lifecycle.isActive else { return }
             shim.client.connection.close()
             self.shim = nil
+            // Usually the shim itself has ended: it is reaped here. If not, the connection is made again.
+            if let pidfd = shim.pidfd { _ = await ended(pidfd, within: .milliseconds(200)) }
             await adoptOnce()
         }
     }

@@ -1,4 +1,5 @@
 import Kernel
+import Logging
 import OCISpec
 import ShimProtocol
 
@@ -57,6 +58,7 @@ extension Container {
         }
         guard actions.isEmpty else { return await perform(actions, exclusive: false) }
         try await send(signal)
+        if signal == .kill { await thawToEnd() }
     }
 
     private func send(_ signal: Signal) async throws {
@@ -69,6 +71,16 @@ extension Container {
             throw EngineError.shim(error, "kill", id)
         }
         await publish([event("kill", ["signal": String(signal.rawValue)])])
+    }
+
+    /// A frozen process gets its signal when it is thawed.
+    private func thawToEnd() async {
+        guard case .paused = lifecycle.phase else { return }
+        do {
+            try await connected().resume()
+        } catch {
+            logger.warning("frozen container was not thawed", metadata: ["error": "\(error)"])
+        }
     }
 
     /// Stop signal, grace, kill; returns when the exit is recorded.
@@ -94,7 +106,7 @@ extension Container {
         if isStarting { await exclusively {} }
         guard lifecycle.isActive else { return }
         do { try await send(signal) } catch let error as EngineError where error.reason == .conflict { return }
-        if case .paused = lifecycle.phase, signal != .kill { try await connected().resume() }
+        await thawToEnd()
         node.faults.reached(.stopSignalled)
         if signal != .kill {
             if try await exit.result(within: grace) { return }

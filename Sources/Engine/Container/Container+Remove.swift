@@ -75,7 +75,7 @@ extension Container {
         try await node.store.write(events: [event("destroy")], ContainerRecord.deletion(id))
         node.faults.reached(.removeCommitted)
         lifecycle.removed()
-        node.table.remove(id)
+        node.table.remove(id, name: record.name, execs: execs.keys)
         releaseWaits(
             [.removed, .notRunning, .nextExit],
             WaitResult(exitCode: lifecycle.lastExit?.status.number ?? 0)

@@ -41,6 +41,8 @@ extension Container {
             let program = (record.plan.resolved.entrypoint + record.plan.resolved.command).first ?? ""
             var failure = EngineError.startFailure(error, program: program, id)
             failure.cleanUpErrors += await undoStart()
+            // The clients that waited for this start learn of its end by the end of their connections.
+            attaches = []
             let actions = lifecycle.startFailed(failure.message, exitCode: failure.startExitCode)
             await perform(actions, exclusive: true)
             throw failure
@@ -184,7 +186,7 @@ extension Container {
         }
     }
 
-    private func ended(_ pidfd: SharedDescriptor, within deadline: Duration) async -> Bool {
+    func ended(_ pidfd: SharedDescriptor, within deadline: Duration) async -> Bool {
         let waiter = node.waiter
         let ended = await withTaskGroup(of: Bool.self) { group in
             group.addTask { await waiter.readable(pidfd.raw) }

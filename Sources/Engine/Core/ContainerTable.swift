@@ -6,6 +6,7 @@ final class ContainerTable: Sendable {
         var containers: [ContainerID: Container] = [:]
         /// Names in use, also by creates that are under way and by rows that cannot be read.
         var names: [String: String] = [:]
+        var execs: [ExecID: ContainerID] = [:]
     }
 
     private let state = Mutex(State())
@@ -76,10 +77,20 @@ final class ContainerTable: Sendable {
         }
     }
 
-    func remove(_ id: ContainerID) {
+    func remove(_ id: ContainerID, name: String, execs: some Sequence<ExecID>) {
         state.withLock { state in
             state.containers[id] = nil
-            state.names = state.names.filter { $0.value != id.description }
+            if state.names[name] == id.description { state.names[name] = nil }
+            for exec in execs { state.execs[exec] = nil }
         }
+    }
+
+    func insert(_ exec: ExecID, of id: ContainerID) {
+        state.withLock { $0.execs[exec] = id }
+    }
+
+    /// The container that an exec session belongs to.
+    func container(of exec: ExecID) -> Container? {
+        state.withLock { state in state.execs[exec].flatMap { state.containers[$0] } }
     }
 }

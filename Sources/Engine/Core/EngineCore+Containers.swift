@@ -217,9 +217,9 @@ extension EngineCore {
     }
 
     private func findExec(_ id: String) throws -> (Container, ExecID) {
-        guard let exec = ExecID(id),
-            let container = node.table.all.first(where: { $0.view.snapshot.execIDs.contains(exec) })
-        else { throw EngineError.noSuchExec(id) }
+        guard let exec = ExecID(id), let container = node.table.container(of: exec) else {
+            throw EngineError.noSuchExec(id)
+        }
         return (container, exec)
     }
 

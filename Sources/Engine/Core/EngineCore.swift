@@ -96,6 +96,9 @@ final class EngineCore: Sendable {
                 for container in node.table.all { node.supervisor.start { await container.adopt() } }
                 node.supervisor.start { await leftovers.remove(node) }
             }
+            // Whoever still writes now is told so; there is nobody left whom it would concern.
+            try? node.store.close()
+            await node.pool.shutdown()
         } onCancel: {
             node.supervisor.stop()
             node.waiter.stop()

@@ -186,7 +186,7 @@ extension ContainerRecord {
     }
 
     /// A write that adds the row; a name that is taken fails it.
-    var insertion: Store.Body {
+    package var insertion: Store.Body {
         get throws {
             let configuration = try JSON.encode(configuration)
             let plan = try JSON.encode(plan)

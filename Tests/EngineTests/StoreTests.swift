@@ -1,0 +1,115 @@
+import Engine
+import GRDB
+import Kernel
+import Synchronization
+import Testing
+
+/// The database on a real disk.
+struct StoreTests {
+    final class Directory: Sendable {
+        let path: String
+        let published = Mutex<[EngineEvent]>([])
+
+        init() throws {
+            path = "/tmp/berth-store-\(Random.hex(8))"
+            try File.makeDirectory(path)
+        }
+
+        deinit { _ = try? File.removeTree(path) }
+
+        func open() throws -> Store {
+            try Store(path: path + "/berth.db") { [self] events in published.withLock { $0 += events } }
+        }
+    }
+
+    func record(_ name: String) throws -> ContainerRecord {
+        let id = ContainerID.random()
+        var configuration = ContainerConfiguration(image: "x")
+        configuration.command = ["true"]
+        return ContainerRecord(
+            id: id,
+            name: name,
+            created: Timestamp(seconds: 5, nanoseconds: 7),
+            configuration: configuration,
+            plan: ContainerPlan(
+                imageID: "sha256:0",
+                chain: ["sha256:1"],
+                manifest: "sha256:2",
+                resolved: try Resolution.resolve(configuration, image: ImageConfiguration(), id: id),
+                mounts: [],
+                backend: "native",
+                log: LogConfiguration()
+            ),
+            state: PersistedState(Lifecycle(policy: .no, autoRemove: false))
+        )
+    }
+
+    func draft(_ action: String) -> EventDraft {
+        EventDraft(kind: .container, action: action, id: "x", attributes: ["name": "n"])
+    }
+
+    @Test func recordsSurviveReopening() async throws {
+        let directory = try Directory()
+        let record = try record("a")
+        var store = try directory.open()
+        try await store.write(events: [draft("create")], try record.insertion)
+        try store.close()
+        store = try directory.open()
+        let loaded = try await store.loadContainers()
+        #expect(loaded.records == [record] && loaded.unreadable.isEmpty)
+    }
+
+    @Test func rowsThatCannotBeReadAreKeptAndReported() async throws {
+        let directory = try Directory()
+        let store = try directory.open()
+        let (good, bad) = (try record("good"), try record("bad"))
+        try await store.write(try good.insertion)
+        try await store.write(try bad.insertion)
+        try await store.write { try $0.execute(sql: "UPDATE containers SET plan = '{' WHERE name = 'bad'") }
+        let loaded = try await store.loadContainers()
+        #expect(loaded.records == [good])
+        #expect(loaded.unreadable.map(\.id) == [bad.id.description] && loaded.unreadable.first?.name == "bad")
+        let again = try await store.loadContainers()
+        #expect(again.unreadable.count == 1)
+    }
+
+    @Test func oneFailedWriteOfABatchFailsAlone() async throws {
+        let directory = try Directory()
+        let store = try directory.open()
+        let first = try record("taken")
+        try await store.write(try first.insertion)
+        let results = await withTaskGroup(of: Bool.self) { group in
+            for index in 0..<20 {
+                group.addTask {
+                    do {
+                        try await store.write(
+                            events: [self.draft("create")],
+                            try self.record(index == 7 ? "taken" : "n\(index)").insertion
+                        )
+                        return true
+                    } catch {
+                        return false
+                    }
+                }
+            }
+            return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+        }
+        #expect(results == 19)
+        let loaded = try await store.loadContainers()
+        #expect(loaded.records.count == 20)
+        #expect(directory.published.withLock { $0.count } == 19)
+    }
+
+    @Test func sequenceNumbersOnlyGrow() async throws {
+        let directory = try Directory()
+        var store = try directory.open()
+        for _ in 0..<3 { try await store.write(events: [draft("a"), draft("b")]) }
+        let first = directory.published.withLock { $0.map(\.sequence) }
+        #expect(first == Array(1...6))
+        try await store.write { try $0.execute(sql: "DELETE FROM events") }
+        try store.close()
+        store = try directory.open()
+        try await store.write(events: [draft("c")])
+        #expect(directory.published.withLock { $0.last?.sequence } == 7)
+    }
+}
