@@ -38,7 +38,9 @@ public final class Engine: Sendable {
         try await core.run()
     }
 
-    /// Ends ``run()`` and closes the database. Containers, their shims and their sessions go on.
+    /// Ends ``run()`` and closes the database.
+    ///
+    /// Containers, their shims and their sessions go on.
     public func shutdown() async {
         await core.shutdown()
     }

@@ -65,7 +65,8 @@ struct CheckTests {
 
     @Test(
         arguments: [
-            ":", ":1", "1:", "a:b:c", "4294967295", "4294967296", "99999999999", "-1", "+1", "0x0", "1000 ", "a\nb", "1a",
+            ":", ":1", "1:", "a:b:c", "4294967295", "4294967296", "99999999999", "-1", "+1", "0x0", "1000 ", "a\nb",
+            "1a",
         ]
     )
     func badUsers(user: String) {
@@ -121,7 +122,8 @@ struct CheckTests {
         #expect(log.maxSizeInBytes == 10 << 20 && log.maxFiles == 3 && log.enabled)
         #expect(try LogConfiguration(driver: "none", options: [:]).enabled == false)
         for (driver, options) in [
-            ("syslog", [:]), ("json-file", ["max-size": "ten"]), ("json-file", ["max-file": "0"]), ("json-file", ["x": "y"]),
+            ("syslog", [:]), ("json-file", ["max-size": "ten"]), ("json-file", ["max-file": "0"]),
+            ("json-file", ["x": "y"]),
             ("json-file", ["max-size": "99999999999g"]),
         ] {
             #expect(throws: EngineError.self) { try LogConfiguration(driver: driver, options: options) }

@@ -53,7 +53,9 @@ struct LifecycleTests {
     @Test func failedStartGoesBackToWhereItWas() throws {
         var life = made()
         try life.startRequested()
-        #expect(life.startFailed("no such program", exitCode: 127) == [.commit(event: ""), .releaseExitWaits(code: 127)])
+        #expect(
+            life.startFailed("no such program", exitCode: 127) == [.commit(event: ""), .releaseExitWaits(code: 127)]
+        )
         #expect(life.phase == .created && life.error == "no such program" && life.lastExit?.status.number == 127)
         var again = try running()
         _ = again.exited(exit(0))

@@ -167,12 +167,15 @@ struct SpecTests {
         let readOnly = mount(try spec { $0.binds = ["/a/./b/:/c:ro,rslave"] }, "/c")
         #expect(readOnly?.source == "/a/b" && readOnly?.options == ["rbind", "rslave", "rro"])
         #expect(mount(try spec { $0.binds = ["name:/c"] }, "/c")?.source == "/volumes/name")
-        #expect(mount(try spec { $0.tmpfs = ["/t": "size=1m"] }, "/t")?.options == ["nosuid", "nodev", "noexec", "size=1m"])
+        #expect(
+            mount(try spec { $0.tmpfs = ["/t": "size=1m"] }, "/t")?.options == ["nosuid", "nodev", "noexec", "size=1m"]
+        )
     }
 
     @Test(
         arguments: [
-            "", ":", "/a:", ":/b", "/a:b", "/a:/", "/a:/b:sideways", "/a:/b:ro:x", "/a:/proc/x", "/a:/sys", "/a:/b/../c",
+            "", ":", "/a:", ":/b", "/a:b", "/a:/", "/a:/b:sideways", "/a:/b:ro:x", "/a:/proc/x", "/a:/sys",
+            "/a:/b/../c",
             "a/b:/c", "/a:/b\nc",
         ]
     )
@@ -192,7 +195,10 @@ struct SpecTests {
     // Generated files -------------------------------------------------------------------------------------------------
 
     @Test func hostsFile() {
-        let text = GeneratedFiles.hosts(base: "127.0.0.1\tlocalhost", extra: ["db:10.0.0.1", "six:[fe80::1]", "v6:::1"])
+        let text = GeneratedFiles.hosts(
+            base: "127.0.0.1\tlocalhost",
+            extra: ["db:10.0.0.1", "six:[fe80::1]", "v6:::1"]
+        )
         #expect(text == "127.0.0.1\tlocalhost\n10.0.0.1\tdb\nfe80::1\tsix\n::1\tv6\n")
     }
 

@@ -92,7 +92,9 @@ public struct ContainerState: Sendable, Equatable {
     public var startedAt: Timestamp?
     /// Last end.
     public var finishedAt: Timestamp?
-    /// False while its shim does not answer. What else is said here is the last that was known.
+    /// False while its shim does not answer.
+    ///
+    /// What else is said here is the last that was known.
     public var reachable: Bool
 
     /// The number that clients see: code, 128 + signal, 255 for unknown; 0 before the first exit.

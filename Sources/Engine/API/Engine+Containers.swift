@@ -44,7 +44,9 @@ public struct WaitResult: Sendable {
 public struct ContainerWait: Sendable {
     let future: @Sendable () async throws -> WaitResult
 
-    /// Waits until the condition holds. Ends with `.cancelled` when the task is cancelled. No deadline: the client's.
+    /// Waits until the condition holds.
+    ///
+    /// Ends with `.cancelled` when the task is cancelled. No deadline: the client's.
     public func result() async throws -> WaitResult { try await future() }
 }
 
@@ -127,7 +129,9 @@ extension Engine {
         try await core.remove(reference, force: force, volumes: volumes)
     }
 
-    /// Registers a wait. The answer can be announced to the client as soon as this returns.
+    /// Registers a wait.
+    ///
+    /// The answer can be announced to the client as soon as this returns.
     public func waitForContainer(
         _ reference: String,
         condition: WaitCondition = .notRunning
@@ -135,7 +139,9 @@ extension Engine {
         try await core.wait(reference, condition)
     }
 
-    /// A container at this moment. Never asks a shim, so it answers whatever state the shim is in.
+    /// A container at this moment.
+    ///
+    /// Never asks a shim, so it answers whatever state the shim is in.
     public func inspectContainer(_ reference: String) async throws -> ContainerSnapshot {
         try await core.inspect(reference)
     }
@@ -158,7 +164,9 @@ extension Engine {
         try await core.prune(filters: filters)
     }
 
-    /// Bytes in the writable layer of a container. Walks its files on a thread of its own.
+    /// Bytes in the writable layer of a container.
+    ///
+    /// Walks its files on a thread of its own.
     public func writableSize(_ reference: String) async throws -> Int64 {
         try await core.writableSize(reference)
     }

@@ -85,7 +85,9 @@ extension Engine {
         try await core.loadImages(from: archive)
     }
 
-    /// Images, newest first. Filter keys: dangling, label, reference, before, since, until.
+    /// Images, newest first.
+    ///
+    /// Filter keys: dangling, label, reference, before, since, until.
     public func listImages(all: Bool = false, filters: Filters = [:]) async throws -> [ImageSnapshot] {
         try await core.listImages(all: all, filters: filters)
     }

@@ -2,7 +2,9 @@ public import Kernel
 
 /// A client's connection that is handed to a shim: from then on the shim reads and writes it.
 public struct ClientConnection: Sendable {
-    /// The socket. The engine's reference goes away once the shim has its own.
+    /// The socket.
+    ///
+    /// The engine's reference goes away once the shim has its own.
     public var descriptor: SharedDescriptor
     /// Bytes that the face had already read behind the request: the beginning of stdin.
     public var leftover: [UInt8]
@@ -105,7 +107,7 @@ public struct ExecSnapshot: Sendable {
     public var running: Bool
     /// Host pid once started.
     public var pid: Int32?
-    /// How it ended; 126 and 127 also stand for a failed start. nil before the end.
+    /// How it ended, nil before the end; 126 and 127 also stand for a failed start.
     public var exitCode: Int?
 }
 

@@ -50,7 +50,9 @@ extension Engine {
         try await core.systemInfo()
     }
 
-    /// Bytes on disk. Walks files on a thread of its own.
+    /// Bytes on disk.
+    ///
+    /// Walks files on a thread of its own.
     public func diskUsage() async throws -> DiskUsage {
         try await core.diskUsage()
     }

@@ -1,7 +1,9 @@
 import Kernel
 public import Logging
 
-/// What an engine is opened with. Every path is absolute.
+/// What an engine is opened with.
+///
+/// Every path is absolute.
 public struct EngineConfiguration: Sendable {
     /// Durable state: database, images, snapshots, volumes, logs.
     public var root: String

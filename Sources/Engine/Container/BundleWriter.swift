@@ -3,7 +3,9 @@ import OCISpec
 import Seccomp
 import ShimProtocol
 
-/// Writes everything that a shim needs of one container. Blocks; what it leaves is removed with the bundle.
+/// Writes everything that a shim needs of one container.
+///
+/// Blocks; what it leaves is removed with the bundle.
 struct BundleWriter: Sendable {
     let node: Node
     let paths: ContainerPaths
@@ -48,6 +50,15 @@ struct BundleWriter: Sendable {
         for entry in record.plan.mounts where entry.point.kind != .tmpfs {
             let source = entry.point.source
             if File.exists(source) { continue }
+            if let name = entry.point.name {
+                try node.images.makeVolume(
+                    "\(node.paths.volumes)/\(name)",
+                    for: entry.point.destination,
+                    container: record.id,
+                    copying: entry.noCopy != true
+                )
+                continue
+            }
             guard entry.createSource else { throw Self.missing(source) }
             try File.makeDirectories(source, mode: 0o755)
         }
@@ -110,7 +121,9 @@ struct BundleWriter: Sendable {
     }
 }
 
-/// The files under `/etc` that the engine makes. Every value in them was checked when the container was created.
+/// The files under `/etc` that the engine makes.
+///
+/// Every value in them was checked when the container was created.
 package enum GeneratedFiles {
     static let standardHosts = """
         127.0.0.1\tlocalhost

@@ -11,7 +11,9 @@ extension Container {
         refreshView()
     }
 
-    /// One look at what there is, and what follows from it. The caller holds ``exclusively(_:)``.
+    /// One look at what there is, and what follows from it.
+    ///
+    /// The caller holds ``exclusively(_:)``.
     func adoptOnce() async {
         let finding = await look()
         switch Recovery.decide(lifecycle.phase, finding, now: .now) {
@@ -150,11 +152,13 @@ extension Container {
     }
 
     private static func exitRecord(_ paths: ContainerPaths) -> ExitRecord? {
-        guard let bytes = try? File.read(paths.exitRecord, limit: 65536) else { return nil }  // absent: it has not ended
+        guard let bytes = try? File.read(paths.exitRecord, limit: 65536) else { return nil }  // not ended
         return try? ExitRecord(parsing: bytes)  // what cannot be read is not a record; the exit is then unknown
     }
 
-    /// Takes over the exec sessions. One that was being started when the engine ended is known by its process, or not at all.
+    /// Takes over the exec sessions.
+    ///
+    /// One that was being started when the engine ended is known by its process, or not at all.
     private func adoptExecs() async {
         guard execs.isEmpty, let noted = try? await node.pool.run({ [paths] in Self.noted(paths) }) else { return }
         for var exec in noted {

@@ -128,7 +128,9 @@ extension Container {
         }
     }
 
-    /// Tells the shim of a session. One that a crashed life of the engine told of and did not start is told anew.
+    /// Tells the shim of a session.
+    ///
+    /// One that a crashed life of the engine told of and did not start is told anew.
     private func add(_ exec: ExecID, _ configuration: ExecConfiguration, _ client: ShimClient) async throws {
         let process = try JSON.bytes(try process(configuration))
         do {

@@ -6,7 +6,9 @@ import SwiftProtobuf
 extension Container {
     // Performing ------------------------------------------------------------------------------------------------------
 
-    /// Performs what the state machine asks for, in order. `exclusive`: the caller holds ``exclusively(_:)``.
+    /// Performs what the state machine asks for, in order.
+    ///
+    /// `exclusive`: the caller holds ``exclusively(_:)``.
     func perform(
         _ actions: [Lifecycle.Action],
         exclusive: Bool,
@@ -134,7 +136,9 @@ extension Container {
         }
     }
 
-    /// The connection is gone. With the shim alive it is made again; without, the exit record decides.
+    /// The connection is gone.
+    ///
+    /// With the shim alive it is made again; without, the exit record decides.
     private func lost(_ shim: Shim, _ error: any Error) async {
         guard self.shim?.generation == shim.generation, lifecycle.isActive || isStarting else { return }
         guard lifecycle.isActive else { return }

@@ -2,7 +2,9 @@ import Logging
 import Kernel
 
 extension Container {
-    /// Removes on a user's behalf. A second remove joins the first.
+    /// Removes on a user's behalf.
+    ///
+    /// A second remove joins the first.
     func remove(force: Bool, volumes: Bool) async throws {
         try await adopted()
         if let removal {

@@ -49,7 +49,9 @@ extension Container {
         }
     }
 
-    /// The steps from nothing to a running init. Every step has a deadline; ``undoStart()`` undoes any prefix of them.
+    /// The steps from nothing to a running init.
+    ///
+    /// Every step has a deadline; ``undoStart()`` undoes any prefix of them.
     private func launch() async throws -> Int32 {
         await tearDown()
         let (rootfs, launched) = try await prepareAndSpawn()
@@ -136,7 +138,9 @@ extension Container {
         return request
     }
 
-    /// Undoes whatever a start has done so far. What could not be undone is returned, and recovery will find it.
+    /// Undoes whatever a start has done so far.
+    ///
+    /// What could not be undone is returned, and recovery will find it.
     private func undoStart() async -> [String] {
         if shim == nil, let process = ShimProcess.recorded(paths), let pidfd = process.open() {
             await endShim(pidfd, alive: true)
@@ -145,7 +149,9 @@ extension Container {
         return []
     }
 
-    /// Ends whatever a shim left: the task, the shim itself, the bundle. Does nothing when there is nothing.
+    /// Ends whatever a shim left: the task, the shim itself, the bundle.
+    ///
+    /// Does nothing when there is nothing.
     ///
     /// Runs under ``exclusively(_:)``. An answer that does not come within its deadline is not waited for again: the exit is on
     /// record by then, so the process may be ended from outside.

@@ -84,7 +84,9 @@ actor Container {
 
     // One at a time ---------------------------------------------------------------------------------------------------
 
-    /// Runs `body` when every earlier step has finished. No deadline: each step inside has its own.
+    /// Runs `body` when every earlier step has finished.
+    ///
+    /// No deadline: each step inside has its own.
     func exclusively<T: Sendable>(_ body: () async throws -> T) async rethrows -> T {
         if busy {
             await withCheckedContinuation { queue.append($0) }
@@ -170,7 +172,9 @@ actor Container {
         )
     }
 
-    /// Writes the state and `events` in one transaction. A failure is logged; the state in memory holds.
+    /// Writes the state and `events` in one transaction.
+    ///
+    /// A failure is logged; the state in memory holds.
     func commit(_ events: [EventDraft]) async {
         refreshView()
         record.state = PersistedState(

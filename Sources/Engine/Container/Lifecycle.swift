@@ -130,7 +130,9 @@ package struct Lifecycle: Sendable, Equatable {
         error = ""
     }
 
-    /// The delay of a restart is over. False: it was cancelled meanwhile.
+    /// The delay of a restart is over.
+    ///
+    /// False: it was cancelled meanwhile.
     package mutating func restartDue() -> Bool {
         guard case .restarting = phase else { return false }
         phase = .starting(from: .restarting, earlyExit: nil)
@@ -202,7 +204,9 @@ package struct Lifecycle: Sendable, Equatable {
 
     // Stop, kill, pause -----------------------------------------------------------------------------------------------
 
-    /// A user asks for a stop. Actions are empty when signals must be sent.
+    /// A user asks for a stop.
+    ///
+    /// Actions are empty when signals must be sent.
     package mutating func stopRequested() throws(Refusal) -> [Action] {
         switch phase {
         case .running, .paused:
@@ -220,7 +224,9 @@ package struct Lifecycle: Sendable, Equatable {
         }
     }
 
-    /// A user sends a signal. SIGKILL and the stop signal count as a stop by the user.
+    /// A user sends a signal.
+    ///
+    /// SIGKILL and the stop signal count as a stop by the user.
     package mutating func killRequested(endsContainer: Bool) throws(Refusal) -> [Action] {
         switch phase {
         case .running, .paused:
@@ -269,7 +275,9 @@ package struct Lifecycle: Sendable, Equatable {
 
     // Remove ----------------------------------------------------------------------------------------------------------
 
-    /// Begins a removal. The caller has ended the container before.
+    /// Begins a removal.
+    ///
+    /// The caller has ended the container before.
     package mutating func removeRequested(force: Bool) throws(Refusal) -> [Action] {
         switch phase {
         case .created, .exited, .dead:
@@ -322,7 +330,9 @@ package struct Lifecycle: Sendable, Equatable {
         }
     }
 
-    /// The shim says that init runs. What the database did not know yet is finished here.
+    /// The shim says that init runs.
+    ///
+    /// What the database did not know yet is finished here.
     package mutating func adopted(pid: Int32, paused: Bool, startedAt time: Timestamp) -> [Action] {
         let wasActive = isActive
         phase = paused ? .paused(pid: pid) : .running(pid: pid)

@@ -1,6 +1,8 @@
 import Kernel
 
-/// Removes what a crash left of a container's cgroups. What is still inside is killed, through pidfds.
+/// Removes what a crash left of a container's cgroups.
+///
+/// What is still inside is killed, through pidfds.
 ///
 /// The shim removes its cgroup itself; this is for the shim that could not.
 enum CgroupCleaner {

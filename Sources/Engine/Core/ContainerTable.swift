@@ -1,6 +1,8 @@
 import Synchronization
 
-/// Who is who: ids, names and prefixes. One lock, held for look-ups only.
+/// Who is who: ids, names and prefixes.
+///
+/// One lock, held for look-ups only.
 final class ContainerTable: Sendable {
     private struct State {
         var containers: [ContainerID: Container] = [:]

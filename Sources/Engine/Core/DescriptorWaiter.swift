@@ -60,7 +60,9 @@ final class DescriptorWaiter: Sendable {
         wake.event.signal()
     }
 
-    /// Waits until `descriptor` is readable or hung up. False after cancellation of the task or ``stop()``.
+    /// Waits until `descriptor` is readable or hung up.
+    ///
+    /// False after cancellation of the task or ``stop()``.
     ///
     /// The caller keeps the descriptor open meanwhile. One waiter for each descriptor at a time.
     func readable(_ descriptor: RawDescriptor) async -> Bool {

@@ -23,7 +23,9 @@ final class Promise<Value: Sendable>: Sendable {
         for continuation in waiting { continuation.resume(with: result) }
     }
 
-    /// Waits for the value, or for the cancellation of the task. No deadline of its own.
+    /// Waits for the value, or for the cancellation of the task.
+    ///
+    /// No deadline of its own.
     func value() async throws -> Value {
         let key = state.withLock { state in
             state.next += 1

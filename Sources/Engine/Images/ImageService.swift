@@ -5,7 +5,9 @@ import OCISpec
 import ShimProtocol
 import Snapshots
 
-/// The images of one engine and the file systems made of them. Every method blocks and runs on the blocking pool.
+/// The images of one engine and the file systems made of them.
+///
+/// Every method blocks and runs on the blocking pool.
 final class ImageService: Sendable {
     let content: ContentStore
     let snapshots: Snapshots
@@ -57,6 +59,12 @@ final class ImageService: Sendable {
             result.options = mount.options
             return result
         }
+    }
+
+    /// Makes a volume that is not there yet, with what the container's image has at `destination`.
+    func makeVolume(_ folder: String, for destination: String, container: ContainerID, copying: Bool) throws {
+        let mounts = try snapshots.mounts(container: container.description)
+        try VolumeSeeder.make(folder, for: destination, on: mounts, copying: copying)
     }
 
     func writableSize(_ id: ContainerID) throws -> Int64 {

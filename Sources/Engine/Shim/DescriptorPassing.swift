@@ -2,7 +2,9 @@ import Kernel
 import ShimProtocol
 import SwiftProtobuf
 
-/// Hands a client's connection to a shim over its descriptor socket. Blocks up to `deadline`.
+/// Hands a client's connection to a shim over its descriptor socket.
+///
+/// Blocks up to `deadline`.
 enum DescriptorPassing {
     static func handOver(
         _ connection: ClientConnection,

@@ -161,7 +161,9 @@ struct ShimClient: Sendable {
         return try await task(.delete, request, deadline: deadlines.start, as: TaskDeleteResponse.self)
     }
 
-    /// Ends the shim. A connection that ends instead of an answer is what was asked for.
+    /// Ends the shim.
+    ///
+    /// A connection that ends instead of an answer is what was asked for.
     func shutdown() async throws {
         var request = TaskShutdownRequest()
         request.id = id.description
@@ -197,7 +199,8 @@ extension EngineError {
     static func startFailure(_ error: any Error, program: String, _ id: ContainerID) -> EngineError {
         var result = shim(error, "failed to start", id)
         let isMissing = result.message.hasSuffix("executable file not found in $PATH")
-        guard let errno = isMissing ? .noEntry : result.failure?.errno, isMissing || result.failure?.stage == "exec" else {
+        guard let errno = isMissing ? .noEntry : result.failure?.errno, isMissing || result.failure?.stage == "exec"
+        else {
             if result.reason == .general { result.reason = .startFailed }
             return result
         }

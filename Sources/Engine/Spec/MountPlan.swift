@@ -8,13 +8,19 @@ package struct MountPlan: Sendable, Equatable {
         package var nonRecursive = false
         package var createSource = false
         package var tmpfsOptions: [String] = []
+        /// Whether a new volume stays empty.
+        package var noCopy: Bool?
     }
 
     package var entries: [Entry] = []
 
     /// Works out the mounts of `configuration` on an image that declares `imageVolumes`.
     ///
-    /// - Parameter volumePath: where the named volume's files are.
+    /// - Parameters:
+    ///   - configuration: what the client asked for.
+    ///   - imageVolumes: what the image declares.
+    ///   - volumePath: where a named volume's files are.
+    ///   - newVolumeName: names an anonymous volume.
     /// - Throws: `.invalidArgument` for a bad form and for two mounts on one place.
     package init(
         _ configuration: ContainerConfiguration,
@@ -119,7 +125,9 @@ package struct MountPlan: Sendable, Equatable {
             )
         case .volume:
             let name = try request.source.flatMap { $0.isEmpty ? nil : try volumeName($0) }
-            return volume(name, on: target, readOnly: request.readOnly, mode: "z", volumePath, newVolumeName)
+            var entry = volume(name, on: target, readOnly: request.readOnly, mode: "z", volumePath, newVolumeName)
+            entry.noCopy = request.noCopy
+            return entry
         case .tmpfs:
             var options: [String] = []
             if let size = request.tmpfsSizeInBytes { options.append("size=\(size)") }

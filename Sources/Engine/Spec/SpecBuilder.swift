@@ -1,6 +1,8 @@
 package import OCISpec
 
-/// Turns a container's plan into the runtime document of its bundle. Values in, value out.
+/// Turns a container's plan into the runtime document of its bundle.
+///
+/// Values in, value out.
 package struct SpecBuilder: Sendable {
     /// What stands outside of the record.
     package struct Surroundings: Sendable {

@@ -103,7 +103,9 @@ package final class Store: Sendable {
     }
 }
 
-/// The schema, step by step. A step is never changed once released: the next one adds.
+/// The schema, step by step.
+///
+/// A step is never changed once released: the next one adds.
 enum Migrations {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
