@@ -75,7 +75,13 @@ extension Container {
         return snapshot
     }
 
-    func inspectExec(_ exec: ExecID) throws -> ExecSnapshot {
+    /// How long an inspect waits for the end of a session that has a client.
+    ///
+    /// Clients ask for the code as soon as their stream has ended, which is a moment before the process is reaped.
+    private static var endGrace: Duration { .milliseconds(250) }
+
+    func inspectExec(_ exec: ExecID) async throws -> ExecSnapshot {
+        if let end = execEnds[exec] { _ = try await end.value(within: Self.endGrace) }
         guard let exec = execs[exec] else { throw EngineError.noSuchExec(exec.description) }
         return snapshot(of: exec)
     }
@@ -91,6 +97,7 @@ extension Container {
         exec.phase = .starting
         if let consoleSize { exec.configuration.consoleSize = consoleSize }
         execs[id] = exec
+        execEnds[id] = Promise()
         let isTerminal = terminal ?? exec.configuration.terminal
         let node = node
         return ExecSession(isTerminal: isTerminal) { connection in
@@ -106,6 +113,7 @@ extension Container {
             let client = try connected()
             try await add(exec, configuration, client)
             node.faults.reached(.execAdded)
+            if connection == nil { execEnds[exec] = nil }
             if let connection {
                 let options = AttachOptions(
                     stdin: configuration.attachStdin,
@@ -157,6 +165,7 @@ extension Container {
     ) async -> EngineError {
         let failure = EngineError.execFailure(error, program: configuration.command.first ?? "", id)
         execs[exec]?.phase = .ended(code: failure.startExitCode == 125 ? 126 : failure.startExitCode, pid: nil)
+        execEnds.removeValue(forKey: exec)?.resolve(.success(()))
         // The shim forgets the session; one that it does not know is what is wanted.
         _ = try? await shim?.client.delete(exec: exec)
         if let connection {
@@ -218,6 +227,7 @@ extension Container {
 
     private func ended(_ id: ExecID, _ end: Exec.End) async {
         execs[id]?.phase = .ended(code: end.code, pid: end.pid)
+        execEnds.removeValue(forKey: id)?.resolve(.success(()))
         await keep(id)
         await commit([
             event(

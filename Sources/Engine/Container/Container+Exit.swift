@@ -87,7 +87,7 @@ extension Container {
                 } catch let error as RPCError where error.status == .deadlineExceeded {
                     await self.answered(shim, false)
                 } catch {
-                    await self.lost(shim, error)
+                    if !Task.isCancelled { await self.lost(shim, error) }
                     return
                 }
             }

@@ -25,6 +25,8 @@ actor Container {
     var waits: [Wait] = []
     var attaches: [PendingAttach] = []
     var execs: [ExecID: Exec] = [:]
+    /// Completes at the end of a session that has a client.
+    var execEnds: [ExecID: Promise<Void>] = [:]
     var logFollowers: [Weak<LogFollower>] = []
     /// Completes when what an earlier life left has been adopted, finished or undone.
     nonisolated let adoption: Promise<Void>

@@ -42,13 +42,19 @@ struct ShimClient: Sendable {
         var request = ShimEventsRequest()
         request.afterSeq = sequence
         request.waitMilliseconds = UInt32(wait.components.seconds * 1000)
-        return try await connection.call(
-            ServiceName.supervisor,
-            SupervisorMethod.events.rawValue,
-            request,
-            deadline: wait + deadlines.call,
-            as: ShimEventsResponse.self
-        )
+        let message = request
+        // Only the engine's end cancels a poll, and then nobody needs the connection any more.
+        return try await withTaskCancellationHandler {
+            try await connection.call(
+                ServiceName.supervisor,
+                SupervisorMethod.events.rawValue,
+                message,
+                deadline: wait + deadlines.call,
+                as: ShimEventsResponse.self
+            )
+        } onCancel: {
+            connection.close()
+        }
     }
 
     func acknowledge(_ sequence: UInt64) async throws {
