@@ -56,7 +56,13 @@ struct ContainerRoutes: Sendable {
         let body = try request.decode(ContainerCreateRequest.self)
         if let platform = request.query.text("platform") { try await check(platform, of: body.config.image) }
         let translated = try CreateTranslation.translate(body)
-        let created = try await engine.createContainer(translated.configuration, name: request.query.text("name"))
+        let created: CreatedContainer
+        do {
+            created = try await engine.createContainer(translated.configuration, name: request.query.text("name"))
+        } catch let error as EngineError where error.code == .notFound && error.reason != .noSuchImage {
+            // Clients take 404 for a missing image, pull it and hide this message.
+            throw APIError.invalid(error.description)
+        }
         var reply = ContainerCreateResponse()
         reply.id = created.id.description
         reply.warnings = created.warnings + translated.warnings
