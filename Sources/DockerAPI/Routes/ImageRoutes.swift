@@ -96,17 +96,11 @@ struct ImageRoutes: Sendable {
         )
     }
 
-    /// The two ends; a local variable must not keep the writing one open after `close()`.
-    private static func makePipe() throws -> (SharedDescriptor, LoadPipe) {
-        let (reader, writer) = try Pipe().ends()
-        return (reader, LoadPipe(writer))
-    }
-
     /// Feeds the body to the engine through a pipe: what is in memory is one chunk, whatever the archive's size.
     private func receive(_ body: RequestBody) async throws -> [String] {
-        let (reader, loading) = try Self.makePipe()
+        let loading = try LoadPipe()
         return try await withThrowingTaskGroup(of: [String]?.self) { group in
-            group.addTask { [engine] in try await engine.loadImages(from: reader) }
+            group.addTask { [engine] in try await loading.read { try await engine.loadImages(from: $0) } }
             group.addTask {
                 do {
                     for try await part in body { try await loading.write(part) }
@@ -130,12 +124,23 @@ struct ImageRoutes: Sendable {
 
 /// The writing end of a pipe whose reader may be slow: each write blocks a thread of its own, not the cooperative pool.
 private actor LoadPipe {
+    /// Each end is held here alone while it is wanted: the other side sees its end as soon as it is given up.
+    private var reader: SharedDescriptor?
     private var end: SharedDescriptor?
     private let thread = NIOThreadPool(numberOfThreads: 1)
 
-    init(_ end: SharedDescriptor) {
-        self.end = end
+    init() throws {
+        let ends = try Pipe().ends()
+        reader = ends.reader
+        end = ends.writer
         thread.start()
+    }
+
+    /// Lends the reading end to `body` and closes it then, so that a writer does not wait for a reader that gave up.
+    func read(_ body: (SharedDescriptor) async throws -> [String]) async throws -> [String] {
+        defer { reader = nil }
+        guard let reader else { return [] }
+        return try await body(reader)
     }
 
     func write(_ buffer: ByteBuffer) async throws {
