@@ -16,6 +16,12 @@ enum CgroupCleaner {
         }
     }
 
+    /// Removes the engine's own directory in each hierarchy where nothing is in it any more.
+    static func removeIfEmpty(_ parent: String) {
+        // One that is in use, by a container that goes on, is meant to stay.
+        for root in hierarchies() { _ = try? File.removeDirectory("\(root)/\(parent)") }
+    }
+
     /// Names of the directories below `parent` in any hierarchy.
     static func children(of parent: String) -> Set<String> {
         var names: Set<String> = []
