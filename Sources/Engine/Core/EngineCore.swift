@@ -96,8 +96,8 @@ final class EngineCore: Sendable {
                 for container in node.table.all { node.supervisor.start { await container.adopt() } }
                 node.supervisor.start { await leftovers.remove(node) }
             }
-            // The pool takes no more work when this fails: then the directories stay for the next life.
-            try? await node.pool.run { CgroupCleaner.removeIfEmpty(node.configuration.cgroupParent) }
+            // A few calls that cannot wait, made here: a cancelled task gets no thread of the pool.
+            CgroupCleaner.removeIfEmpty(node.configuration.cgroupParent)
             // Whoever still writes now is told so; there is nobody left whom it would concern.
             try? node.store.close()
             await node.pool.shutdown()
