@@ -98,10 +98,12 @@ extension SystemTests {
                 try eventually("cat answers without a manager") { run.output == "before\nwithout\n" }
                 try eventually("so does the other") { exec.output == "exec before\nexec without\n" }
                 exec.closeInput()
-                run.closeInput()
                 try daemon.start()
-                #expect(try exec.finish().status == 22)
-                #expect(try run.finish().status == 21)
+                let execEnd = try exec.finish()
+                #expect(execEnd.status == 22, "\(execEnd)")
+                run.closeInput()
+                let runEnd = try run.finish()
+                #expect(runEnd.status == 21, "\(runEnd)")
             }
         }
     }

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 extension SystemTests {
-    /// Images: load, list, tag, save, remove.
+    /// Images: load, list, tag, remove.
     @Suite struct ImageTests {
         @Test func listTagRemove() throws {
             try Daemon.with { (daemon) throws in
@@ -60,16 +60,6 @@ extension SystemTests {
                         try daemon.ok("run", "--rm", "tests/built:\(tag)", "sh", "-c", "echo $WHO; pwd") == "me\n/bin"
                     )
                 }
-            }
-        }
-
-        @Test func whatIsSavedLoadsAgain() throws {
-            try Daemon.with { (daemon) throws in
-                let file = daemon.scratch.appendingPathComponent("saved.tar").path
-                try daemon.ok("save", "-o", file, "berth/default")
-                try daemon.ok("rmi", "berth/default")
-                try daemon.ok("load", "-i", file)
-                #expect(try daemon.ok("run", "--rm", "berth/default", "echo", "again") == "again")
             }
         }
     }

@@ -7,13 +7,25 @@ import Snapshots
 extension EngineCore {
     func loadImages(from archive: SharedDescriptor) async throws -> [String] {
         let loaded = try await blocking { node -> [ImportedImage] in
+            let known = Set(try node.images.content.images().map(\.image.id))
             let images: [ImportedImage]
             do throws(ContentError) {
                 images = try node.images.content.importArchive(DescriptorSource(archive))
             } catch {
                 throw EngineError(error.code, error.message)
             }
-            for image in images { try node.images.snapshots.unpack(image.image, from: node.images.content) }
+            do {
+                for image in images { try node.images.snapshots.unpack(image.image, from: node.images.content) }
+            } catch {
+                // An image that cannot be unpacked never runs: nothing of what came with it stays. What cannot be taken
+                // away is garbage that the next removal finds, and less than the error itself.
+                for image in images where !known.contains(image.image.id) {
+                    _ = try? node.images.content.removeImage(id: image.image.id)
+                }
+                _ = try? node.images.content.collectGarbage(keeping: node.table.manifests().compactMap { Digest($0) })
+                _ = try? node.images.collectLayers()
+                throw error
+            }
             return images
         }
         for image in loaded {
