@@ -108,7 +108,8 @@ let targets: [Target] = [
     .target(
         name: "Engine",
         dependencies: [
-            "Kernel", "OCISpec", "ShimProtocol", "ContainerIO", "Archive", "ContentStore", "Snapshots", "Seccomp", "Cgroups", log,
+            "Kernel", "OCISpec", "ShimProtocol", "ContainerIO", "Archive", "ContentStore", "Snapshots", "Seccomp",
+            "Cgroups", log,
             protobuf,
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
