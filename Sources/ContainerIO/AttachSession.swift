@@ -52,6 +52,8 @@ final class AttachSession: WatchedSource, OutputClient {
 
     var room: Int { state.room }
     var deadline: Timestamp? { state.deadline }
+    // A client that has everything, and only keeps its own side open, is owed nothing more.
+    var owesOutput: Bool { state.phase == .flushing || state.queuedByteCount > 0 }
 
     func deliver(_ bytes: UnsafeRawBufferPointer, stream: StdioStream) {
         guard options.streams.contains(stream), state.phase == .open else { return }

@@ -8,10 +8,17 @@ protocol OutputClient: AnyObject {
     func deliver(_ bytes: UnsafeRawBufferPointer, stream: StdioStream)
     /// No output of this stream follows.
     func outputEnded(_ stream: StdioStream)
+    /// Whether output was taken from the process that the client does not have yet.
+    var owesOutput: Bool { get }
     /// When `expire` wants to be called, on the monotonic clock.
     var deadline: Timestamp? { get }
     /// The deadline has come.
     func expire(now: Timestamp)
+}
+
+extension OutputClient {
+    /// A file or pipe is let go of as soon as it has everything.
+    var owesOutput: Bool { true }
 }
 
 /// Limits that all clients share.

@@ -141,7 +141,10 @@ public final class ProcessStdio {
     /// Whether clients still wait for output that the process has written.
     ///
     /// A shim that exits now would take it away.
-    public var hasClients: Bool { !clients.isEmpty }
+    public var owesOutput: Bool { clients.contains(where: \.owesOutput) }
+
+    /// Whether clients are connected, also such as have everything.
+    package var hasClients: Bool { !clients.isEmpty }
 
     /// Whether all output has ended and is in the log.
     public var hasDrained: Bool { hasStarted && pumps.allSatisfy(\.hasEnded) }

@@ -230,7 +230,7 @@ final class ShimServer {
 
     /// Closes the streams of a deleted process when its clients have taken everything, which ContainerIO bounds.
     func linger(_ io: ProcessIO) {
-        guard io.hasClients else {
+        guard io.owesOutput else {
             return io.close()
         }
         lingering.append(io)
@@ -243,7 +243,7 @@ final class ShimServer {
         loop.after(ShimLimits.sweep) { [weak self] in
             guard let self else { return }
             lingering.removeAll { io in
-                guard !io.hasClients else { return false }
+                guard !io.owesOutput else { return false }
                 io.close()
                 return true
             }

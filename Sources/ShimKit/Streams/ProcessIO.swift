@@ -162,11 +162,11 @@ final class ProcessIO {
     }
 
     /// Whether output that clients have not taken yet would be lost by `close`.
-    var hasClients: Bool {
+    var owesOutput: Bool {
         guard case .managed(let stdio, _) = plan else {
             return false
         }
-        return stdio.hasClients
+        return stdio.owesOutput
     }
 
     /// Closes everything.
