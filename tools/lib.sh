@@ -16,9 +16,9 @@ BUILD_PACKAGES=(
 # shellcheck disable=SC2034
 RUN_PACKAGES=(busybox-static iproute2 util-linux procps)
 # shellcheck disable=SC2034
-TEST_PACKAGES=(bsdutils buildah crun jq runc umoci)
+TEST_PACKAGES=(bsdutils buildah containerd crun gzip jq runc skopeo tar umoci zstd)
 # shellcheck disable=SC2034
-CHECK_PACKAGES=(jq shellcheck)
+CHECK_PACKAGES=(jq protobuf-compiler shellcheck)
 
 if [ -t 1 ]; then BOLD=$'\e[1m' PLAIN=$'\e[0m'; else BOLD='' PLAIN=''; fi
 
