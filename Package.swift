@@ -261,7 +261,9 @@ let targets: [Target] = [
     .testTarget(name: "BackendTests", dependencies: ["ShimKitTesting", "berth-shim-native"], swiftSettings: swift),
     .testTarget(name: "ClientTests", dependencies: ["Client"], swiftSettings: swift),
     .testTarget(name: "BerthTests", dependencies: ["berth"], swiftSettings: swift),
-    .testTarget(name: "SystemTests", swiftSettings: swift),
+    .target(name: "SystemFixture", path: "Tests/Support/SystemFixture", swiftSettings: swift),
+    .testTarget(name: "SystemTests", dependencies: ["SystemFixture"], swiftSettings: swift),
+    .testTarget(name: "UpgradeTests", dependencies: ["SystemFixture", "berthd-faults"], swiftSettings: swift),
 ]
 
 let package = Package(

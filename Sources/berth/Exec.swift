@@ -111,7 +111,11 @@ struct Exec: ParsableCommand {
             {
             case .success(let found):
                 // A command may close its output before it ends; a person waits for it as for any other.
-                if !found.running, let code = found.exitCode { return Int32(clamping: code) }
+                if !found.running {
+                    if let code = found.exitCode { return Int32(clamping: code) }
+                    // Neither running nor ended, after its stream: berthd went away between the request and the start.
+                    throw Failure("berthd ended before the command was started", code: 125)
+                }
             case .failure(let error):
                 guard error.isUnreachable || error.isDisconnected, Timestamp.now - began < ExitWaiter.patience else {
                     throw error

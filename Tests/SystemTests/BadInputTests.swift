@@ -1,4 +1,5 @@
 import Foundation
+import SystemFixture
 import Testing
 
 extension SystemTests {

@@ -1,4 +1,5 @@
 import Foundation
+import SystemFixture
 import Testing
 
 /// Whether there is a docker client on this machine.

@@ -27,7 +27,7 @@ extension Container {
         case .adopt(let pid, let paused, let startedAt):
             shim?.hasTask = true
             reachable = true
-            await adoptExecs()
+            await undoUnstartedExecs()
             await perform(
                 lifecycle.adopted(pid: pid, paused: paused, startedAt: startedAt),
                 exclusive: true,
@@ -36,8 +36,10 @@ extension Container {
             if let shim { follow(shim, after: journaled) }
         case .recordExit(let exit):
             await endLeftShim(keepingBundle: true)
+            await endLostExecs(at: exit.at)
             await perform(lifecycle.exited(exit), exclusive: true, at: exit.at)
         case .recordStartAndExit(let exit, let pid, let startedAt):
+            await endLostExecs(at: exit.at)
             await perform(
                 lifecycle.adoptedEnded(exit, startedAt: startedAt, pid: pid),
                 exclusive: true,
@@ -71,6 +73,7 @@ extension Container {
             )
         }
         guard let left, left.hasBundle else { return .nothing(record: current(left?.exit ?? nil)) }
+        await loadExecs()
         let pidfd = left.process?.open()
         guard let token = left.token else { return gone(pidfd, left.exit) }
         do {
@@ -112,6 +115,8 @@ extension Container {
         do {
             let deadline = node.deadlines.adoption
             let events = try await shim.client.events(after: 0, wait: .zero).events
+            // Before anybody is told of a session: the note of one may be older than its start.
+            for event in events where event.topic == EventTopic.execStarted { execStarted(event) }
             let started = events.last { $0.topic == EventTopic.start }.map { Timestamp($0.time) }
             let startedAt = started ?? exit?.startedAt ?? lifecycle.startedAt ?? .now
             let ended = events.last { $0.topic == EventTopic.exit && $0.execID.isEmpty }
@@ -156,18 +161,35 @@ extension Container {
         return try? ExitRecord(parsing: bytes)  // what cannot be read is not a record; the exit is then unknown
     }
 
-    /// Takes over the exec sessions.
+    // Exec sessions ---------------------------------------------------------------------------------------------------
+
+    /// Reads the exec sessions that an earlier life noted, before the shim's journal says what became of them.
     ///
     /// One that was being started when the engine ended is known by its process, or not at all.
-    private func adoptExecs() async {
+    private func loadExecs() async {
         guard execs.isEmpty, let noted = try? await node.pool.run({ [paths] in Self.noted(paths) }) else { return }
         for var exec in noted {
             if exec.phase == .starting { exec.phase = .running(pid: 0) }
             execs[exec.id] = exec
             node.table.insert(exec.id, of: id)
-            // Told to the shim and not started: undone, which also lets go of a client that waits for it. One that runs
-            // is not deleted by this, and the journal says that it runs.
-            if exec.phase == .created { _ = try? await shim?.client.delete(exec: exec.id) }
+        }
+    }
+
+    /// Undoes the sessions that the shim was told of and that were not started, which also lets go of clients that wait for them.
+    ///
+    /// One that runs is not deleted by this, and the journal says that it runs.
+    private func undoUnstartedExecs() async {
+        for exec in execs.values where exec.phase == .created { _ = try? await shim?.client.delete(exec: exec.id) }
+    }
+
+    /// The container has ended, and with it every session: of those that are left nobody knows how.
+    private func endLostExecs(at time: Timestamp) async {
+        for exec in execs.values {
+            let code = ContainerExit(status: .unknown("the shim did not report it")).status.number
+            switch exec.phase {
+            case .running(let pid): await ended(exec.id, Exec.End(code: code, pid: pid, at: StoredTime(time)))
+            case .created, .starting, .ended: break
+            }
         }
     }
 

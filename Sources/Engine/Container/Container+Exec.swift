@@ -225,7 +225,8 @@ extension Container {
         }
     }
 
-    private func ended(_ id: ExecID, _ end: Exec.End) async {
+    /// Records the end of a session, once it is known.
+    func ended(_ id: ExecID, _ end: Exec.End) async {
         execs[id]?.phase = .ended(code: end.code, pid: end.pid)
         execEnds.removeValue(forKey: id)?.resolve(.success(()))
         await keep(id)

@@ -198,7 +198,7 @@ extension EngineCore {
     }
 
     func startExec(_ id: String, terminal: Bool?, consoleSize: TerminalSize?) async throws -> ExecSession {
-        let (container, exec) = try findExec(id)
+        let (container, exec) = try await findExec(id)
         do {
             return try await container.beginExec(exec, terminal: terminal, consoleSize: consoleSize)
         } catch {
@@ -207,19 +207,24 @@ extension EngineCore {
     }
 
     func inspectExec(_ id: String) async throws -> ExecSnapshot {
-        let (container, exec) = try findExec(id)
+        let (container, exec) = try await findExec(id)
         return try await container.inspectExec(exec)
     }
 
     func resizeExec(_ id: String, to size: TerminalSize) async throws {
-        let (container, exec) = try findExec(id)
+        let (container, exec) = try await findExec(id)
         try await container.resizeExec(exec, to: size)
     }
 
-    private func findExec(_ id: String) throws -> (Container, ExecID) {
-        guard let exec = ExecID(id), let container = node.table.container(of: exec) else {
-            throw EngineError.noSuchExec(id)
+    /// The session and its container; those of an earlier life are known when their containers are adopted.
+    private func findExec(_ id: String) async throws -> (Container, ExecID) {
+        guard let exec = ExecID(id) else { throw EngineError.noSuchExec(id) }
+        if node.table.container(of: exec) == nil {
+            // One that cannot be adopted in time has told nothing of its sessions.
+            for container in node.table.all { try? await container.adopted() }
         }
+        guard let container = node.table.container(of: exec) else { throw EngineError.noSuchExec(id) }
+        try await container.adopted()
         return (container, exec)
     }
 

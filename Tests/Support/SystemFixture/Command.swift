@@ -1,28 +1,30 @@
-import Foundation
+package import Foundation
 
 /// A program that ran to its end.
-struct Outcome: CustomStringConvertible {
+package struct Outcome: CustomStringConvertible {
     /// Exit code, or 128 and the number of the signal that ended it.
-    let status: Int32
+    package let status: Int32
     /// What it wrote to standard output.
-    let output: String
+    package let output: String
     /// What it wrote to standard error.
-    let errors: String
+    package let errors: String
 
     /// The lines of standard output.
-    var lines: [String] { output.split(separator: "\n").map(String.init) }
+    package var lines: [String] { output.split(separator: "\n").map(String.init) }
 
     /// Standard output without white space at either end.
-    var text: String { output.trimmingCharacters(in: .whitespacesAndNewlines) }
+    package var text: String { output.trimmingCharacters(in: .whitespacesAndNewlines) }
 
-    var description: String { "status \(status)\n\(output)\(errors)" }
+    package var description: String { "status \(status)\n\(output)\(errors)" }
 }
 
 /// A program that runs, with its output in files, so that nobody has to read it for it to go on.
-final class Command {
+package final class Command {
     /// A program that did not come to its end in time.
-    struct Overdue: Error, CustomStringConvertible {
-        let description: String
+    package struct Overdue: Error, CustomStringConvertible {
+        package let description: String
+
+        package init(description: String) { self.description = description }
     }
 
     private let process = Process()
@@ -32,18 +34,18 @@ final class Command {
     private let input = Pipe()
 
     /// Standard output so far.
-    var output: String { contents("out") }
+    package var output: String { contents("out") }
     /// Standard error so far.
-    var errors: String { contents("err") }
+    package var errors: String { contents("err") }
     /// The process id.
-    var pid: Int32 { process.processIdentifier }
+    package var pid: Int32 { process.processIdentifier }
     /// Whether it still runs.
-    var isRunning: Bool { process.isRunning }
+    package var isRunning: Bool { process.isRunning }
 
     /// Starts `program` with its output in `folder`.
     ///
     /// A name that is no path is looked up in PATH. Standard input is closed at once unless `keepsInput`.
-    init(
+    package init(
         _ program: String,
         _ arguments: [String],
         in folder: URL,
@@ -56,8 +58,11 @@ final class Command {
         process.arguments = (program.contains("/") ? [] : [program]) + arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = input
-        process.standardOutput = try Self.create(folder.appendingPathComponent("\(name).out"))
-        process.standardError = try Self.create(folder.appendingPathComponent("\(name).err"))
+        let outputs = try ["out", "err"].map { try Self.create(folder.appendingPathComponent("\(name).\($0)")) }
+        // Closed here and now: a test process that starts thousands of programs must not collect descriptors.
+        defer { for output in outputs { try? output.close() } }
+        process.standardOutput = outputs[0]
+        process.standardError = outputs[1]
         process.terminationHandler = { [ended] _ in ended.signal() }
         try process.run()
         if !keepsInput { closeInput() }
@@ -76,28 +81,29 @@ final class Command {
     }
 
     /// Writes to its standard input.
-    func type(_ text: String) throws {
+    package func type(_ text: String) throws {
         try input.fileHandleForWriting.write(contentsOf: Data(text.utf8))
     }
 
     /// Ends its standard input.
-    func closeInput() {
+    package func closeInput() {
         try? input.fileHandleForWriting.close()
     }
 
     /// Sends it a signal; it is our own child, so the number cannot be another's.
-    func send(_ signal: Int32) {
+    package func send(_ signal: Int32) {
         kill(process.processIdentifier, signal)
     }
 
     /// Waits for its end.
     @discardableResult
-    func finish(within seconds: Double = 60) throws -> Outcome {
+    package func finish(within seconds: Double = 60) throws -> Outcome {
         guard ended.wait(timeout: .now() + seconds) == .success else {
             send(SIGKILL)
             throw Overdue(description: "\(name) did not end in \(seconds) s\n\(output)\(errors)")
         }
         ended.signal()
+        closeInput()
         let status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
         return Outcome(status: status, output: output, errors: errors)
     }
@@ -106,7 +112,7 @@ final class Command {
 /// Looks again and again until `condition` holds.
 ///
 /// For what gives no event that a test could wait for.
-func eventually(
+package func eventually(
     within seconds: Double = 20,
     _ what: String,
     _ condition: () throws -> Bool

@@ -1,14 +1,14 @@
-import Foundation
+package import Foundation
 
 /// What containers may leave on a host.
-enum HostState {
+package enum HostState {
     /// The host's mounts.
-    static func mounts() throws -> [String] {
+    package static func mounts() throws -> [String] {
         try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8).split(separator: "\n").map(String.init)
     }
 
     /// The processes whose command line names `folder`, and all that they started.
-    static func processes(of folder: URL) -> [(pid: Int32, command: String)] {
+    package static func processes(of folder: URL) -> [(pid: Int32, command: String)] {
         var parents: [Int32: Int32] = [:]
         var commands: [Int32: String] = [:]
         for entry in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
@@ -35,7 +35,7 @@ enum HostState {
     }
 
     /// The cgroups whose name contains one of `ids`.
-    static func cgroups(of ids: Set<String>) -> [String] {
+    package static func cgroups(of ids: Set<String>) -> [String] {
         guard !ids.isEmpty else { return [] }
         let folder = FileManager.default.temporaryDirectory
         // Cgroups of others come and go while find walks, so its status says nothing.
@@ -44,7 +44,7 @@ enum HostState {
     }
 
     /// Everything that a manager which has removed its containers and ended should not have left.
-    static func leaks(of daemon: Daemon, mounts before: [String]) -> [String] {
+    package static func leaks(of daemon: Daemon, mounts before: [String]) -> [String] {
         var leaks = processes(of: daemon.scratch).map { "process \($0.pid): \($0.command)" }
         for folder in ["state/containers", "root/containers", "root/snapshots/containers"] {
             let path = daemon.scratch.appendingPathComponent(folder).path
@@ -59,7 +59,7 @@ enum HostState {
     }
 
     /// Ends what `processes(of:)` finds: all of it was started by the fixture with that folder.
-    static func killAll(of folder: URL) {
+    package static func killAll(of folder: URL) {
         for process in processes(of: folder).reversed() { kill(process.pid, SIGKILL) }
     }
 }

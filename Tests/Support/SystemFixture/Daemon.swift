@@ -1,58 +1,59 @@
-import Foundation
-import Testing
+package import Foundation
+package import Testing
 
 /// Where the executables under test are.
-enum Binaries {
+package enum Binaries {
     /// The folder: BERTH_BIN_DIR, else where the tests were built.
-    static let folder: URL = {
+    package static let folder: URL = {
         if let named = ProcessInfo.processInfo.environment["BERTH_BIN_DIR"], !named.isEmpty {
             return URL(fileURLWithPath: named, isDirectory: true)
         }
         return URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
     }()
 
-    static func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
+    package static func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
 
     /// The repository.
-    static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    package static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent()
 }
 
 /// A manager with everything of its own: root, state, scratch folder, and a network namespace without a way out.
 ///
-/// Made by ``Daemon/with(faults:_:)`` only, which also takes everything down again.
-final class Daemon {
-    let scratch: URL
-    private let executable: String
+/// Made by ``Daemon/with(executable:environment:image:sourceLocation:_:)`` only, which also takes everything down again.
+package final class Daemon {
+    package let scratch: URL
     private var process: Command?
     /// The ids of all containers that it ever had; filled at the end.
-    private(set) var seen: Set<String> = []
+    package private(set) var seen: Set<String> = []
 
-    var root: URL { scratch.appendingPathComponent("root") }
-    var state: URL { scratch.appendingPathComponent("state") }
-    var socket: String { state.appendingPathComponent("berth.sock").path }
-    var pid: Int32 { process?.pid ?? -1 }
+    package var root: URL { scratch.appendingPathComponent("root") }
+    package var state: URL { scratch.appendingPathComponent("state") }
+    package var socket: String { state.appendingPathComponent("berth.sock").path }
+    package var pid: Int32 { process?.pid ?? -1 }
 
-    private init(executable: String) throws {
-        self.executable = executable
+    private init() throws {
         scratch = URL(fileURLWithPath: "/tmp/berth-test-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: true)
     }
 
     /// Runs `body` with a manager; then takes everything down, last made first, and looks for what is left.
     ///
-    /// After a failure the logs of the manager and of the shims are printed.
-    static func with(
+    /// After a failure the logs of the manager and of the shims are printed. `executable` and `environment` are those of its
+    /// first start only: what comes after a fault is the ordinary manager.
+    package static func with(
         executable: String = "berthd",
+        environment: [String: String] = [:],
         image: Bool = true,
         sourceLocation: SourceLocation = #_sourceLocation,
         _ body: (Daemon) throws -> Void
     ) throws {
         let mounts = try HostState.mounts()
-        let daemon = try Daemon(executable: executable)
+        let daemon = try Daemon()
         var failure: (any Error)?
         do {
-            try daemon.start()
+            try daemon.start(executable: executable, environment: environment)
             if image { try daemon.loadImage() }
             try body(daemon)
         } catch {
@@ -67,7 +68,11 @@ final class Daemon {
 
     // The process
 
-    func start(_ arguments: [String] = [], environment: [String: String] = [:]) throws {
+    package func start(
+        _ arguments: [String] = [],
+        executable: String = "berthd",
+        environment: [String: String] = [:]
+    ) throws {
         let program = Binaries.path(executable)
         let options = ["--root", root.path, "--state", state.path] + arguments
         process = try Command("unshare", ["--net", "--", program] + options, in: scratch, environment: environment)
@@ -78,8 +83,17 @@ final class Daemon {
         }
     }
 
+    /// Whether it still runs.
+    package var isRunning: Bool { process?.isRunning == true }
+
+    /// Waits for an end that nobody asked for.
+    package func ended(within seconds: Double = 20) throws -> Outcome? {
+        defer { process = nil }
+        return try process?.finish(within: seconds)
+    }
+
     /// SIGKILL.
-    func crash() throws {
+    package func crash() throws {
         process?.send(SIGKILL)
         try process?.finish(within: 10)
         process = nil
@@ -87,7 +101,7 @@ final class Daemon {
 
     /// SIGTERM, and the end.
     @discardableResult
-    func stop() throws -> Outcome? {
+    package func stop() throws -> Outcome? {
         process?.send(SIGTERM)
         defer { process = nil }
         return try process?.finish(within: 20)
@@ -97,20 +111,20 @@ final class Daemon {
 
     /// Runs `berth` with `arguments` to its end.
     @discardableResult
-    func berth(_ arguments: String..., within seconds: Double = 60) throws -> Outcome {
+    package func berth(_ arguments: String..., within seconds: Double = 60) throws -> Outcome {
         try client(arguments).finish(within: seconds)
     }
 
     /// Runs `berth`, which has to succeed, and gives its output without white space at the end.
     @discardableResult
-    func ok(_ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
+    package func ok(_ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
         let outcome = try client(arguments).finish()
         try #require(outcome.status == 0, "berth \(arguments): \(outcome)", sourceLocation: sourceLocation)
         return outcome.text
     }
 
     /// Starts `berth` with `arguments`.
-    func client(_ arguments: [String], keepsInput: Bool = false) throws -> Command {
+    package func client(_ arguments: [String], keepsInput: Bool = false) throws -> Command {
         try Command(
             Binaries.path("berth"),
             ["--host", "unix://\(socket)"] + arguments,
@@ -120,7 +134,7 @@ final class Daemon {
     }
 
     /// Runs `berth` on a terminal of its own, made by script(1).
-    func terminal(_ arguments: String...) throws -> Command {
+    package func terminal(_ arguments: String...) throws -> Command {
         let words = [Binaries.path("berth"), "--host", "unix://\(socket)"] + arguments
         let line = words.map { "'\($0)'" }.joined(separator: " ")
         return try Command("script", ["-qfec", line, "/dev/null"], in: scratch, keepsInput: true)
@@ -128,14 +142,14 @@ final class Daemon {
 
     /// Runs `docker` with `arguments` to its end.
     @discardableResult
-    func docker(_ arguments: String..., within seconds: Double = 60) throws -> Outcome {
+    package func docker(_ arguments: String..., within seconds: Double = 60) throws -> Outcome {
         let environment = ["DOCKER_CONFIG": scratch.appendingPathComponent("docker").path]
         return try Command("docker", ["-H", "unix://\(socket)"] + arguments, in: scratch, environment: environment)
             .finish(within: seconds)
     }
 
     /// One field of a container.
-    func field(_ template: String, _ container: String) throws -> String {
+    package func field(_ template: String, _ container: String) throws -> String {
         try ok("inspect", "--format", "{{\(template)}}", container)
     }
 
@@ -146,7 +160,7 @@ final class Daemon {
     // The end
 
     /// The logs of the manager and of all shims.
-    func logs() -> String {
+    package func logs() -> String {
         var text = "---- berthd\n\(process?.output ?? "")\(process?.errors ?? "")"
         let folders =
             (try? FileManager.default.contentsOfDirectory(atPath: state.appendingPathComponent("containers").path))
@@ -183,7 +197,7 @@ final class Daemon {
 }
 
 /// The image that all tests use.
-enum DefaultImage {
+package enum DefaultImage {
     private static let built: Result<String, any Error> = Result {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("berth-default-\(getpid()).tar")
         let folder = FileManager.default.temporaryDirectory
@@ -194,5 +208,5 @@ enum DefaultImage {
     }
 
     /// The archive with it.
-    static func archive() throws -> String { try built.get() }
+    package static func archive() throws -> String { try built.get() }
 }

@@ -1,0 +1,27 @@
+import Foundation
+import SystemFixture
+import Testing
+
+extension UpgradeTests {
+    /// Exec sessions that end while there is no manager.
+    @Suite struct ExecEndTests {
+        @Test func codeIsKeptWhenTheContainerEndsAsWell() throws {
+            try Daemon.with { (daemon) throws in
+                // The container goes as soon as the session has gone.
+                let life = "until [ -s /pid ]; do sleep 0.02; done; while kill -0 $(cat /pid); do :; done; exit 7"
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sh", "-c", life)
+                let session = "echo begun; echo $$ >/pid; while [ ! -e /end ]; do sleep 0.02; done; exit 33"
+                let exec = try daemon.client(["exec", "one", "sh", "-c", session])
+                try eventually("the session runs") { exec.output == "begun\n" }
+                let pid = try daemon.field(".State.Pid", "one")
+                try daemon.crash()
+                try Data().write(to: URL(fileURLWithPath: "/proc/\(pid)/root/end"))
+                try eventually("the container has ended") { !FileManager.default.fileExists(atPath: "/proc/\(pid)") }
+                try daemon.start()
+                let end = try exec.finish(within: 20)
+                #expect(end.status == 33, "\(end)")
+                #expect(try daemon.field(".State.ExitCode", "one") == "7")
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+import Foundation
+import SystemFixture
+import Testing
+
+extension UpgradeTests {
+    /// The manager dies between any two steps, and the next one finds a container that is whole or none.
+    @Suite struct FaultTests {
+        /// The steps, as the executable itself lists them.
+        static let steps: [String] = {
+            let outcome = try? Command(
+                Binaries.path("berthd-faults"),
+                [],
+                in: FileManager.default.temporaryDirectory,
+                environment: ["BERTH_FAULT": "list"]
+            ).finish()
+            return outcome?.lines ?? []
+        }()
+
+        @Test func theStepsAreListed() {
+            #expect(!Self.steps.isEmpty)
+            #expect(Set(Self.steps).count == Self.steps.count)
+            for verb in ["create", "start", "exec", "stop", "exit", "remove"] {
+                #expect(Self.steps.contains { $0.hasPrefix("\(verb).") }, "no step of \(verb)")
+            }
+        }
+
+        @Test(arguments: steps) func containerIsWholeOrGone(after step: String) throws {
+            try Daemon.with(executable: "berthd-faults", environment: ["BERTH_FAULT": step]) { (daemon) throws in
+                let drive = try Drive(daemon)
+                let end = try daemon.ended()
+                #expect(end?.status == 128 + SIGKILL, "the step was not reached: \(end?.description ?? "-")")
+                try daemon.start()
+                // The request that was cut off comes to an end, whatever that is.
+                try drive.open?.finish(within: 20)
+                try check(daemon, drive, step)
+            }
+        }
+
+        /// What was answered with success holds, and the rest is whole or gone.
+        private func check(_ daemon: Daemon, _ drive: Drive, _ step: String) throws {
+            if step.hasPrefix("remove.") {
+                try eventually("the removal is finished") { try daemon.berth("inspect", "one").status == 1 }
+            } else if drive.done.contains("create") {
+                #expect(try daemon.berth("inspect", "one").status == 0, "the container is lost")
+            }
+            if let pid = drive.pid, !drive.begun.contains("stop") {
+                #expect(try daemon.field(".State.Pid", "one") == pid, "the container does not run on")
+            }
+            // What was recorded before the end is not recorded again.
+            let now = String(Int(Date().timeIntervalSince1970) + 1)
+            for action in ["create", "start", "die"] {
+                let filter = ["-f", "event=\(action)", "--format", "{{.Action}}"]
+                let told = try daemon.client(["events", "--since", "0", "--until", now] + filter).finish().lines
+                #expect(told.count <= 1, "\(action) is told \(told.count) times")
+            }
+            let names = try daemon.ok("ps", "-a", "--format", "{{.Names}}")
+            #expect(names == "one" || names == "")
+            if names.isEmpty { try daemon.ok("create", "--name", "one", "berth/default", "sleep", "1000") }
+            if try daemon.field(".State.Running", "one") != "true" { try daemon.ok("start", "one") }
+            #expect(try daemon.ok("exec", "one", "echo", "alive") == "alive")
+            try daemon.ok("rm", "-f", "one")
+            #expect(try daemon.berth("inspect", "one").status == 1)
+        }
+    }
+
+    /// A container's life, request after request, until the manager is gone.
+    private struct Drive {
+        /// The verbs that were asked for.
+        var begun: [String] = []
+        /// The verbs that were answered with success.
+        var done: [String] = []
+        /// The client that was not answered when the manager went.
+        var open: Command?
+        /// The first process, as soon as the start was answered.
+        var pid: String?
+
+        init(_ daemon: Daemon) throws {
+            // The first process ignores SIGTERM, as any without a handler does, so that a stop has to kill it.
+            let requests = [
+                ["create", "--name", "one", "berth/default", "sleep", "1000"], ["start", "one"],
+                ["exec", "one", "echo", "exec"], ["stop", "-t", "0", "one"], ["rm", "one"],
+            ]
+            for request in requests where daemon.isRunning {
+                begun.append(request[0])
+                let client = try daemon.client(request)
+                try eventually("\(request[0]) is answered, or the manager gone") {
+                    !client.isRunning || !daemon.isRunning
+                }
+                guard !client.isRunning else {
+                    open = client
+                    return
+                }
+                guard try client.finish().status == 0 else { return }
+                done.append(request[0])
+                guard request[0] == "start" else { continue }
+                // The manager may go between the two requests.
+                let answer = try daemon.berth("inspect", "--format", "{{.State.Pid}}", "one")
+                if answer.status == 0 { pid = answer.text }
+            }
+        }
+    }
+}
