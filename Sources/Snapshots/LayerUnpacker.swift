@@ -21,7 +21,7 @@ final class LayerUnpacker {
     }
 
     private static let whiteoutPrefix = Array(".wh.".utf8)
-    private static let opaqueName = Array(".wh..wh.opq".utf8)
+    private static let opaqueName = Array(".wh..wh..opq".utf8)
     private static let metadataPrefix = Array(".wh..wh.".utf8)
     static let opaqueAttribute = "trusted.overlay.opaque"
 

@@ -91,12 +91,12 @@ struct ImageCommand: ParsableCommand {
 /// `berth load`.
 struct Load: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Load images from an archive: an OCI layout, or what `docker save` writes."
+        abstract: "Load images from an OCI layout (archive or directory), or from what `docker save` writes."
     )
 
     @ParentCommand var berth: Berth
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("The archive; standard input without it.", valueName: "file"))
+    @Option(name: .shortAndLong, help: ArgumentHelp("The archive or directory; standard input without it.", valueName: "path"))
     var input: String?
 
     @Flag(name: .shortAndLong, help: "No progress.")
@@ -106,7 +106,7 @@ struct Load: ParsableCommand {
         guard input != nil || !BorrowedDescriptor.standardInput.isTerminal else {
             throw Failure("standard input is a terminal: name an archive with --input, or redirect one")
         }
-        let archive = try source()
+        let (archive, packer) = try source()
         let connection = try berth.client().upload("/images/load", [("quiet", quiet ? "1" : nil)]) {
             try archive.read(upTo: 1 << 20)[...]
         }
@@ -118,11 +118,20 @@ struct Load: ParsableCommand {
         }
         for line in lines.split([UInt8(ascii: "\n")]) where !line.isEmpty { failure = try show(line) ?? failure }
         if let failure { throw Failure(failure) }
+        if let packer, try Pidfd.waitForEnd(packer.raw) != .exited(0) { throw Failure("tar could not read all of \(input ?? "")") }
     }
 
-    private func source() throws -> SharedDescriptor {
-        guard let input else { return SharedDescriptor(try BorrowedDescriptor.standardInput.duplicate()) }
-        return SharedDescriptor(try File.open(input, .read))
+    /// What to send, and who writes it where that is another process.
+    private func source() throws -> (archive: SharedDescriptor, packer: SharedDescriptor?) {
+        guard let input else { return (SharedDescriptor(try BorrowedDescriptor.standardInput.duplicate()), nil) }
+        let file = SharedDescriptor(try File.open(input, .read))
+        guard try file.status().kind == .directory else { return (file, nil) }
+        let (reader, writer) = try Pipe().ends()
+        var tar = Spawn(arguments: ["tar", "--create", "."], environment: ["PATH=/usr/bin:/bin"])
+        tar.directory = file.raw
+        tar.descriptors = [1: writer.raw, 2: 2]
+        let child = try withExtendedLifetime((file, writer)) { try tar.start("/bin/tar") }
+        return (reader, child.sharedPidfd())
     }
 
     /// Prints one message of the daemon.

@@ -192,13 +192,13 @@ struct HostileLayerTests {
             "opaque through a link out",
             .contained(["tmp/berth-canary"]),
             (.link("l", to: canary), ""),
-            (.file("l/.wh..wh.opq"), "")
+            (.file("l/.wh..wh..opq"), "")
         ),
         Case("whiteout with content", invalid, (.file(".wh.x"), "content")),
         Case("whiteout as a directory", invalid, (.directory(".wh.x"), "")),
         Case("whiteout as a link", invalid, (.link(".wh.x", to: canary), "")),
         Case("below a whiteout", invalid, (.file(".wh.x/y"), "")),
-        Case("opaque root", .contained(["f"]), (.file(".wh..wh.opq"), ""), (.file("f"), "x")),
+        Case("opaque root", .contained(["f"]), (.file(".wh..wh..opq"), ""), (.file("f"), "x")),
         Case("bookkeeping", .contained(["f"]), (.file(".wh..wh.plnk"), ""), (.file("f"), "x")),
         Case("whiteout of this layer's own", .contained(["f"]), (.file("f"), "x"), (.file(".wh.f"), "")),
     ]

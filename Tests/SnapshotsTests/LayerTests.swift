@@ -57,7 +57,7 @@ struct LayerTests {
                 (.file("k/old"), [1]),
             ],
             [
-                (.file(".wh.a"), []), (.file("o/new"), [1]), (.file("o/.wh..wh.opq"), []), (.file(".wh.r"), []),
+                (.file(".wh.a"), []), (.file("o/new"), [1]), (.file("o/.wh..wh..opq"), []), (.file(".wh.r"), []),
                 (.directory("r"), []), (.file("r/new"), [1]), (.file("d/.wh.old"), []), (.file("d/new"), [1]),
                 (.file("k/.wh.old"), []), (.file("k/old"), [2]),
             ]
@@ -72,7 +72,7 @@ struct LayerTests {
         let image = try image(
             store,
             [(.file("a"), [1])],
-            [(.file(".wh..wh.opq"), []), (.file("b"), [1])],
+            [(.file(".wh..wh..opq"), []), (.file("b"), [1])],
             [(.file("c"), [1])]
         )
         let mounts = try scratch.snapshots().prepare(container: "c", image: image, from: store)

@@ -166,13 +166,14 @@ extension Container {
         let failure = EngineError.execFailure(error, program: configuration.command.first ?? "", id)
         execs[exec]?.phase = .ended(code: failure.startExitCode == 125 ? 126 : failure.startExitCode, pid: nil)
         execEnds.removeValue(forKey: exec)?.resolve(.success(()))
-        // The shim forgets the session; one that it does not know is what is wanted.
-        _ = try? await shim?.client.delete(exec: exec)
+        // Before the session is deleted, for the shim then ends the client's stream.
         if let connection {
             let (descriptor, text) = (connection.descriptor, failure.message + "\r\n")
             // A client that has gone away has no use for the text.
             try? await node.pool.run { try Self.write(text, framed: framed, to: descriptor) }
         }
+        // The shim forgets the session; one that it does not know is what is wanted.
+        _ = try? await shim?.client.delete(exec: exec)
         return failure
     }
 

@@ -158,7 +158,12 @@ package enum ConfigurationCheck {
         for text in configuration.environment { try variable(text) }
         try workingDirectory(configuration.workingDirectory)
         try user(configuration.user)
-        for group in configuration.additionalGroups { try identity(group) }
+        for group in configuration.additionalGroups {
+            try identity(group)
+            guard UInt32(group) != nil else {
+                throw EngineError.invalid("group '\(group)' is not a number: additional groups are given by their gid")
+            }
+        }
         if let signal = configuration.stopSignal, !signal.isEmpty { _ = try self.signal(signal) }
         var seen: Set<String> = []
         for limit in configuration.ulimits {

@@ -166,7 +166,8 @@ extension ShimServer {
             handle.specification = []
         } catch {
             perform(table.execFailed(id, reason: error.description, at: .now))
-            handle.io.close()
+            // A manager that handed over the client's connection tells the client why before it deletes the session.
+            if !configuration.hasJournal { handle.io.close() }
             throw Self.failure(error)
         }
         if let process = handle.process {
