@@ -80,7 +80,11 @@ docker_client() {
 # build_release: the products as they are shipped, into $BERTH_BIN_DIR.
 build_release() {
     say "building the products (release)"
-    swift build -c release --static-swift-stdlib -j 2
+    # One by one: the helpers of tests need the testing library, which cannot be linked statically.
+    local product
+    for product in berth-shim-native berth berthd sandbox-run; do
+        swift build -c release --static-swift-stdlib -j 2 --product "$product"
+    done
     BERTH_BIN_DIR=$(swift build -c release --static-swift-stdlib --show-bin-path)
     export BERTH_BIN_DIR
     # C alone: SwiftPM would link the Swift runtime into it, 9 MB for a PID 1 of 150 lines.
