@@ -96,7 +96,10 @@ struct Load: ParsableCommand {
 
     @ParentCommand var berth: Berth
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("The archive or directory; standard input without it.", valueName: "path"))
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("The archive or directory; standard input without it.", valueName: "path")
+    )
     var input: String?
 
     @Flag(name: .shortAndLong, help: "No progress.")
@@ -118,7 +121,9 @@ struct Load: ParsableCommand {
         }
         for line in lines.split([UInt8(ascii: "\n")]) where !line.isEmpty { failure = try show(line) ?? failure }
         if let failure { throw Failure(failure) }
-        if let packer, try Pidfd.waitForEnd(packer.raw) != .exited(0) { throw Failure("tar could not read all of \(input ?? "")") }
+        if let packer, try Pidfd.waitForEnd(packer.raw) != .exited(0) {
+            throw Failure("tar could not read all of \(input ?? "")")
+        }
     }
 
     /// What to send, and who writes it where that is another process.
