@@ -3,15 +3,19 @@ package import Testing
 
 /// Where the executables under test are.
 package enum Binaries {
-    /// The folder: BERTH_BIN_DIR, else where the tests were built.
+    /// Where the tests were built.
+    private static let own = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+
+    /// The products' folder: BERTH_BIN_DIR, else where the tests were built.
     package static let folder: URL = {
-        if let named = ProcessInfo.processInfo.environment["BERTH_BIN_DIR"], !named.isEmpty {
-            return URL(fileURLWithPath: named, isDirectory: true)
-        }
-        return URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        guard let named = ProcessInfo.processInfo.environment["BERTH_BIN_DIR"], !named.isEmpty else { return own }
+        return URL(fileURLWithPath: named, isDirectory: true)
     }()
 
-    package static func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
+    /// A product, or a helper that is built with the tests and never shipped.
+    package static func path(_ name: String) -> String {
+        (name == "berthd-faults" ? own : folder).appendingPathComponent(name).path
+    }
 
     /// The repository.
     package static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
