@@ -60,8 +60,8 @@ import Testing
             #expect(failure?.stage == "working directory", "descriptor \(number)")
         }
         let box = try ContainerFixture()
-        try box.link("/work", to: "/proc/self/fd/4")
-        box.spec.process?.cwd = "/work/.."
+        try box.link("/door", to: "/proc/self/fd/4")
+        box.spec.process?.cwd = "/door/.."
         #expect(try box.run("true").failure?.stage == "working directory")
     }
 
