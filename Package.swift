@@ -71,6 +71,11 @@ let targets: [Target] = [
         dependencies: ["Kernel", "OCISpec", "Cgroups", "Seccomp", "Netlink"],
         swiftSettings: strict
     ),
+    .target(
+        name: "NativeContainer",
+        dependencies: ["Kernel", "OCISpec", "Cgroups", "Seccomp", "Sandbox"],
+        swiftSettings: strict
+    ),
     .target(name: "ContainerIO", dependencies: ["Kernel"], swiftSettings: strict),
     .systemLibrary(name: "CIsal", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
@@ -97,7 +102,9 @@ let targets: [Target] = [
     // 4 backends
     .executableTarget(
         name: "berth-shim-native",
-        dependencies: ["ShimKit", "ShimProtocol", "Sandbox", "Seccomp", "Cgroups", "Kernel", "OCISpec"],
+        dependencies: [
+            "ShimKit", "ShimProtocol", "NativeContainer", "Sandbox", "Seccomp", "Cgroups", "Kernel", "OCISpec",
+        ],
         path: "Plugins/native",
         exclude: ["README.md"],
         swiftSettings: strict,

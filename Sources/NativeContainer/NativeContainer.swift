@@ -1,0 +1,209 @@
+// One container of the native backend: a process made by `Sandbox`, limited by a group of `Cgroups`, confined by a filter
+// of `Seccomp`, and the order in which these come and go.
+//
+// The model. Who creates a container holds one of these as long as it lives (a shim), or makes one again from what it has
+// written down (a runtime command, which ends between two operations). Everything that both do is here, so that they
+// cannot differ.
+
+public import Cgroups
+public import Kernel
+public import OCISpec
+public import Sandbox
+public import Seccomp
+
+/// A container that was created.
+///
+/// Operations block their caller, for as long as those of `Sandbox` and `Cgroup` say.
+public final class NativeContainer: Sendable {
+    /// The first process.
+    public let process: SandboxProcess
+    /// The container's group, with all its processes.
+    public let cgroup: any Cgroup
+    /// What shape of host the group is on.
+    public let layout: CgroupTree.Layout
+    /// The filter that confines every process of the container.
+    public let filter: SeccompProgram?
+
+    private init(process: SandboxProcess, cgroup: any Cgroup, layout: CgroupTree.Layout, filter: SeccompProgram?) {
+        self.process = process
+        self.cgroup = cgroup
+        self.layout = layout
+        self.filter = filter
+    }
+
+    /// Creates a container: its group with the limits, then everything but its program.
+    ///
+    /// - Parameters:
+    ///   - request: What to create; its group is made here and need not be given, its filter is used as it is.
+    ///   - defaultCgroup: Path of the group when the document names none.
+    /// - Returns: The container, waiting for `start`.
+    /// - Throws: The step that failed. Nothing is left then.
+    public static func create(
+        _ request: SandboxRequest,
+        defaultCgroup: String
+    ) throws(NativeError) -> NativeContainer {
+        var request = request
+        raiseScore(&request.specification.process)
+        let path = cgroupPath(of: request.specification, default: defaultCgroup)
+        let (cgroup, layout) = try makeGroup(path, request.specification.linux?.resources)
+        do throws(NativeError) {
+            request.cgroup = try group { () throws(CgroupError) in try cgroup.entrance() }
+            let process = try sandbox { [request] () throws(SandboxError) in try Sandbox.create(request) }
+            return NativeContainer(process: process, cgroup: cgroup, layout: layout, filter: request.seccomp)
+        } catch {
+            // The first error is what matters; the group is empty.
+            try? cgroup.remove(timeout: .seconds(1))
+            throw error
+        }
+    }
+
+    /// Path of a container's group.
+    ///
+    /// - Parameters:
+    ///   - specification: Its document.
+    ///   - path: Taken when the document names none.
+    /// - Returns: The path below each hierarchy's root.
+    public static func cgroupPath(of specification: RuntimeSpec, default path: String) -> String {
+        let own = specification.linux?.cgroupsPath ?? ""
+        return own.isEmpty ? path : own
+    }
+
+    /// Lets the program run, and returns when it does.
+    ///
+    /// - Throws: The step that failed; the process has ended then or is about to.
+    public func start() throws(NativeError) {
+        try sandbox { () throws(SandboxError) in try process.start() }
+    }
+
+    /// Starts one more process, under the same confinement as the first.
+    ///
+    /// - Parameters:
+    ///   - process: What to run.
+    ///   - streams: Its standard streams.
+    /// - Returns: The process, which runs its program already and is a child of the caller.
+    /// - Throws: The step that failed. No process is left then.
+    public func exec(_ process: RuntimeSpec.Process, streams: SandboxStreams) throws(NativeError) -> SandboxProcess {
+        var document: RuntimeSpec.Process? = process
+        Self.raiseScore(&document)
+        let entrance = try group { () throws(CgroupError) in try cgroup.entrance() }
+        return try sandbox { [document] () throws(SandboxError) in
+            try Sandbox.exec(
+                SandboxExecRequest(
+                    process: document ?? process,
+                    container: self.process.pidfd.raw,
+                    streams: streams,
+                    cgroup: entrance,
+                    seccomp: filter
+                )
+            )
+        }
+    }
+
+    /// Sends a signal to every process of the container.
+    ///
+    /// What is still there half a second after a `kill` is in the kernel's hands.
+    ///
+    /// - Throws: `NativeError`.
+    public func signalAll(_ signal: Signal) throws(NativeError) {
+        try group { () throws(CgroupError) in
+            if signal == .kill {
+                _ = try cgroup.killAll(timeout: .milliseconds(500))
+                return
+            }
+            for pid in try cgroup.processes() {
+                // Opened before it is looked at again: a number that was reused names no process of the group.
+                guard let target = try? Pidfd(pid: pid), try cgroup.processes().contains(pid) else { continue }
+                _ = try? target.send(signal)
+            }
+        }
+    }
+
+    /// Stops all processes until `resume`.
+    ///
+    /// - Throws: `NativeError`.
+    public func pause() throws(NativeError) { try group { () throws(CgroupError) in try cgroup.freeze() } }
+
+    /// Lets the processes go on.
+    ///
+    /// - Throws: `NativeError`.
+    public func resume() throws(NativeError) { try group { () throws(CgroupError) in try cgroup.thaw() } }
+
+    /// Changes limits; what is nil stays.
+    ///
+    /// - Throws: `NativeError`.
+    public func update(_ resources: RuntimeSpec.Resources) throws(NativeError) {
+        try group { () throws(CgroupError) in try cgroup.apply(resources) }
+    }
+
+    /// What the container uses now.
+    ///
+    /// - Throws: `NativeError`.
+    public func statistics() throws(NativeError) -> CgroupStatistics {
+        try group { () throws(CgroupError) in try cgroup.statistics() }
+    }
+
+    /// The processes of the container.
+    ///
+    /// - Throws: `NativeError`.
+    public func processes() throws(NativeError) -> [Int32] {
+        try group { () throws(CgroupError) in try cgroup.processes() }
+    }
+
+    /// Whether the kernel killed a process of the container for memory.
+    ///
+    /// Without a verdict there is nothing to blame memory for.
+    public func outOfMemory() -> OutOfMemoryVerdict {
+        (try? cgroup.outOfMemoryVerdict()) ?? OutOfMemoryVerdict(kills: 0, owner: "")
+    }
+
+    /// Removes what is left of a container whose processes have ended, then runs the hooks that follow.
+    ///
+    /// - Returns: What went wrong in hooks: the container is gone all the same.
+    /// - Throws: `failedPrecondition` when processes remain; nothing is removed then.
+    public func delete() throws(NativeError) -> [SandboxError] {
+        try group { () throws(CgroupError) in try cgroup.remove(timeout: .seconds(2)) }
+        return process.runPoststopHooks()
+    }
+
+    /// Kills what is left in a group that nobody holds any more, and removes it.
+    ///
+    /// - Parameter path: Where it is, or was.
+    /// - Throws: `NativeError`; that there is none is fine.
+    public static func removeGroup(_ path: String) throws(NativeError) {
+        do throws(CgroupError) {
+            let cgroup = try CgroupTree().open(path)
+            _ = try cgroup.killAll(timeout: .seconds(2))
+            try cgroup.remove(timeout: .seconds(2))
+        } catch  where error.code == .notFound {
+            return
+        } catch {
+            throw .cgroup(error)
+        }
+    }
+
+    private static func makeGroup(
+        _ path: String,
+        _ resources: RuntimeSpec.Resources?
+    ) throws(NativeError) -> (any Cgroup, CgroupTree.Layout) {
+        try group { () throws(CgroupError) in
+            let tree = try CgroupTree()
+            let cgroup = try tree.create(path)
+            guard var resources else { return (cgroup, tree.layout) }
+            resources.devices = resources.devices.map(Sandbox.deviceRules)
+            do throws(CgroupError) { try cgroup.apply(resources) } catch {
+                // The first error is what matters; the group is empty.
+                try? cgroup.remove(timeout: .seconds(1))
+                throw error
+            }
+            return (cgroup, tree.layout)
+        }
+    }
+
+    /// Keeps a container from inheriting its maker's own protection against the out-of-memory killer.
+    private static func raiseScore(_ process: inout RuntimeSpec.Process?) {
+        guard process?.oomScoreAdj == nil else { return }
+        // What cannot be read is not known to be harmless.
+        let own = (try? File.readText("/proc/self/oom_score_adj", limit: 64)).flatMap { Int($0.prefix { $0 != "\n" }) }
+        if (own ?? -1) < 0 { process?.oomScoreAdj = 0 }
+    }
+}
