@@ -66,6 +66,8 @@ struct ContainerPlan {
     var domainname: String?
     var hooks: HookRunner?
     var process: ProcessPlan
+    /// Where to wait for the start when the parent leaves.
+    var startGate: StartGate?
 
     var bringsUpLoopback: Bool { newNamespaces.contains(.network) }
 }
@@ -83,13 +85,20 @@ extension ContainerPlan {
         let linux = spec.linux ?? RuntimeSpec.Linux()
 
         process = try ProcessPlan(specProcess, streams: request.streams, seccomp: request.seccomp)
+        process.preservedDescriptors = request.preservedDescriptors
+        startGate = request.startListener.map { listener in
+            StartGate(
+                listener: listener,
+                seesHostUsers: linux.namespaces?.contains { $0.type == .user } != true
+            )
+        }
         rootPath = Paths.absolute(specRoot.path, in: request.bundle)
         rootIsReadOnly = specRoot.readonly ?? false
         rootPropagation = try Self.rootPropagation(linux.rootfsPropagation)
         root = try step(.rootfs) { [rootPath] () throws(KernelError) in
             try RootTree.prepare(request.rootMounts, rootPath: rootPath)
         }
-        hooks = HookRunner(request)
+        hooks = HookRunner(id: request.id, specification: spec, bundle: request.bundle)
         devices = linux.devices ?? []
         maskedPaths = linux.maskedPaths ?? []
         readonlyPaths = linux.readonlyPaths ?? []

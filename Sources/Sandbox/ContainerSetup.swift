@@ -11,16 +11,27 @@ struct ContainerSetup {
 
     /// Never returns: ends as the program, or exits after reporting what failed.
     func run() -> Never {
+        var listener: SharedDescriptor?
         do throws(SandboxError) {
             let terminal = try create()
-            guard let answer = try channel.receive(within: nil), answer.message == .proceed else {
-                // The parent is gone or has given up; nobody wants to hear of it.
-                Clone.exit(0)
-            }
+            listener = try waitForStart()
             try ProcessEntry(plan: plan.process, terminal: terminal?.terminal.raw).run()
         } catch {
-            ChildReport.failAndExit(channel, error)
+            ChildReport.failAndExit(listener.map { HandshakeEnd(socket: $0.raw) } ?? channel, error)
         }
+    }
+
+    /// Returns when the program may run.
+    ///
+    /// - Returns: Who wants to hear of a failure, when it is not the parent.
+    private func waitForStart() throws(SandboxError) -> SharedDescriptor? {
+        let answer = try channel.receive(within: nil)
+        if answer?.message == .proceed { return nil }
+        guard answer?.message == .leave, let gate = plan.startGate else {
+            // The parent is gone or has given up; nobody wants to hear of it.
+            Clone.exit(0)
+        }
+        return try gate.wait()
     }
 
     private func create() throws(SandboxError) -> SharedTerminal? {
@@ -73,7 +84,8 @@ struct ContainerSetup {
     }
 
     private var keptDescriptors: [RawDescriptor] {
-        var kept = [channel.socket, plan.root.mount.raw] + (cgroup?.descriptors ?? []) + (plan.process.streams ?? [])
+        var kept = [channel.socket, plan.root.mount.raw] + (cgroup?.descriptors ?? []) + plan.process.keptDescriptors
+        if let gate = plan.startGate { kept.append(gate.listener.socket) }
         kept += plan.joined.map(\.descriptor.raw)
         if let mask = plan.emptyDirectory { kept.append(mask.mount.raw) }
         for mount in plan.mounts {

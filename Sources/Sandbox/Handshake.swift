@@ -10,12 +10,18 @@ enum HandshakeMessage: Equatable {
     case proceed
     /// Child: a step failed; it exits.
     case failed(SandboxError)
+    /// Parent: it will not stay; the word to start comes over the listener.
+    case leave
+    /// Somebody who comes to the listener: go on; the token shows that he may say so.
+    case start([UInt8])
 
     var bytes: [UInt8] {
         switch self {
         case .ready: return [1]
         case .namespacesReady: return [2]
         case .proceed: return [3]
+        case .leave: return [5]
+        case .start(let token): return [6] + token
         case .failed(let error):
             var bytes: [UInt8] = [4]
             for text in [error.stage.rawValue, error.operation, error.object, error.detail, error.code.description] {
@@ -36,6 +42,8 @@ enum HandshakeMessage: Equatable {
         case (4, _):
             guard let error = Self.decode(bytes[1...]) else { return nil }
             self = .failed(error)
+        case (5, 1): self = .leave
+        case (6, 1 + SandboxStartListener.tokenSize): self = .start(Array(bytes[1...]))
         default: return nil
         }
     }

@@ -16,16 +16,16 @@ struct HookRunner: Sendable {
 
     private static let defaultPatience = 30
 
-    init?(_ request: SandboxRequest) {
-        guard let hooks = request.specification.hooks else { return nil }
+    init?(id: String, specification: RuntimeSpec, bundle: String) {
+        guard let hooks = specification.hooks else { return nil }
         self.hooks = hooks
         state = ContainerState(
-            ociVersion: request.specification.ociVersion,
-            id: request.id,
+            ociVersion: specification.ociVersion,
+            id: id,
             status: .creating,
             pid: nil,
-            bundle: request.bundle,
-            annotations: request.specification.annotations
+            bundle: bundle,
+            annotations: specification.annotations
         )
     }
 

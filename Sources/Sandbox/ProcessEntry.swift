@@ -22,10 +22,19 @@ struct ProcessEntry {
         }
         try placeStreams(owner: user.uid)
         try enterWorkingDirectory(root)
-        try step(.exec) { () throws(KernelError) in try DescriptorTable.setCloseOnExec(from: 3) }
+        try closeOthers()
         try takeIdentity(user)
         Umask.set(plan.umask)
         try execute(environment)
+    }
+
+    /// Keeps from the program what is not meant for it.
+    private func closeOthers() throws(SandboxError) {
+        try step(.exec) { () throws(KernelError) in
+            let first = 3 + RawDescriptor(clamping: plan.preservedDescriptors)
+            for number in 3..<first { try BorrowedDescriptor(number).setCloseOnExec(false) }
+            try DescriptorTable.setCloseOnExec(from: UInt32(first))
+        }
     }
 
     private func resolveUser(_ root: borrowing RootedDir) throws(SandboxError) -> ResolvedUser {

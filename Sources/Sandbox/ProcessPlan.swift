@@ -23,6 +23,8 @@ struct ProcessPlan {
     /// Records of the system call filter, empty without one.
     var filter: [UInt64] = []
     var filterFlags: UInt32 = 0
+    /// How many descriptors from 3 on stay open for the program.
+    var preservedDescriptors = 0
 
     /// Who the process runs as.
     enum UserSource {
@@ -33,6 +35,11 @@ struct ProcessPlan {
     }
 
     var additionalGroups: [UInt32] = []
+
+    /// The descriptors of the caller that the program gets or that the streams come from.
+    var keptDescriptors: [RawDescriptor] {
+        (streams ?? []) + (3..<3 + RawDescriptor(clamping: preservedDescriptors))
+    }
 
     /// Whether HOME must be looked up.
     var lacksHome: Bool { !environment.contains { $0.hasPrefix("HOME=") } }

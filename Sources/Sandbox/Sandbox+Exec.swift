@@ -25,7 +25,8 @@ extension Sandbox {
     /// In a function of its own, because the caller must not keep the child's end of the conversation: its close is how
     /// the exec is seen.
     private static func begin(_ request: SandboxExecRequest) throws(SandboxError) -> SandboxProcess {
-        let plan = try ProcessPlan(request.process, streams: request.streams, seccomp: request.seccomp)
+        var plan = try ProcessPlan(request.process, streams: request.streams, seccomp: request.seccomp)
+        plan.preservedDescriptors = request.preservedDescriptors
         let (ours, theirs) = try step(.handshake) { () throws(KernelError) in
             try UnixSocket.pair(kind: .sequentialPackets)
         }
@@ -52,7 +53,7 @@ struct ExecSetup {
     /// Never returns: ends as the program, or exits after reporting what failed.
     func run() -> Never {
         do throws(SandboxError) {
-            let kept = [channel.socket, container] + (cgroup?.descriptors ?? []) + (plan.streams ?? [])
+            let kept = [channel.socket, container] + (cgroup?.descriptors ?? []) + plan.keptDescriptors
             try ChildReport.isolate(keeping: kept)
             try ChildReport.enterCgroups(cgroup)
             try step(.namespaces) { () throws(KernelError) in

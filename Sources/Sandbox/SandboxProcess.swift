@@ -1,5 +1,5 @@
 public import Kernel
-internal import OCISpec
+public import OCISpec
 
 /// A process that was set up inside a container.
 public final class SandboxProcess: Sendable {
@@ -9,34 +9,73 @@ public final class SandboxProcess: Sendable {
     public let pidfd: SharedDescriptor
     /// The terminal's other end, nil without a terminal.
     public let terminal: SharedDescriptor?
-    private let channel: SharedDescriptor
+    private let door: StartDoor
     private let hooks: HookRunner?
 
     private init(
         pid: Int32,
         pidfd: SharedDescriptor,
         terminal: SharedDescriptor?,
-        channel: SharedDescriptor,
+        door: StartDoor,
         hooks: HookRunner?
     ) {
         self.hooks = hooks
         self.pid = pid
         self.pidfd = pidfd
         self.terminal = terminal
-        self.channel = channel
+        self.door = door
     }
 
     /// Lets a created process run its program, and returns when the program has been executed.
     ///
     /// - Throws: The step that failed. The process has ended then or is about to; the caller reaps it.
     public func start() throws(SandboxError) {
-        let end = HandshakeEnd(socket: channel.raw)
-        do throws(KernelError) { try end.send(.proceed) } catch {
-            // It ended before: what it had to say, if anything, is still there to read.
-            if error.errno != .brokenPipe && error.errno != .connectionReset { throw .failed(.handshake, error) }
-        }
-        try waitForExecution(end)
+        try waitForExecution(try door.open())
         try hooks?.run(.poststart, status: .running, pid: pid)
+    }
+
+    /// Lets a created process wait for its start at the listener of its request, for a caller who is about to end.
+    ///
+    /// Until then the process ends with its maker.
+    ///
+    /// - Throws: `handshake`.
+    public func leave() throws(SandboxError) {
+        guard case .channel(let channel) = door else { return }
+        try step(.handshake) { () throws(KernelError) in try HandshakeEnd(socket: channel.raw).send(.leave) }
+    }
+
+    /// Finds a process that another program of ours has created.
+    ///
+    /// - Parameter attachment: What that one has written down.
+    /// - Returns: The process, which is no child of the caller; nil when it has ended.
+    public static func attach(_ attachment: SandboxAttachment) -> SandboxProcess? {
+        // Opened before its start time is read: the number cannot go to another process between the two.
+        guard let pidfd = try? Pidfd(pid: attachment.pid).intoDescriptor(),
+            let facts = try? ProcessFacts(attachment.pid),
+            facts.startTime == attachment.startTime, facts.state != "Z", facts.state != "X"
+        else { return nil }
+        return SandboxProcess(
+            pid: attachment.pid,
+            pidfd: SharedDescriptor(pidfd),
+            terminal: nil,
+            door: .socket(path: attachment.startSocket, token: attachment.token),
+            hooks: HookRunner(
+                id: attachment.id,
+                specification: attachment.specification,
+                bundle: attachment.bundle
+            )
+        )
+    }
+
+    /// Runs the hooks that follow the removal of a container whose process has ended.
+    ///
+    /// - Parameters:
+    ///   - id: Id of the container.
+    ///   - specification: Its document.
+    ///   - bundle: Absolute path of its bundle.
+    /// - Returns: What went wrong; each hook runs whatever happens to others.
+    public static func runPoststopHooks(id: String, specification: RuntimeSpec, bundle: String) -> [SandboxError] {
+        HookRunner(id: id, specification: specification, bundle: bundle)?.runAll(.poststop, status: .stopped) ?? []
     }
 
     /// Runs the hooks that follow the removal of the container.
@@ -44,8 +83,10 @@ public final class SandboxProcess: Sendable {
     /// - Returns: What went wrong; each hook runs whatever happens to others.
     public func runPoststopHooks() -> [SandboxError] { hooks?.runAll(.poststop, status: .stopped) ?? [] }
 
-    private func waitForExecution(_ end: HandshakeEnd) throws(SandboxError) {
-        guard let answer = try end.receive(within: Sandbox.patience) else {
+    private func waitForExecution(_ channel: SharedDescriptor) throws(SandboxError) {
+        // The other end must not see ours close before it has said what it has to say.
+        defer { withExtendedLifetime(channel) {} }
+        guard let answer = try HandshakeEnd(socket: channel.raw).receive(within: Sandbox.patience) else {
             // Closed by exec. A death before it looks the same from here; its exit status tells.
             return
         }
@@ -85,7 +126,7 @@ public final class SandboxProcess: Sendable {
                 pid: pid,
                 pidfd: pidfd,
                 terminal: answer.descriptors.first,
-                channel: channel,
+                door: .channel(channel),
                 hooks: hooks
             )
         } catch {

@@ -44,6 +44,10 @@ public struct SandboxRequest: Sendable {
     public var cgroup: CgroupEntrance?
     /// The system call filter, see `Sandbox.seccompProgram`.
     public var seccomp: SeccompProgram?
+    /// How many of the caller's descriptors from 3 on the program gets too, under their own numbers.
+    public var preservedDescriptors = 0
+    /// Where the process waits for its start after `SandboxProcess.leave`.
+    public var startListener: SandboxStartListener?
 
     /// Makes a request from its parts.
     public init(
@@ -77,6 +81,8 @@ public struct SandboxExecRequest: Sendable {
     public var cgroup: CgroupEntrance?
     /// The container's system call filter.
     public var seccomp: SeccompProgram?
+    /// How many of the caller's descriptors from 3 on the program gets too, under their own numbers.
+    public var preservedDescriptors = 0
 
     /// Makes a request from its parts.
     public init(
