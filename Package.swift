@@ -267,7 +267,11 @@ let targets: [Target] = [
     ),
     .testTarget(name: "BackendTests", dependencies: ["ShimKitTesting", "berth-shim-native"], swiftSettings: swift),
     .testTarget(name: "ClientTests", dependencies: ["Client"], swiftSettings: swift),
-    .testTarget(name: "BerthTests", dependencies: ["berth"], swiftSettings: swift),
+    .testTarget(
+        name: "BerthTests",
+        dependencies: ["berth", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+        swiftSettings: swift
+    ),
     .target(name: "SystemFixture", path: "Tests/Support/SystemFixture", swiftSettings: swift),
     .testTarget(name: "SystemTests", dependencies: ["SystemFixture"], swiftSettings: swift),
     .testTarget(name: "UpgradeTests", dependencies: ["SystemFixture", "berthd-faults"], swiftSettings: swift),

@@ -1,10 +1,10 @@
-import ArgumentParser
+package import ArgumentParser
 import Client
 import Kernel
 
 /// The command line: Docker's verbs and flags for a berthd.
-struct Berth: ParsableCommand {
-    static let configuration = CommandConfiguration(
+package struct Berth: ParsableCommand {
+    package static let configuration = CommandConfiguration(
         commandName: "berth",
         abstract: "Containers that outlive their manager.",
         discussion: """
@@ -42,6 +42,8 @@ struct Berth: ParsableCommand {
 
     @Option(name: [.customShort("H"), .long], help: "Where the manager listens: unix://PATH.")
     var host: String?
+
+    package init() {}
 
     /// A client of the manager that the user means.
     func client() throws -> APIClient {
@@ -95,7 +97,8 @@ enum Main {
             Output.write(text + (text.hasSuffix("\n") ? "" : "\n"))
             Output.finish(0)
         }
-        Output.note(text)
+        // One spelling for all errors, whoever found them.
+        Output.note(text.hasPrefix("Error: ") ? "error: " + text.dropFirst("Error: ".count) : text)
         Output.finish(125)
     }
 }

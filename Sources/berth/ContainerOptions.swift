@@ -46,7 +46,10 @@ struct ContainerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Signal that asks the process to stop.", valueName: "signal"))
     var stopSignal: String?
 
-    @Option(help: ArgumentHelp("Seconds between the stop signal and the kill.", valueName: "seconds"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Seconds between the stop signal and the kill.", valueName: "seconds")
+    )
     var stopTimeout: Int?
 
     // What it sees
@@ -129,6 +132,7 @@ struct ContainerOptions: ParsableArguments {
     var limits: LimitOptions
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("OOM score, -1000 to 1000.", valueName: "score"),
         transform: { try number($0, "oom-score-adj") }
     )
@@ -169,28 +173,32 @@ struct ContainerOptions: ParsableArguments {
 
 /// Limits that `run`, `create` and `update` share.
 struct LimitOptions: ParsableArguments {
-    @Option(name: .shortAndLong, help: ArgumentHelp("Memory limit.", valueName: "bytes"))
+    @Option(name: .shortAndLong, parsing: .unconditional, help: ArgumentHelp("Memory limit.", valueName: "bytes"))
     var memory: String?
 
-    @Option(help: ArgumentHelp("Limit of memory and swap together; -1 is none.", valueName: "bytes"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Limit of memory and swap together; -1 is none.", valueName: "bytes")
+    )
     var memorySwap: String?
 
-    @Option(help: ArgumentHelp("Memory that is kept under pressure.", valueName: "bytes"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Memory that is kept under pressure.", valueName: "bytes"))
     var memoryReservation: String?
 
-    @Option(help: ArgumentHelp("Number of CPUs, such as 1.5.", valueName: "number"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Number of CPUs, such as 1.5.", valueName: "number"))
     var cpus: String?
 
     @Option(
         name: [.customShort("c"), .long],
+        parsing: .unconditional,
         help: ArgumentHelp("Weight among those who want the CPU.", valueName: "weight")
     )
     var cpuShares: Int?
 
-    @Option(help: ArgumentHelp("Microseconds of a CPU period.", valueName: "µs"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Microseconds of a CPU period.", valueName: "µs"))
     var cpuPeriod: Int?
 
-    @Option(help: ArgumentHelp("Microseconds of CPU time in a period.", valueName: "µs"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Microseconds of CPU time in a period.", valueName: "µs"))
     var cpuQuota: Int?
 
     @Option(help: ArgumentHelp("CPUs to run on, such as 0-2,4.", valueName: "list"))
@@ -200,12 +208,13 @@ struct LimitOptions: ParsableArguments {
     var cpusetMems: String?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Number of tasks; -1 is no limit.", valueName: "number"),
         transform: { try number($0, "pids-limit") }
     )
     var pidsLimit: Int?
 
-    @Option(help: ArgumentHelp("Block I/O weight, 10 to 1000.", valueName: "weight"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Block I/O weight, 10 to 1000.", valueName: "weight"))
     var blkioWeight: Int?
 }
 

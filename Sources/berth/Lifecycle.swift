@@ -10,6 +10,7 @@ struct Stop: ParsableCommand {
 
     @Option(
         name: [.short, .customLong("time"), .customLong("timeout")],
+        parsing: .unconditional,
         help: ArgumentHelp("Seconds to wait before the kill; -1 is for ever.", valueName: "seconds"),
         transform: { try number($0, "time") }
     )
@@ -39,6 +40,7 @@ struct Restart: ParsableCommand {
 
     @Option(
         name: [.short, .customLong("time"), .customLong("timeout")],
+        parsing: .unconditional,
         help: ArgumentHelp("Seconds to wait before the kill; -1 is for ever.", valueName: "seconds"),
         transform: { try number($0, "time") }
     )

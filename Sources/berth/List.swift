@@ -20,6 +20,7 @@ struct List: ParsableCommand {
 
     @Option(
         name: [.customShort("n"), .long],
+        parsing: .unconditional,
         help: ArgumentHelp("The newest ones, in any state.", valueName: "number")
     )
     var last: Int?

@@ -18,7 +18,11 @@ struct Logs: ParsableCommand {
     @Option(help: ArgumentHelp("Only until this time, or this long ago.", valueName: "time"))
     var until: String?
 
-    @Option(name: [.customShort("n"), .long], help: ArgumentHelp("Only the last lines, or all.", valueName: "number"))
+    @Option(
+        name: [.customShort("n"), .long],
+        parsing: .unconditional,
+        help: ArgumentHelp("Only the last lines, or all.", valueName: "number")
+    )
     var tail = "all"
 
     @Flag(name: .shortAndLong, help: "With the time of each line.")

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Testing
 import berth
 
@@ -73,6 +74,17 @@ import berth
                 == #"{"label":["a=b","c"],"status":["exited"]}"#
         )
         #expect(throws: Failure.self) { try Value.filters(["label"]) }
+    }
+}
+
+@Suite struct OptionTests {
+    /// As in Docker's command line, the word behind such an option is its value, also when it begins with a dash.
+    @Test(arguments: [
+        ["run", "--memory-swap", "-1", "i"], ["create", "--pids-limit", "-1", "i"], ["logs", "--tail", "-1", "c"],
+        ["run", "--oom-score-adj", "-500", "i"], ["stop", "-t", "-1", "c"], ["update", "--cpu-quota", "-1", "c"],
+    ])
+    func negativeNumbersAreValues(words: [String]) throws {
+        #expect(throws: Never.self) { try Berth.parseAsRoot(words) }
     }
 }
 
