@@ -275,6 +275,11 @@ let targets: [Target] = [
     .target(name: "SystemFixture", path: "Tests/Support/SystemFixture", swiftSettings: swift),
     .testTarget(name: "SystemTests", dependencies: ["SystemFixture"], swiftSettings: swift),
     .testTarget(name: "UpgradeTests", dependencies: ["SystemFixture", "berthd-faults"], swiftSettings: swift),
+    .testTarget(
+        name: "SecurityTests",
+        dependencies: ["SystemFixture", "Seccomp", "OCISpec", "Kernel", "sandbox-run"],
+        swiftSettings: swift
+    ),
 ]
 
 let package = Package(

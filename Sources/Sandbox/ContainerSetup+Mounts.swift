@@ -36,6 +36,7 @@ extension ContainerSetup {
 
     private func attach(_ mount: PlannedMount, _ root: borrowing RootedDir) throws(KernelError) -> PreparedTree {
         let target = try target(of: mount, root)
+        try refuseCovering(target, mount)
         switch mount.content {
         case .tree(let tree):
             try tree.mount.attach(to: target.raw, object: mount.destination)

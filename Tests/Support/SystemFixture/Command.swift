@@ -15,6 +15,12 @@ package struct Outcome: CustomStringConvertible {
     /// Standard output without white space at either end.
     package var text: String { output.trimmingCharacters(in: .whitespacesAndNewlines) }
 
+    package init(status: Int32, output: String, errors: String) {
+        self.status = status
+        self.output = output
+        self.errors = errors
+    }
+
     package var description: String { "status \(status)\n\(output)\(errors)" }
 }
 
