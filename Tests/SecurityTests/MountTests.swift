@@ -76,7 +76,7 @@ extension SecurityTests {
             // The program says where the mount is, or what was made (and takes that away), and tries to read the canary by
             // every way that a link would give.
             let made = """
-                rm -r /volume/place/new /volume/other/new 2>/dev/null && echo ' /volume/place/'
+                for n in /volume/place/new /volume/other/new; do [ -e $n ] && rm -r $n && echo ' /volume/place/'; done
                 rm -r \(box.canary)/new 2>/dev/null && echo elsewhere
                 """
             let text = """

@@ -68,8 +68,11 @@ enum CgroupCleaner {
 
     /// Kills every task in one cgroup and waits (bounded) for each to go.
     private static func endTasks(in path: String) throws {
-        for line in try File.readText(path + "/cgroup.procs").split(separator: "\n") {
+        let members = path + "/cgroup.procs"
+        for line in try File.readText(members).split(separator: "\n") {
             guard let pid = Int32(line), let pidfd = try? Pidfd(pid: pid) else { continue }  // gone already
+            // The number may have been reused between the list and the opening: look again with the process held.
+            guard try File.readText(members).split(separator: "\n").contains(line) else { continue }
             _ = try pidfd.send(.kill)
             _ = try pidfd.poll(for: .readable, timeout: .milliseconds(100))
         }
