@@ -154,7 +154,10 @@ static void spawn_child(void *opaque)
     ck_reset_signals();
     a->stage = SPAWN_EXEC;
     ck_sigmask(SIG_SETMASK, a->signal_mask, NULL);
-    syscall(SYS_execveat, executable, "", a->argv, a->envp, AT_EMPTY_PATH);
+    if (a->path != NULL)
+        syscall(SYS_execve, a->path, a->argv, a->envp);
+    else
+        syscall(SYS_execveat, executable, "", a->argv, a->envp, AT_EMPTY_PATH);
 failed:
     state->error = errno;
     _exit(127);

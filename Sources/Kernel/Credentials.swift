@@ -228,4 +228,60 @@ public enum SeccompFilter {
             }
         }
     }
+    /// Loads a filter that has a listener, and waits until somebody has taken the listener over.
+    ///
+    /// Between the two this process makes no system call, because the filter may hold any: it tells the listener's number
+    /// in shared memory and spins.
+    ///
+    /// - Parameters:
+    ///   - program: `struct sock_filter` records, 8 bytes each.
+    ///   - flags: further `SECCOMP_FILTER_FLAG_*`.
+    ///   - handover: shared with the process that takes the listener over, and reset by it.
+    /// - Throws: `KernelError`; errno is `.busy` when a filter with a listener is in force already.
+    public static func load(
+        _ program: [UInt64],
+        flags: UInt32,
+        handingOver handover: ListenerHandover
+    ) throws(KernelError) {
+        try system("load seccomp filter") {
+            unsafe program.withUnsafeBufferPointer { records in
+                // As above: the kernel only reads through the pointer.
+                var header = (UInt64(records.count), UInt64(UInt(bitPattern: records.baseAddress)))
+                return unsafe ck_seccomp_listen(flags, &header, handover.words)
+            }
+        }
+    }
+}
+
+/// Shared memory through which a filtered process tells the number of its filter's listener.
+///
+/// Made before the process is forked. One process at a time uses it.
+@safe public final class ListenerHandover: @unchecked Sendable {
+    // Guard: the words are only touched by atomic loads and stores.
+    fileprivate nonisolated(unsafe) let words: UnsafeMutablePointer<UInt32>
+
+    /// Maps the memory.
+    ///
+    /// - Throws: `KernelError`, `resourceExhausted` without memory.
+    public init() throws(KernelError) {
+        guard let words = unsafe ck_shared_words() else { throw .failed("map shared memory", .current) }
+        unsafe self.words = words
+    }
+
+    deinit { unsafe ck_shared_words_free(words) }
+
+    /// The number of the listener in the process that loads the filter, nil before it has done so.
+    public var listener: RawDescriptor? {
+        let word = unsafe ck_shared_load(words)
+        return word == 0 ? nil : RawDescriptor(word - 1)
+    }
+
+    /// Makes ready for the next process.
+    public func reset() {
+        unsafe ck_shared_store(words + 1, 0)
+        unsafe ck_shared_store(words, 0)
+    }
+
+    /// Lets the process go on.
+    public func acknowledge() { unsafe ck_shared_store(words + 1, 1) }
 }

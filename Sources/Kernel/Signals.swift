@@ -150,6 +150,17 @@ public enum Signals {
     public static func send(_ signal: Signal, toChild pid: Int32) throws(KernelError) {
         try system("signal process", String(pid)) { kill(pid, signal.rawValue) }
     }
+
+    /// Sends a signal to the process group that a child leads.
+    ///
+    /// - Parameters:
+    ///   - signal: which.
+    ///   - pid: an unreaped child of the caller, whose number is the group's and cannot be used again before.
+    /// - Throws: `KernelError`; errno is `.noProcess` when the child leads no group.
+    public static func send(_ signal: Signal, toGroupOfChild pid: Int32) throws(KernelError) {
+        guard pid > 1 else { throw .failed("signal process group", String(pid), .invalid) }
+        try system("signal process group", String(pid)) { kill(-pid, signal.rawValue) }
+    }
 }
 
 /// Signals as a readable descriptor (`signalfd(2)`).

@@ -46,7 +46,9 @@ public struct Spawn: Sendable {
     /// - Throws: `KernelError` with the failed step.
     public func start(_ path: String) throws(KernelError) -> Child {
         let program = try File.open(path, .path)
-        do throws(KernelError) { return try start(program.raw) } catch { throw error.about(path) }
+        // An interpreter opens the script that it is given by name: a descriptor that exec closes is no name.
+        let name = path.hasPrefix("/") ? path : nil
+        do throws(KernelError) { return try start(program.raw, name: name) } catch { throw error.about(path) }
     }
 
     /// Starts an open program.
@@ -54,7 +56,10 @@ public struct Spawn: Sendable {
     /// - Parameter program: for example a `SealedExecutable`'s descriptor.
     /// - Returns: the child; it is running the program already.
     /// - Throws: `KernelError` with the failed step.
-    public func start(_ program: RawDescriptor) throws(KernelError) -> Child {
+    public func start(_ program: RawDescriptor) throws(KernelError) -> Child { try start(program, name: nil) }
+
+    private func start(_ program: RawDescriptor, name: String?) throws(KernelError) -> Child {
+        if let name, name.utf8.contains(0) { throw .failed("execute", name, .invalid, detail: "a NUL byte") }
         let argv = try ArgumentVector(arguments)
         let envp = try ArgumentVector(environment)
         let null = try File.open("/dev/null", .readWrite)
@@ -73,14 +78,18 @@ public struct Spawn: Sendable {
         unsafe call.envp = unsafe UnsafePointer(envp.pointers)
         unsafe call.count = targets.count
         let score = (oomScoreAdjustment.map(String.init) ?? "").utf8CString
+        let path = (name ?? "").utf8CString
         // The arrays live until the child has left our memory: ck_spawn returns only after exec or failure.
         let pid = unsafe targets.withUnsafeBufferPointer { targets in
             unsafe sources.withUnsafeBufferPointer { sources in
                 unsafe score.withUnsafeBufferPointer { score in
-                    unsafe call.targets = targets.baseAddress
-                    unsafe call.sources = sources.baseAddress
-                    unsafe call.oom_score_adj = oomScoreAdjustment == nil ? nil : score.baseAddress
-                    return unsafe ck_spawn(&call)
+                    unsafe path.withUnsafeBufferPointer { path in
+                        unsafe call.targets = targets.baseAddress
+                        unsafe call.sources = sources.baseAddress
+                        unsafe call.oom_score_adj = oomScoreAdjustment == nil ? nil : score.baseAddress
+                        unsafe call.path = name == nil ? nil : path.baseAddress
+                        return unsafe ck_spawn(&call)
+                    }
                 }
             }
         }

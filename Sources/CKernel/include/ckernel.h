@@ -134,6 +134,33 @@ int ck_signal_ignore(int signal);
 int ck_signal_default(int signal);
 void ck_reset_signals(void);
 
+// Process attributes ------------------------------------------------------------------------------------------------------
+
+// struct sched_attr without the clamps of utilisation.
+struct ck_scheduler {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+int ck_sched_setattr(pid_t pid, const struct ck_scheduler *attributes);
+int ck_ioprio_set(int which, int who, int value);
+int ck_sched_setaffinity(pid_t pid, size_t size, const void *mask);
+// Returns the number of bytes that the kernel filled.
+int ck_sched_getaffinity(pid_t pid, size_t size, void *mask);
+int ck_personality(unsigned long persona);
+int ck_set_mempolicy(int mode, const unsigned long *nodes, unsigned long bits);
+
+// A page that a process shares with its forked children; zero at first. NULL and errno on failure.
+uint32_t *ck_shared_words(void);
+void ck_shared_words_free(uint32_t *words);
+uint32_t ck_shared_load(const uint32_t *word);
+void ck_shared_store(uint32_t *word, uint32_t value);
+// Loads a filter with a listener, stores the listener's number + 1 in words[0] and spins until words[1] is not zero:
+// between the two no system call is made, because the filter might stop it for ever. Returns the listener.
+int ck_seccomp_listen(unsigned flags, void *program, uint32_t *words);
+
 // Processes ---------------------------------------------------------------------------------------------------------------
 
 // clone3 without CLONE_VM: returns in both processes, 0 in the child. Single-threaded callers only.
@@ -141,6 +168,7 @@ pid_t ck_clone3(uint64_t flags, int exit_signal, int cgroup, int *pidfd);
 
 struct ck_spawn_args {
     int executable; // descriptor given to execveat with AT_EMPTY_PATH
+    const char *path; // absolute path to execute instead, as scripts need it; or null
     int directory; // descriptor for fchdir, or -1
     const char *oom_score_adj; // decimal text, or null to keep the parent's
     int cgroup; // cgroup v2 directory for CLONE_INTO_CGROUP, or -1
