@@ -42,6 +42,7 @@ final class NativeBackend: Backend {
             )
         }
         self.container = container
+        Self.log(container.process.warnings)
         return ContainerProcess(container.process)
     }
 
@@ -56,7 +57,9 @@ final class NativeBackend: Backend {
             try RuntimeSpec.Process(parsing: request.process)
         }
         return try native { () throws(NativeError) in
-            ContainerProcess(try container.exec(document, streams: request.streams.sandbox))
+            let process = try container.exec(document, streams: request.streams.sandbox)
+            Self.log(process.warnings)
+            return ContainerProcess(process)
         }
     }
 

@@ -28,9 +28,9 @@ int ck_set_mempolicy(int mode, const unsigned long *nodes, unsigned long bits)
     return (int)syscall(SYS_set_mempolicy, mode, nodes, bits);
 }
 
-uint32_t *ck_shared_words(void)
+uint32_t *ck_shared_words(int memory)
 {
-    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
     return page == MAP_FAILED ? NULL : page;
 }
 void ck_shared_words_free(uint32_t *words) { munmap(words, 4096); }

@@ -236,7 +236,7 @@ public enum SeccompFilter {
     /// - Parameters:
     ///   - program: `struct sock_filter` records, 8 bytes each.
     ///   - flags: further `SECCOMP_FILTER_FLAG_*`.
-    ///   - handover: shared with the process that takes the listener over, and reset by it.
+    ///   - handover: shared with the process that takes the listener over; used once.
     /// - Throws: `KernelError`; errno is `.busy` when a filter with a listener is in force already.
     public static func load(
         _ program: [UInt64],
@@ -255,17 +255,34 @@ public enum SeccompFilter {
 
 /// Shared memory through which a filtered process tells the number of its filter's listener.
 ///
-/// Made before the process is forked. One process at a time uses it.
+/// The process makes it and passes `memory` to whoever takes the listener over.
 @safe public final class ListenerHandover: @unchecked Sendable {
     // Guard: the words are only touched by atomic loads and stores.
     fileprivate nonisolated(unsafe) let words: UnsafeMutablePointer<UInt32>
+    /// A file of one page in memory.
+    public let memory: SharedDescriptor
 
-    /// Maps the memory.
+    /// Makes the memory.
     ///
     /// - Throws: `KernelError`, `resourceExhausted` without memory.
-    public init() throws(KernelError) {
-        guard let words = unsafe ck_shared_words() else { throw .failed("map shared memory", .current) }
+    public convenience init() throws(KernelError) {
+        let memory = Descriptor(
+            adopting: try system("make shared memory") { unsafe ck_memfd_create("handover", 1) }  // MFD_CLOEXEC
+        )
+        try memory.truncate(to: 4096)
+        try self.init(sharing: SharedDescriptor(memory))
+    }
+
+    /// Maps the memory that the other process has made.
+    ///
+    /// - Parameter memory: what it has passed.
+    /// - Throws: `KernelError`; errno is `.invalid` when that is no file of a page.
+    public init(sharing memory: SharedDescriptor) throws(KernelError) {
+        // A shorter file would end this process at the first load.
+        guard try memory.status().size >= 4096 else { throw .failed("map shared memory", .invalid) }
+        guard let words = unsafe ck_shared_words(memory.raw) else { throw .failed("map shared memory", .current) }
         unsafe self.words = words
+        self.memory = memory
     }
 
     deinit { unsafe ck_shared_words_free(words) }
@@ -274,12 +291,6 @@ public enum SeccompFilter {
     public var listener: RawDescriptor? {
         let word = unsafe ck_shared_load(words)
         return word == 0 ? nil : RawDescriptor(word - 1)
-    }
-
-    /// Makes ready for the next process.
-    public func reset() {
-        unsafe ck_shared_store(words + 1, 0)
-        unsafe ck_shared_store(words, 0)
     }
 
     /// Lets the process go on.

@@ -24,8 +24,18 @@ public final class NativeContainer: Sendable {
     /// The filter that confines every process of the container.
     public let filter: SeccompProgram?
 
-    private init(process: SandboxProcess, cgroup: any Cgroup, layout: CgroupTree.Layout, filter: SeccompProgram?) {
+    /// What every process of the container takes from its document.
+    public let surroundings: SandboxSurroundings
+
+    private init(
+        process: SandboxProcess,
+        cgroup: any Cgroup,
+        layout: CgroupTree.Layout,
+        filter: SeccompProgram?,
+        surroundings: SandboxSurroundings
+    ) {
         self.process = process
+        self.surroundings = surroundings
         self.cgroup = cgroup
         self.layout = layout
         self.filter = filter
@@ -49,7 +59,17 @@ public final class NativeContainer: Sendable {
         do throws(NativeError) {
             request.cgroup = try group { () throws(CgroupError) in try cgroup.entrance() }
             let process = try sandbox { [request] () throws(SandboxError) in try Sandbox.create(request) }
-            return NativeContainer(process: process, cgroup: cgroup, layout: layout, filter: request.seccomp)
+            return NativeContainer(
+                process: process,
+                cgroup: cgroup,
+                layout: layout,
+                filter: request.seccomp,
+                surroundings: SandboxSurroundings(
+                    id: request.id,
+                    specification: request.specification,
+                    bundle: request.bundle
+                )
+            )
         } catch {
             // The first error is what matters; the group is empty.
             try? cgroup.remove(timeout: .seconds(1))
@@ -93,7 +113,8 @@ public final class NativeContainer: Sendable {
                     container: self.process.pidfd.raw,
                     streams: streams,
                     cgroup: entrance,
-                    seccomp: filter
+                    seccomp: filter,
+                    surroundings: surroundings
                 )
             )
         }

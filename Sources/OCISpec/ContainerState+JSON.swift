@@ -12,7 +12,7 @@ extension ContainerState {
         return Array((text + "}").utf8)
     }
 
-    private static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {

@@ -84,7 +84,16 @@ extension ContainerPlan {
         guard let specProcess = spec.process else { throw .invalid("process", "missing") }
         let linux = spec.linux ?? RuntimeSpec.Linux()
 
-        process = try ProcessPlan(specProcess, streams: request.streams, seccomp: request.seccomp)
+        hooks = HookRunner(id: request.id, specification: spec, bundle: request.bundle)
+        try hooks?.check()
+        process = try ProcessPlan(
+            specProcess,
+            streams: request.streams,
+            seccomp: request.seccomp,
+            surroundings: SandboxSurroundings(id: request.id, specification: spec, bundle: request.bundle),
+            isFirst: true
+        )
+        process.startHooks = try hooks?.startHooks()
         process.preservedDescriptors = request.preservedDescriptors
         startGate = request.startListener.map { listener in
             StartGate(
@@ -98,7 +107,6 @@ extension ContainerPlan {
         root = try step(.rootfs) { [rootPath] () throws(KernelError) in
             try RootTree.prepare(request.rootMounts, rootPath: rootPath)
         }
-        hooks = HookRunner(id: request.id, specification: spec, bundle: request.bundle)
         devices = linux.devices ?? []
         maskedPaths = linux.maskedPaths ?? []
         readonlyPaths = linux.readonlyPaths ?? []
@@ -165,16 +173,12 @@ extension ContainerPlan {
     private static func refuseUnsupported(_ spec: RuntimeSpec) throws(SandboxError) {
         let linux = spec.linux ?? RuntimeSpec.Linux()
         let asked: [(String, Bool)] = [
-            ("hooks.startContainer", spec.hooks?.startContainer?.isEmpty == false),
             ("linux.uidMappings", linux.uidMappings?.isEmpty == false),
             ("linux.gidMappings", linux.gidMappings?.isEmpty == false),
             ("linux.timeOffsets", linux.timeOffsets?.isEmpty == false),
             ("linux.netDevices", linux.netDevices?.isEmpty == false),
             ("linux.mountLabel", linux.mountLabel?.isEmpty == false),
             ("linux.intelRdt", linux.intelRdt != nil),
-            ("linux.personality", linux.personality != nil),
-            ("linux.memoryPolicy", linux.memoryPolicy != nil),
-            ("linux.seccomp.listenerPath", linux.seccomp?.listenerPath?.isEmpty == false),
         ]
         if let field = asked.first(where: \.1) { throw .unsupported(field.0) }
     }

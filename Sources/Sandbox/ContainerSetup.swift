@@ -15,7 +15,11 @@ struct ContainerSetup {
         do throws(SandboxError) {
             let terminal = try create()
             listener = try waitForStart()
-            try ProcessEntry(plan: plan.process, terminal: terminal?.terminal.raw).run()
+            try ProcessEntry(
+                plan: plan.process,
+                channel: listener.map { HandshakeEnd(socket: $0.raw) } ?? channel,
+                terminal: terminal?.terminal.raw
+            ).run()
         } catch {
             ChildReport.failAndExit(listener.map { HandshakeEnd(socket: $0.raw) } ?? channel, error)
         }

@@ -8,6 +8,9 @@ enum HandshakeMessage: Equatable {
     case namespacesReady
     /// Parent: go on.
     case proceed
+    /// A process of the child's: it loads its filter now, whose listener the parent takes over. Carries a pidfd of it
+    /// and the memory in which it will tell the listener's number.
+    case filterNext
     /// Child: a step failed; it exits.
     case failed(SandboxError)
     /// Parent: it will not stay; the word to start comes over the listener.
@@ -22,6 +25,7 @@ enum HandshakeMessage: Equatable {
         case .proceed: return [3]
         case .leave: return [5]
         case .start(let token): return [6] + token
+        case .filterNext: return [7]
         case .failed(let error):
             var bytes: [UInt8] = [4]
             for text in [error.stage.rawValue, error.operation, error.object, error.detail, error.code.description] {
@@ -39,6 +43,7 @@ enum HandshakeMessage: Equatable {
         case (1, 1): self = .ready
         case (2, 1): self = .namespacesReady
         case (3, 1): self = .proceed
+        case (7, 1): self = .filterNext
         case (4, _):
             guard let error = Self.decode(bytes[1...]) else { return nil }
             self = .failed(error)
@@ -105,7 +110,7 @@ struct HandshakeEnd: Sendable {
             return try UnixSocket.receiveDescriptors(
                 from: socket,
                 byteLimit: Self.packetLimit,
-                descriptorLimit: 1
+                descriptorLimit: 2
             )
         }
         guard let packet else {

@@ -8,14 +8,15 @@ struct HookRunner: Sendable {
 
     /// The kinds of hooks whose programs are the host's.
     ///
-    /// `startContainer` is not among them: its program would be the container's, run before the container's
-    /// confinement.
+    /// `startContainer` is not among them: its program is the container's, see `StartHooks`.
     enum Kind: String {
         case prestart, createRuntime, createContainer, poststart, poststop
     }
 
-    private static let defaultPatience = 30
+    /// What a hook without a timeout may take.
+    static let defaultPatience = Duration.seconds(30)
 
+    /// Takes the hooks of a document; nil without any.
     init?(id: String, specification: RuntimeSpec, bundle: String) {
         guard let hooks = specification.hooks else { return nil }
         self.hooks = hooks
@@ -29,9 +30,45 @@ struct HookRunner: Sendable {
         )
     }
 
+    /// Looks at all hooks before any runs.
+    ///
+    /// - Throws: `invalidArgument` for the first that could not be run.
+    func check() throws(SandboxError) {
+        for kind in [Kind.prestart, .createRuntime, .createContainer, .poststart, .poststop] {
+            try Self.check(list(kind), kind.rawValue)
+        }
+        try Self.check(hooks.startContainer ?? [], "startContainer")
+    }
+
+    private static func check(_ hooks: [RuntimeSpec.Hook], _ kind: String) throws(SandboxError) {
+        for (index, hook) in hooks.enumerated() {
+            let field = "hooks.\(kind)[\(index)]"
+            guard hook.path.hasPrefix("/"), !hook.path.utf8.contains(0) else {
+                throw .invalid("\(field).path", "'\(hook.path)' is not an absolute path")
+            }
+            guard hook.timeout ?? 1 > 0 else {
+                throw .invalid("\(field).timeout", "\(hook.timeout ?? 0) is not more than 0 seconds")
+            }
+            for (name, texts) in [("args", hook.args ?? []), ("env", hook.env ?? [])]
+            where texts.contains(where: { $0.utf8.contains(0) }) {
+                throw .invalid("\(field).\(name)", "a NUL byte")
+            }
+        }
+    }
+
     /// Whether anything must run between the clone and the change of the root.
     var interruptsCreation: Bool {
         hooks.prestart?.isEmpty == false || hooks.createRuntime?.isEmpty == false
+    }
+
+    /// The longest time that all hooks of a list may take together.
+    static func patience(_ hooks: [RuntimeSpec.Hook]?) -> Duration {
+        (hooks ?? []).reduce(Duration.zero) { $0 + time(for: $1) }
+    }
+
+    static func time(for hook: RuntimeSpec.Hook) -> Duration {
+        // A day is for ever; a sum of those does not overflow.
+        hook.timeout.map { .seconds(min($0, 86_400)) } ?? defaultPatience
     }
 
     /// Runs the hooks of one kind in their order, with the container's state on their standard input.
@@ -41,14 +78,7 @@ struct HookRunner: Sendable {
         var state = state
         state.status = status
         state.pid = pid
-        for hook in list(kind) {
-            guard hook.path.hasPrefix("/") else { throw .invalid("hooks.\(kind.rawValue)", "a path is not absolute") }
-            do throws(KernelError) {
-                try run(hook, state.json)
-            } catch {
-                throw .refused(.hooks, "run \(kind.rawValue) hook", hook.path, error.description)
-            }
-        }
+        for (index, hook) in list(kind).enumerated() { try run(hook, state.json, kind, index) }
     }
 
     /// Runs the hooks of one kind, all of them, whatever happens to some.
@@ -56,19 +86,20 @@ struct HookRunner: Sendable {
     /// - Returns: What went wrong.
     func runAll(_ kind: Kind, status: ContainerState.Status) -> [SandboxError] {
         var errors: [SandboxError] = []
-        for hook in list(kind) {
-            var single = HookRunner(hooks: RuntimeSpec.Hooks(poststop: [hook]), state: state)
-            single.state.status = status
-            do throws(SandboxError) { try single.run(.poststop, status: status, pid: nil) } catch {
-                errors.append(error)
-            }
+        var state = state
+        state.status = status
+        for (index, hook) in list(kind).enumerated() {
+            do throws(SandboxError) { try run(hook, state.json, kind, index) } catch { errors.append(error) }
         }
         return errors
     }
 
-    private init(hooks: RuntimeSpec.Hooks, state: ContainerState) {
-        self.hooks = hooks
-        self.state = state
+    /// Ends the life of a container that a hook has kept from being created: the hooks that follow its removal run.
+    ///
+    /// - Returns: The error, with what went wrong beside it.
+    func afterFailure(_ error: SandboxError) -> SandboxError {
+        guard error.stage == .hooks else { return error }
+        return runAll(.poststop, status: .stopped).reduce(error) { $0.beside($1) }
     }
 
     private func list(_ kind: Kind) -> [RuntimeSpec.Hook] {
@@ -81,30 +112,46 @@ struct HookRunner: Sendable {
         }
     }
 
-    private func run(_ hook: RuntimeSpec.Hook, _ input: [UInt8]) throws(KernelError) {
-        let reader = try Self.filledPipe(input)
-        let arguments = hook.args.flatMap { $0.isEmpty ? nil : $0 } ?? [hook.path]
-        var spawn = Spawn(arguments: arguments, environment: hook.env ?? [])
-        spawn.descriptors = [0: reader.raw]
-        let child = try spawn.start(hook.path)
-        try wait(for: child, seconds: hook.timeout ?? Self.defaultPatience)
+    private func run(
+        _ hook: RuntimeSpec.Hook,
+        _ input: [UInt8],
+        _ kind: Kind,
+        _ index: Int
+    ) throws(SandboxError) {
+        do throws(KernelError) {
+            let reader = try Self.filledPipe(input)
+            let arguments = hook.args.flatMap { $0.isEmpty ? nil : $0 } ?? [hook.path]
+            // The leader of a session and of a process group.
+            var spawn = Spawn(arguments: arguments, environment: hook.env ?? [])
+            spawn.descriptors = [0: reader.raw]
+            try Self.wait(for: spawn.start(hook.path), within: Self.time(for: hook))
+        } catch {
+            throw Self.failure("hooks.\(kind.rawValue)[\(index)]", hook, error)
+        }
+    }
+
+    static func failure(_ field: String, _ hook: RuntimeSpec.Hook, _ error: KernelError) -> SandboxError {
+        .refused(.hooks, "run \(hook.path) of", field, error.description, code: error.code)
     }
 
     /// The reading end of a pipe that holds the bytes and whose writing end is closed.
-    private static func filledPipe(_ bytes: [UInt8]) throws(KernelError) -> SharedDescriptor {
-        // Written before anybody reads: it must fit.
-        guard bytes.count <= 1 << 16 else { throw .failed("give state to hook", .argumentListTooLong) }
+    static func filledPipe(_ bytes: [UInt8]) throws(KernelError) -> SharedDescriptor {
         let pipe = try Pipe().ends()
+        // Written before anybody reads: it must fit.
+        if bytes.count > 1 << 16 { try Pipe.setCapacity(pipe.writer.raw, bytes: bytes.count) }
         try pipe.writer.writeAll(bytes)
         return pipe.reader
     }
 
-    private func wait(for child: borrowing Child, seconds: Int) throws(KernelError) {
-        if try child.pidfd.poll(for: .readable, timeout: .seconds(max(1, seconds))).isEmpty {
+    /// Waits for a hook, and kills it with its process group when it takes too long.
+    static func wait(for child: borrowing Child, within time: Duration) throws(KernelError) {
+        if try child.pidfd.poll(for: .readable, timeout: time).isEmpty {
+            // Not reaped yet, so the number is its group's; without a group the process alone is left to kill.
+            try? Signals.send(.kill, toGroupOfChild: child.pid)
             SandboxProcess.abandon(child.pidfd.raw)
-            throw .failed("wait for hook", .timedOut)
+            throw .failed("wait for hook", .timedOut, detail: "it was killed after \(time)")
         }
         let status = try child.pidfd.wait()
-        guard status == .exited(0) else { throw .failed("run hook", .cancelled, detail: "\(status)") }
+        guard status == .exited(0) else { throw .failed("run hook", .cancelled, detail: "it ended with \(status)") }
     }
 }

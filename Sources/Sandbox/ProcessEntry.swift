@@ -5,6 +5,8 @@ internal import Kernel
 /// Runs in the child, inside the container's root and namespaces.
 struct ProcessEntry {
     let plan: ProcessPlan
+    /// The conversation with the parent, which a filter with a listener needs.
+    let channel: HandshakeEnd
     /// The terminal, when the process has one.
     var terminal: RawDescriptor?
 
@@ -17,14 +19,14 @@ struct ProcessEntry {
         let environment = try step(.user) { () throws(KernelError) in
             try ArgumentVector(completeEnvironment(for: user))
         }
-        try step(.limits) { () throws(KernelError) in
-            for entry in plan.limits { try Rlimit.set(entry.resource, entry.limit) }
-        }
         try placeStreams(owner: user.uid)
         try enterWorkingDirectory(root)
         try closeOthers()
-        try takeIdentity(user)
+        try setAttributes()
         Umask.set(plan.umask)
+        try runStartHooks(user)
+        try setDeadline()
+        try takeIdentity(user)
         try execute(environment)
     }
 
@@ -34,6 +36,36 @@ struct ProcessEntry {
             let first = 3 + RawDescriptor(clamping: plan.preservedDescriptors)
             for number in 3..<first { try BorrowedDescriptor(number).setCloseOnExec(false) }
             try DescriptorTable.setCloseOnExec(from: UInt32(first))
+        }
+    }
+
+    /// What needs rights that the process is about to give up, and what its filter may forbid it.
+    private func setAttributes() throws(SandboxError) {
+        for entry in plan.limits {
+            try step(.limits) { () throws(KernelError) in try Rlimit.set(entry.resource, entry.limit) }
+        }
+        try step(.limits) { () throws(KernelError) in
+            if let processors = plan.finalProcessors {
+                do throws(KernelError) { try processors.bindProcessors() } catch {
+                    throw error.about("process.execCPUAffinity.final")
+                }
+            }
+            if let policy = plan.memoryPolicy {
+                do throws(KernelError) { try policy.apply() } catch { throw error.about("linux.memoryPolicy") }
+            }
+            if let personality = plan.personality {
+                do throws(KernelError) { try ExecutionDomain.set(personality) } catch {
+                    throw error.about("linux.personality")
+                }
+            }
+        }
+    }
+
+    /// A process with a deadline cannot be forked, so it gets one last.
+    private func setDeadline() throws(SandboxError) {
+        guard let scheduler = plan.scheduler, scheduler.policy == .deadline else { return }
+        try step(.limits) { () throws(KernelError) in
+            do throws(KernelError) { try scheduler.apply() } catch { throw error.about("process.scheduler") }
         }
     }
 
@@ -134,10 +166,13 @@ struct ProcessEntry {
         }
     }
 
-    /// Groups, ids and capabilities, then the filter; every step is looked at again before the program may run.
-    private func takeIdentity(_ user: ResolvedUser) throws(SandboxError) {
-        // Without no_new_privs the filter needs CAP_SYS_ADMIN, so it is loaded before the capabilities go.
-        let loadsEarly = !plan.filter.isEmpty && !plan.noNewPrivileges
+    /// Labels, groups, ids and capabilities, then the filter; every step is looked at again before the program may run.
+    func takeIdentity(_ user: ResolvedUser) throws(SandboxError) {
+        // Without no_new_privs the filter needs CAP_SYS_ADMIN: it is loaded before that capability goes, if it goes.
+        let administration = CapabilitySet(name: "CAP_SYS_ADMIN") ?? []
+        let loadsEarly =
+            !plan.filter.isEmpty && !plan.noNewPrivileges && !plan.capabilities.effective.contains(administration)
+        try plan.labels.apply()
         try step(.credentials) { () throws(KernelError) in
             try Credentials.limitBounding(to: plan.capabilities.bounding)
             try Credentials.setKeepCapabilities(true)
@@ -146,8 +181,8 @@ struct ProcessEntry {
             try Credentials.setUser(user.uid)
             if plan.noNewPrivileges { try Credentials.setNoNewPrivileges() }
         }
+        try verifyIDs(user)
         if loadsEarly {
-            let administration = CapabilitySet(name: "CAP_SYS_ADMIN") ?? []
             try step(.credentials) { () throws(KernelError) in
                 // Changing the user emptied the effective set; the permitted one was kept for this.
                 var sets = try Credentials.capabilities()
@@ -163,23 +198,33 @@ struct ProcessEntry {
             try Credentials.setAmbient(plan.capabilities.ambient)
             try Credentials.setKeepCapabilities(false)
         }
-        try verify(user)
+        try verifyCapabilities()
         if !plan.filter.isEmpty, !loadsEarly { try loadFilter() }
     }
 
     private func loadFilter() throws(SandboxError) {
         try step(.seccomp) { () throws(KernelError) in
-            _ = try SeccompFilter.load(plan.filter, flags: plan.filterFlags)
+            guard plan.listener != nil else {
+                _ = try SeccompFilter.load(plan.filter, flags: plan.filterFlags)
+                return
+            }
+            let own = try Pidfd(pid: Credentials.processID)
+            let handover = try ListenerHandover()
+            try channel.send(.filterNext, passing: [own.raw, handover.memory.raw])
+            try SeccompFilter.load(plan.filter, flags: plan.filterFlags, handingOver: handover)
         }
     }
 
-    private func verify(_ user: ResolvedUser) throws(SandboxError) {
+    private func verifyIDs(_ user: ResolvedUser) throws(SandboxError) {
         let ids = try step(.credentials) { () throws(KernelError) in try Credentials.currentIDs() }
         guard ids.users == [user.uid, user.uid, user.uid], ids.groups == [user.gid, user.gid, user.gid],
             Set(ids.supplementary) == Set(user.groups)
         else {
             throw .refused(.credentials, "verify ids", "", "the process has other ids than asked for", code: .internal)
         }
+    }
+
+    private func verifyCapabilities() throws(SandboxError) {
         let sets = try step(.credentials) { () throws(KernelError) in try Credentials.capabilities() }
         guard sets == plan.capabilities else {
             throw .refused(

@@ -25,6 +25,20 @@ struct ProcessPlan {
     var filterFlags: UInt32 = 0
     /// How many descriptors from 3 on stay open for the program.
     var preservedDescriptors = 0
+    /// Who answers the filter's questions.
+    var listener: SeccompListener?
+    var labels: SecurityLabels
+    var scheduler: SchedulingAttributes?
+    var ioPriority: IOPriorityValue?
+    /// Processors while an exec session is set up, and when its program runs; the container's first process has none.
+    var initialProcessors: NumberSet?
+    var finalProcessors: NumberSet?
+    var personality: UInt?
+    var memoryPolicy: MemoryPolicy?
+    /// Hooks that run as the process would, before it.
+    var startHooks: StartHooks?
+    /// What was left out without being an error.
+    var warnings: [String]
 
     /// Who the process runs as.
     enum UserSource {
@@ -36,9 +50,13 @@ struct ProcessPlan {
 
     var additionalGroups: [UInt32] = []
 
-    /// The descriptors of the caller that the program gets or that the streams come from.
+    /// The descriptors of the caller that the child needs: those that its program gets, those that the streams come from,
+    /// and what the last steps before the program use.
     var keptDescriptors: [RawDescriptor] {
-        (streams ?? []) + (3..<3 + RawDescriptor(clamping: preservedDescriptors))
+        var kept = (streams ?? []) + (3..<3 + RawDescriptor(clamping: preservedDescriptors))
+        if let procfs = labels.procfs { kept.append(procfs.mount.raw) }
+        if let hooks = startHooks { kept.append(hooks.null.raw) }
+        return kept
     }
 
     /// Whether HOME must be looked up.
@@ -47,12 +65,19 @@ struct ProcessPlan {
 
 extension ProcessPlan {
     /// Reads and checks a document's process.
+    ///
+    /// - Parameters:
+    ///   - surroundings: What the process takes from its container; nil when nothing is known of that.
+    ///   - isFirst: Whether it is the container's first process.
+    ///   - grantable: The capabilities that the process can get; nil for those of the caller.
     init(
         _ process: RuntimeSpec.Process,
         streams: SandboxStreams,
-        seccomp: SeccompProgram?
+        seccomp: SeccompProgram?,
+        surroundings: SandboxSurroundings? = nil,
+        isFirst: Bool = false,
+        grantable: CapabilitySet? = nil
     ) throws(SandboxError) {
-        try Self.refuseUnsupported(process)
         guard let args = process.args, let program = args.first, !program.isEmpty else {
             throw .invalid("process.args", "empty")
         }
@@ -64,9 +89,7 @@ extension ProcessPlan {
         case .descriptors(let input, let output, let error): self.streams = [input, output, error]
         case .terminal: self.streams = nil
         }
-        consoleSize = process.consoleSize.map {
-            Pty.Size(rows: UInt16(clamping: $0.height), columns: UInt16(clamping: $0.width))
-        }
+        consoleSize = self.streams == nil ? try Self.consoleSize(process.consoleSize) : nil
         let user = process.user ?? RuntimeSpec.User()
         if let name = user.username, !name.isEmpty {
             self.user = .name(name)
@@ -86,12 +109,44 @@ extension ProcessPlan {
         if let score = oomScoreAdjustment, !(-1000...1000).contains(score) {
             throw .invalid("process.oomScoreAdj", "\(score) is not in -1000...1000")
         }
-        capabilities = try Self.capabilities(process.capabilities)
+        let own = try step(.credentials) { () throws(KernelError) in try Credentials.permittedCapabilities() }
+        let granted = GrantedCapabilities(process.capabilities, grantable: grantable ?? own)
+        capabilities = granted.sets
+        warnings = granted.warnings
         limits = try Self.limits(process.rlimits ?? [])
+        labels = try SecurityLabels(process)
+        try readAttributes(process, surroundings, isFirst: isFirst)
         if let seccomp {
             filter = seccomp.records
             filterFlags = seccomp.flags
         }
+        listener = try SeccompListener.plan(surroundings, asks: seccomp?.asks ?? false)
+    }
+
+    private mutating func readAttributes(
+        _ process: RuntimeSpec.Process,
+        _ surroundings: SandboxSurroundings?,
+        isFirst: Bool
+    ) throws(SandboxError) {
+        if let asked = process.scheduler { scheduler = try Self.scheduler(asked) }
+        if let asked = process.ioPriority { ioPriority = try Self.ioPriority(asked) }
+        if let asked = surroundings?.personality { personality = try Self.personality(asked) }
+        if let asked = surroundings?.memoryPolicy { memoryPolicy = try Self.memoryPolicy(asked) }
+        let lists = [("initial", process.execCPUAffinity?.initial), ("final", process.execCPUAffinity?.final)]
+        for (name, list) in lists {
+            guard let list, !list.isEmpty else { continue }
+            let set = try NumberList.parse(list, field: "process.execCPUAffinity.\(name)")
+            if isFirst { continue }
+            if name == "initial" { initialProcessors = set } else { finalProcessors = set }
+        }
+    }
+
+    private static func consoleSize(_ size: RuntimeSpec.ConsoleSize?) throws(SandboxError) -> Pty.Size? {
+        guard let size else { return nil }
+        guard let rows = UInt16(exactly: size.height), let columns = UInt16(exactly: size.width) else {
+            throw .invalid("process.consoleSize", "\(size.height) by \(size.width) is more than 65535")
+        }
+        return Pty.Size(rows: rows, columns: columns)
     }
 
     /// The paths that execvp(3) tries, with the container's own PATH.
@@ -102,52 +157,5 @@ extension ProcessPlan {
         return search.split(separator: ":", omittingEmptySubsequences: false).map { directory in
             directory.isEmpty ? "./\(program)" : "\(directory)/\(program)"
         }
-    }
-
-    /// The sets by bits.
-    ///
-    /// Names that this kernel or this shim cannot grant are left out, as the specification asks.
-    private static func capabilities(_ sets: RuntimeSpec.Capabilities?) throws(SandboxError) -> Capabilities {
-        let own = try step(.credentials) { () throws(KernelError) in try Credentials.permittedCapabilities() }
-        func bits(_ names: [String]?) -> CapabilitySet {
-            let known = (names ?? []).compactMap { CapabilitySet(name: $0) }
-            return known.reduce(CapabilitySet()) { $0.union($1) }.intersection(own)
-        }
-        let permitted = bits(sets?.permitted)
-        let inheritable = bits(sets?.inheritable)
-        return Capabilities(
-            effective: bits(sets?.effective).intersection(permitted),
-            permitted: permitted,
-            inheritable: inheritable,
-            ambient: bits(sets?.ambient).intersection(permitted).intersection(inheritable),
-            bounding: bits(sets?.bounding)
-        )
-    }
-
-    private static func limits(
-        _ limits: [RuntimeSpec.Rlimit]
-    ) throws(SandboxError) -> [(resource: Rlimit.Resource, limit: Rlimit)] {
-        var result: [(resource: Rlimit.Resource, limit: Rlimit)] = []
-        for entry in limits {
-            guard let resource = Rlimit.Resource(name: entry.type), entry.type.hasPrefix("RLIMIT_") else {
-                throw .invalid("process.rlimits", "unknown limit '\(entry.type)'")
-            }
-            guard !result.contains(where: { $0.resource == resource }) else {
-                throw .invalid("process.rlimits", "\(entry.type) is listed twice")
-            }
-            result.append((resource, Rlimit(soft: entry.soft, hard: entry.hard)))
-        }
-        return result
-    }
-
-    private static func refuseUnsupported(_ process: RuntimeSpec.Process) throws(SandboxError) {
-        let asked: [(String, Bool)] = [
-            ("process.apparmorProfile", process.apparmorProfile?.isEmpty == false),
-            ("process.selinuxLabel", process.selinuxLabel?.isEmpty == false),
-            ("process.scheduler", process.scheduler != nil),
-            ("process.ioPriority", process.ioPriority != nil),
-            ("process.execCPUAffinity", process.execCPUAffinity != nil),
-        ]
-        if let field = asked.first(where: \.1) { throw .unsupported(field.0) }
     }
 }

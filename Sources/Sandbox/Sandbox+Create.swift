@@ -32,12 +32,7 @@ public enum Sandbox {
         guard let child else {
             ContainerSetup(plan: plan, cgroup: request.cgroup, channel: HandshakeEnd(socket: theirs.raw)).run()
         }
-        return try SandboxProcess.supervise(
-            child,
-            channel: ours,
-            oomScore: plan.process.oomScoreAdjustment,
-            hooks: plan.hooks
-        )
+        return try SandboxProcess.supervise(child, channel: ours, plan: plan.process, hooks: plan.hooks)
     }
 
     /// The filter of a bundle: the compiled `seccomp.bpf` beside the document if there is one, else the document's section.

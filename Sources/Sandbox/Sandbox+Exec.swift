@@ -25,12 +25,25 @@ extension Sandbox {
     /// In a function of its own, because the caller must not keep the child's end of the conversation: its close is how
     /// the exec is seen.
     private static func begin(_ request: SandboxExecRequest) throws(SandboxError) -> SandboxProcess {
-        var plan = try ProcessPlan(request.process, streams: request.streams, seccomp: request.seccomp)
+        var plan = try ProcessPlan(
+            request.process,
+            streams: request.streams,
+            seccomp: request.seccomp,
+            surroundings: request.surroundings
+        )
         plan.preservedDescriptors = request.preservedDescriptors
+        if let listener = plan.listener {
+            let pid = try step(.seccomp) { () throws(KernelError) in
+                try SeccompListener.number(of: request.container)
+            }
+            plan.listener = listener.telling(.running, pid: pid)
+        }
         let (ours, theirs) = try step(.handshake) { () throws(KernelError) in
             try UnixSocket.pair(kind: .sequentialPackets)
         }
-        let child = try clone([], processNamespace: request.container, cgroup: request.cgroup?.directory?.raw)
+        let child = try bound(to: plan.initialProcessors) { () throws(SandboxError) in
+            try clone([], processNamespace: request.container, cgroup: request.cgroup?.directory?.raw)
+        }
         guard let child else {
             ExecSetup(
                 plan: plan,
@@ -39,7 +52,26 @@ extension Sandbox {
                 channel: HandshakeEnd(socket: theirs.raw)
             ).run()
         }
-        return try SandboxProcess.supervise(child, channel: ours, oomScore: plan.oomScoreAdjustment)
+        return try SandboxProcess.supervise(child, channel: ours, plan: plan)
+    }
+
+    /// Runs something on some processors only, so that a process that it makes is born there, before any cgroup
+    /// binds it.
+    private static func bound(
+        to processors: NumberSet?,
+        _ body: () throws(SandboxError) -> Child?
+    ) throws(SandboxError) -> Child? {
+        guard let processors else { return try body() }
+        let own = try step(.limits) { () throws(KernelError) in
+            let own = try NumberSet.processors()
+            do throws(KernelError) { try processors.bindProcessors() } catch {
+                throw error.about("process.execCPUAffinity.initial")
+            }
+            return own
+        }
+        // What was in force a moment ago can be restored.
+        defer { try? own.bindProcessors() }
+        return try body()
     }
 }
 
@@ -65,7 +97,7 @@ struct ExecSetup {
                 try channel.send(.ready, passing: terminal.map { [$0.controller.raw] } ?? [])
             }
             guard let answer = try channel.receive(within: nil), answer.message == .proceed else { Clone.exit(0) }
-            try ProcessEntry(plan: plan, terminal: terminal?.terminal.raw).run()
+            try ProcessEntry(plan: plan, channel: channel, terminal: terminal?.terminal.raw).run()
         } catch {
             ChildReport.failAndExit(channel, error)
         }

@@ -82,6 +82,19 @@ public struct SandboxError: Error, Sendable, Hashable, CustomStringConvertible {
         self.code = code
     }
 
+    /// This error, with a second one told beside it.
+    func beside(_ other: SandboxError) -> SandboxError {
+        let first = detail.isEmpty ? errno.map { "\($0)" } ?? "" : detail
+        return SandboxError(
+            stage: stage,
+            operation: operation,
+            object: object,
+            errno: errno,
+            detail: "\(first); also \(other)",
+            code: code
+        )
+    }
+
     static func failed(_ stage: SandboxStage, _ error: KernelError) -> SandboxError {
         SandboxError(
             stage: stage,

@@ -10,16 +10,23 @@ public final class SandboxProcess: Sendable {
     /// The terminal's other end, nil without a terminal.
     public let terminal: SharedDescriptor?
     private let door: StartDoor
+    /// What was left out of the document without being an error, such as capabilities that nobody can grant; for the log.
+    public let warnings: [String]
     private let hooks: HookRunner?
+    private let listener: SeccompListener?
 
     private init(
         pid: Int32,
         pidfd: SharedDescriptor,
         terminal: SharedDescriptor?,
         door: StartDoor,
+        warnings: [String],
+        listener: SeccompListener?,
         hooks: HookRunner?
     ) {
         self.hooks = hooks
+        self.warnings = warnings
+        self.listener = listener
         self.pid = pid
         self.pidfd = pidfd
         self.terminal = terminal
@@ -28,10 +35,17 @@ public final class SandboxProcess: Sendable {
 
     /// Lets a created process run its program, and returns when the program has been executed.
     ///
-    /// - Throws: The step that failed. The process has ended then or is about to; the caller reaps it.
+    /// - Throws: The step that failed, a hook that follows the start among them. The process has ended then or is about to;
+    ///   the caller reaps it.
     public func start() throws(SandboxError) {
-        try waitForExecution(try door.open())
-        try hooks?.run(.poststart, status: .running, pid: pid)
+        do throws(SandboxError) {
+            try waitForExecution(try door.open())
+            try hooks?.run(.poststart, status: .running, pid: pid)
+        } catch {
+            // It may wait for an answer, or run its program already. One that is gone is what is wanted.
+            _ = try? Pidfd.send(.kill, to: pidfd.raw)
+            throw error
+        }
     }
 
     /// Lets a created process wait for its start at the listener of its request, for a caller who is about to end.
@@ -59,6 +73,14 @@ public final class SandboxProcess: Sendable {
             pidfd: SharedDescriptor(pidfd),
             terminal: nil,
             door: .socket(path: attachment.startSocket, token: attachment.token),
+            warnings: [],
+            listener: SeccompListener(
+                SandboxSurroundings(
+                    id: attachment.id,
+                    specification: attachment.specification,
+                    bundle: attachment.bundle
+                )
+            )?.telling(.created, pid: attachment.pid),
             hooks: HookRunner(
                 id: attachment.id,
                 specification: attachment.specification,
@@ -86,38 +108,44 @@ public final class SandboxProcess: Sendable {
     private func waitForExecution(_ channel: SharedDescriptor) throws(SandboxError) {
         // The other end must not see ours close before it has said what it has to say.
         defer { withExtendedLifetime(channel) {} }
-        guard let answer = try HandshakeEnd(socket: channel.raw).receive(within: Sandbox.patience) else {
-            // Closed by exec. A death before it looks the same from here; its exit status tells.
-            return
+        let patience = Sandbox.patience + HookRunner.patience(hooks?.hooks.startContainer)
+        // Closed by exec. A death before it looks the same from here; its exit status tells.
+        while let answer = try HandshakeEnd(socket: channel.raw).receive(within: patience) {
+            switch answer.message {
+            case .failed(let error): throw error
+            case .filterNext:
+                guard let listener, answer.descriptors.count == 2 else {
+                    throw .refused(.handshake, "start process", "", "a filter that nobody expects", code: .internal)
+                }
+                try listener.deliver(from: answer.descriptors[0].raw, answer.descriptors[1])
+            default: throw .refused(.handshake, "start process", "", "unexpected message", code: .internal)
+            }
         }
-        guard case .failed(let error) = answer.message else {
-            throw .refused(.handshake, "start process", "", "unexpected message", code: .internal)
-        }
-        throw error
     }
 
     /// The parent's side after clone, up to the message that the process is ready.
     static func supervise(
         _ child: consuming Child,
         channel: SharedDescriptor,
-        oomScore: Int?,
+        plan: ProcessPlan,
         hooks: HookRunner? = nil
     ) throws(SandboxError) -> SandboxProcess {
+        var plan = plan
         let pid = child.pid
         let pidfd = child.sharedPidfd()
         do throws(SandboxError) {
-            if let oomScore {
-                try step(.limits) { () throws(KernelError) in
-                    try File.writeOnce("/proc/\(pid)/oom_score_adj", String(oomScore))
-                }
+            try plan.applyFromOutside(to: pid)
+            if hooks != nil || plan.listener?.state.status == .creating {
+                plan.listener = plan.listener?.telling(.created, pid: pid)
             }
             let end = HandshakeEnd(socket: channel.raw)
-            var answer = try Self.answer(end)
+            let patience = Sandbox.patience + HookRunner.patience(hooks?.hooks.createContainer)
+            var answer = try Self.answer(end, within: patience)
             if answer.message == .namespacesReady {
                 try hooks?.run(.prestart, status: .creating, pid: pid)
                 try hooks?.run(.createRuntime, status: .creating, pid: pid)
                 try step(.handshake) { () throws(KernelError) in try end.send(.proceed) }
-                answer = try Self.answer(end)
+                answer = try Self.answer(end, within: patience)
             }
             guard answer.message == .ready else {
                 throw .refused(.handshake, "create process", "", "unexpected message", code: .internal)
@@ -127,19 +155,22 @@ public final class SandboxProcess: Sendable {
                 pidfd: pidfd,
                 terminal: answer.descriptors.first,
                 door: .channel(channel),
+                warnings: plan.warnings,
+                listener: plan.listener,
                 hooks: hooks
             )
         } catch {
             abandon(pidfd.raw)
-            throw error
+            throw hooks?.afterFailure(error) ?? error
         }
     }
 
     /// The child's next message, when it is not the report of a failure.
     private static func answer(
-        _ end: HandshakeEnd
+        _ end: HandshakeEnd,
+        within patience: Duration
     ) throws(SandboxError) -> (message: HandshakeMessage, descriptors: [SharedDescriptor]) {
-        guard let answer = try end.receive(within: Sandbox.patience) else {
+        guard let answer = try end.receive(within: patience) else {
             throw .refused(.handshake, "create process", "", "the process ended during its set-up", code: .internal)
         }
         if case .failed(let error) = answer.message { throw error }

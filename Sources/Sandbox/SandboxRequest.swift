@@ -83,6 +83,8 @@ public struct SandboxExecRequest: Sendable {
     public var seccomp: SeccompProgram?
     /// How many of the caller's descriptors from 3 on the program gets too, under their own numbers.
     public var preservedDescriptors = 0
+    /// What the container's processes share; nil gives the process only what its own section says.
+    public var surroundings: SandboxSurroundings?
 
     /// Makes a request from its parts.
     public init(
@@ -90,12 +92,14 @@ public struct SandboxExecRequest: Sendable {
         container: RawDescriptor,
         streams: SandboxStreams,
         cgroup: CgroupEntrance? = nil,
-        seccomp: SeccompProgram? = nil
+        seccomp: SeccompProgram? = nil,
+        surroundings: SandboxSurroundings? = nil
     ) {
         self.process = process
         self.container = container
         self.streams = streams
         self.cgroup = cgroup
         self.seccomp = seccomp
+        self.surroundings = surroundings
     }
 }

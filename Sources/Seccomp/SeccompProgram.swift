@@ -21,6 +21,14 @@ public struct SeccompProgram: Sendable, Equatable {
         }
     }
 
+    /// Whether any verdict of the program is a question to a listener (SECCOMP_RET_USER_NOTIF).
+    public var asks: Bool {
+        records.contains { record in
+            // Code in the low 16 bits, constant in the high half; RET | K.
+            record & 0xffff == 0x06 && UInt32(record >> 32) & 0xffff_0000 == 0x7fc0_0000
+        }
+    }
+
     /// Makes a program from instructions.
     ///
     /// - Throws: `invalidArgument` when there are none, too many, or half of one.

@@ -30,10 +30,11 @@ final class ContainerFixture {
             lines.first { $0.hasPrefix(name) }?.dropFirst(name.count).drop { " :\t".contains($0) }.description
         }
 
-        /// Stage and errno of the error that kept the container from running.
-        var failure: (stage: String, errno: Int32, code: String)? {
+        /// Stage, object and errno of the error that kept the container from running.
+        var failure: (stage: String, object: String, errno: Int32, code: String)? {
             struct Report: Decodable {
                 var stage: String
+                var object: String
                 var errno: Int32
                 var code: String
             }
@@ -42,7 +43,7 @@ final class ContainerFixture {
             guard let report = try? JSONDecoder().decode(Report.self, from: Data(line[start...].utf8)) else {
                 return nil
             }
-            return (report.stage, report.errno, report.code)
+            return (report.stage, report.object, report.errno, report.code)
         }
     }
 
@@ -55,7 +56,7 @@ final class ContainerFixture {
         try FileManager.default.copyItem(atPath: "/bin/busybox", toPath: root + "/bin/busybox")
         for name in [
             "sh", "cat", "ls", "id", "stat", "readlink", "sleep", "true", "unshare", "tty", "stty", "mount", "grep",
-            "head", "wc",
+            "head", "wc", "ionice", "uname", "mkdir", "rmdir", "kill", "ip", "echo", "taskset", "chroot",
         ] {
             try link("/bin/" + name, to: "busybox")
         }

@@ -152,8 +152,8 @@ int ck_sched_getaffinity(pid_t pid, size_t size, void *mask);
 int ck_personality(unsigned long persona);
 int ck_set_mempolicy(int mode, const unsigned long *nodes, unsigned long bits);
 
-// A page that a process shares with its forked children; zero at first. NULL and errno on failure.
-uint32_t *ck_shared_words(void);
+// Maps the page of a file in memory, for two processes that share it. NULL and errno on failure.
+uint32_t *ck_shared_words(int memory);
 void ck_shared_words_free(uint32_t *words);
 uint32_t ck_shared_load(const uint32_t *word);
 void ck_shared_store(uint32_t *word, uint32_t value);

@@ -64,11 +64,27 @@ func say(_ message: String) {
 }
 
 func report(_ error: any Error) -> String {
-    guard let error = error as? SandboxError else { return "\(error)" }
-    let text = "\(error)".replacing("\\", with: "/").replacing("\"", with: "'").map { $0.isNewline ? " " : $0 }
-    return """
-        {"stage":"\(error.stage.rawValue)","errno":\(error.errno?.rawValue ?? 0),"code":"\(error.code)","text":"\(String(text))"}
-        """
+    switch error {
+    case let error as SandboxError:
+        return report(error.stage.rawValue, error.object, error.errno?.rawValue ?? 0, error.code, "\(error)")
+    case let error as DocumentError: return report("document", error.path, 0, .invalidArgument, "\(error)")
+    case let error as SeccompError: return report("seccomp", "linux.seccomp", 0, error.code, "\(error)")
+    case let error as CgroupError: return report("cgroup", error.field, 0, error.code, "\(error)")
+    default: return "\(error)"
+    }
+}
+
+func report(_ stage: String, _ object: String, _ errno: Int32, _ code: ErrorCode, _ text: String) -> String {
+    // The first thing that looks at these texts is a JSON parser.
+    let (object, text) = (quoted(object), quoted(String(text.prefix(2000))))
+    return #"{"stage":"\#(stage)","object":\#(object),"errno":\#(errno),"code":"\#(code)","text":\#(text)}"#
+}
+
+func quoted(_ text: String) -> String {
+    let scalars = text.unicodeScalars.map { scalar in
+        scalar == "\"" || scalar == "\\" ? "\\\(scalar)" : scalar.value < 0x20 ? "?" : "\(scalar)"
+    }
+    return "\"" + scalars.joined() + "\""
 }
 
 /// Copies between the caller and the terminal until the container closes it.
@@ -112,8 +128,10 @@ func run(_ options: Options, _ specification: RuntimeSpec) throws -> Int32 {
             seccomp: filter
         )
     )
+    for warning in process.warnings { say("warning: \(warning)") }
     do { try process.start() } catch {
         SandboxProcess.abandon(process)
+        for error in process.runPoststopHooks() { say(report(error)) }
         throw error
     }
     for (number, path) in options.executions.enumerated() {
@@ -126,9 +144,15 @@ func run(_ options: Options, _ specification: RuntimeSpec) throws -> Int32 {
                         container: process.pidfd.raw,
                         streams: document.terminal == true ? .terminal : .descriptors(input: 0, output: 1, error: 2),
                         cgroup: try cgroup?.entrance(),
-                        seccomp: filter
+                        seccomp: filter,
+                        surroundings: SandboxSurroundings(
+                            id: "sandbox-run",
+                            specification: specification,
+                            bundle: options.bundle
+                        )
                     )
                 )
+                for warning in extra.warnings { say("warning: \(warning)") }
                 if let terminal = extra.terminal { try pump(terminal) }
                 let end = try status(extra)
                 if options.executionTimes == 1 || end != 0 { say("exec \(number): \(end)") }

@@ -1,0 +1,33 @@
+internal import Kernel
+public import OCISpec
+
+/// What every process of a container takes from the container's document, beside what its own section says.
+public struct SandboxSurroundings: Sendable {
+    /// The container as hooks and listeners see it; status and pid are set where it is shown.
+    let state: ContainerState
+    let personality: RuntimeSpec.Personality?
+    let memoryPolicy: RuntimeSpec.MemoryPolicy?
+    let listenerPath: String
+    let listenerMetadata: String
+
+    /// Takes the parts out of a document.
+    ///
+    /// - Parameters:
+    ///   - id: Id of the container.
+    ///   - specification: Its document.
+    ///   - bundle: Absolute path of the bundle.
+    public init(id: String, specification: RuntimeSpec, bundle: String) {
+        state = ContainerState(
+            ociVersion: specification.ociVersion,
+            id: id,
+            status: .creating,
+            pid: nil,
+            bundle: bundle,
+            annotations: specification.annotations
+        )
+        personality = specification.linux?.personality
+        memoryPolicy = specification.linux?.memoryPolicy
+        listenerPath = specification.linux?.seccomp?.listenerPath ?? ""
+        listenerMetadata = specification.linux?.seccomp?.listenerMetadata ?? ""
+    }
+}

@@ -1,0 +1,123 @@
+internal import Kernel
+internal import OCISpec
+
+// How the descriptor of a filter with questions gets from the process that the filter holds to who answers them.
+//
+// The process is the only one that can make the descriptor, by loading the filter, and from that moment the filter decides
+// about each of its system calls. Were it to pass the descriptor on itself, a profile that asks about sendmsg, write or
+// close would stop it in that call, with nobody there to answer: a deadlock. So it makes no system call at all. Before it
+// loads the filter it says so, and passes a descriptor of itself and one of shared memory; then it stores the listener's
+// number in that memory and spins. The parent takes the descriptor out of the process (pidfd_getfd), connects to the
+// listener, sends it the state with the descriptor, and only then lets the process go on. All later calls, also those
+// between here and exec, have somebody who answers.
+
+/// Who answers the questions of a process's filter.
+struct SeccompListener: Sendable {
+    let path: String
+    let metadata: String
+    /// The container as it is when the filter is loaded.
+    private(set) var state: ContainerState
+
+    /// How long a listener may take to accept and read.
+    private static let patience = Duration.seconds(30)
+
+    /// Checks a document's listener against the filter.
+    ///
+    /// - Parameter asks: Whether the filter asks at all.
+    /// - Returns: Nil when nobody is asked.
+    static func plan(
+        _ surroundings: SandboxSurroundings?,
+        asks: Bool
+    ) throws(SandboxError) -> SeccompListener? {
+        let path = surroundings?.listenerPath ?? ""
+        let field = "linux.seccomp.listenerPath"
+        guard asks else {
+            guard surroundings?.listenerMetadata.isEmpty ?? true || !path.isEmpty else {
+                throw .invalid("linux.seccomp.listenerMetadata", "without a listenerPath")
+            }
+            return nil
+        }
+        guard let surroundings, let listener = SeccompListener(surroundings) else { throw .invalid(field, "missing, but SCMP_ACT_NOTIFY is used") }
+        guard path.hasPrefix("/"), !path.utf8.contains(0) else {
+            throw .invalid(field, "'\(path)' is not an absolute path")
+        }
+        return listener
+    }
+
+    /// The listener of a container; nil when its document names none.
+    init?(_ surroundings: SandboxSurroundings) {
+        guard !surroundings.listenerPath.isEmpty else { return nil }
+        path = surroundings.listenerPath
+        metadata = surroundings.listenerMetadata
+        state = surroundings.state
+    }
+
+    /// The same listener, told of a container in this state.
+    func telling(_ status: ContainerState.Status, pid: Int32) -> SeccompListener {
+        var copy = self
+        copy.state.status = status
+        copy.state.pid = pid
+        return copy
+    }
+
+    /// The parent's side: waits for the process to load its filter, and hands the listener over.
+    ///
+    /// - Parameters:
+    ///   - process: A pidfd of the process.
+    ///   - memory: What it has passed to tell the number in.
+    func deliver(from process: RawDescriptor, _ memory: SharedDescriptor) throws(SandboxError) {
+        let handover = try step(.seccomp) { () throws(KernelError) in try ListenerHandover(sharing: memory) }
+        let pidfd = try step(.seccomp) { () throws(KernelError) in
+            Pidfd(try BorrowedDescriptor(process).duplicate())
+        }
+        let number = try waitForListener(pidfd, handover)
+        try step(.seccomp) { () throws(KernelError) in
+            do throws(KernelError) {
+                let listener = try pidfd.copyDescriptor(number)
+                let pid = try Self.number(of: process)
+                let message = ContainerProcessState(pid: pid, metadata: metadata, state: state).json
+                let socket = try UnixSocket.connect(path)
+                guard try socket.poll(for: .writable, timeout: Self.patience).contains(.writable) else {
+                    throw .failed("send to", path, .timedOut)
+                }
+                let sent = try UnixSocket.sendDescriptors([listener.raw], with: message, to: socket.raw)
+                if sent < message.count { try socket.writeAll(Array(message[sent...])) }
+            } catch {
+                throw .failed("hand filter to listener", path, error.errno, detail: "\(error)")
+            }
+        }
+        handover.acknowledge()
+    }
+
+    /// The number of the listener in the process.
+    ///
+    /// The process cannot tell by anything that could be waited for; loading takes some microseconds.
+    private func waitForListener(
+        _ process: borrowing Pidfd,
+        _ handover: ListenerHandover
+    ) throws(SandboxError) -> RawDescriptor {
+        try step(.seccomp) { () throws(KernelError) in
+            let begin = Clock.monotonic.now
+            while handover.listener == nil {
+                // A millisecond at most, or the end of the process, which may be killed at any time.
+                if !(try process.poll(for: .readable, timeout: .milliseconds(1)).isEmpty) {
+                    throw .failed("load seccomp filter", .noProcess, detail: "the process ended")
+                }
+                guard Clock.monotonic.now - begin < Self.patience else {
+                    throw .failed("load seccomp filter", .timedOut)
+                }
+            }
+            guard let number = handover.listener else { throw .failed("load seccomp filter", .badDescriptor) }
+            return number
+        }
+    }
+
+    /// A process's number in the namespace of the caller.
+    static func number(of pidfd: RawDescriptor) throws(KernelError) -> Int32 {
+        let text = try File.readText("/proc/self/fdinfo/\(pidfd)", limit: 4096)
+        for line in text.split(separator: "\n") where line.hasPrefix("Pid:") {
+            if let number = Int32(line.dropFirst(4).drop { $0 == "\t" || $0 == " " }), number > 0 { return number }
+        }
+        throw .failed("find number of process", .noProcess)
+    }
+}
