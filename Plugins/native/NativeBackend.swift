@@ -107,10 +107,14 @@ final class NativeBackend: Backend {
         guard let container else { return }
         let failures = try native { () throws(NativeError) in try container.delete() }
         self.container = nil
-        // The container is gone; what its hooks say of that is for the log, which standard error is.
-        for error in failures {
-            try? BorrowedDescriptor.standardError.writeAll("\(error)\n")
-        }
+        // The container is gone; what its hooks say of that is for the log.
+        Self.log(failures.map(\.description))
+    }
+
+    /// Standard error is the log.
+    private static func log(_ lines: [String]) {
+        // Nobody is left to be told when it is closed.
+        for line in lines { try? BorrowedDescriptor.standardError.writeAll("\(line)\n") }
     }
 
     static func cleanUp(_ context: BackendContext) throws(BackendError) {

@@ -152,7 +152,7 @@ public struct MemoryPolicy: Sendable, Hashable {
     public func apply() throws(KernelError) {
         let words = nodes.words.map { UInt(truncatingIfNeeded: $0) }
         // The kernel takes one bit less than it is told.
-        let bits = UInt(words.isEmpty ? 0 : words.count * 64 + 1)
+        let bits = UInt(words.count * 64 + 1)
         try system("set memory policy") { unsafe ck_set_mempolicy(mode, words, bits) }
     }
 }

@@ -146,7 +146,9 @@ struct GrantedCapabilities {
     ///
     /// What is unknown or cannot be granted is left out with a warning, as the specification asks.
     ///
-    /// - Parameter grantable: All that the process can be given.
+    /// - Parameters:
+    ///   - wanted: The sets; nil is empty.
+    ///   - grantable: All that the process can be given.
     init(_ wanted: RuntimeSpec.Capabilities?, grantable: CapabilitySet) {
         var warnings: [String] = []
         func bits(_ set: String, _ names: [String]?, within bound: CapabilitySet, _ reason: String) -> CapabilitySet {

@@ -67,9 +67,13 @@ extension ProcessPlan {
     /// Reads and checks a document's process.
     ///
     /// - Parameters:
+    ///   - process: The section.
+    ///   - streams: Its standard streams.
+    ///   - seccomp: Its filter.
     ///   - surroundings: What the process takes from its container; nil when nothing is known of that.
     ///   - isFirst: Whether it is the container's first process.
     ///   - grantable: The capabilities that the process can get; nil for those of the caller.
+    /// - Throws: `invalidArgument` or `unsupported` with the field.
     init(
         _ process: RuntimeSpec.Process,
         streams: SandboxStreams,

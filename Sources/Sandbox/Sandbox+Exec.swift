@@ -70,8 +70,16 @@ extension Sandbox {
             return own
         }
         // What was in force a moment ago can be restored.
-        defer { try? own.bindProcessors() }
-        return try body()
+        func restore() { try? own.bindProcessors() }
+        do throws(SandboxError) {
+            let child = try body()
+            // The child keeps what it was born with.
+            if child != nil { restore() }
+            return child
+        } catch {
+            restore()
+            throw error
+        }
     }
 }
 

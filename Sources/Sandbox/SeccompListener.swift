@@ -23,8 +23,11 @@ struct SeccompListener: Sendable {
 
     /// Checks a document's listener against the filter.
     ///
-    /// - Parameter asks: Whether the filter asks at all.
+    /// - Parameters:
+    ///   - surroundings: What the document says of it.
+    ///   - asks: Whether the filter asks at all.
     /// - Returns: Nil when nobody is asked.
+    /// - Throws: `invalidArgument` when the filter asks and nobody is named, or nobody asks for what is said.
     static func plan(
         _ surroundings: SandboxSurroundings?,
         asks: Bool
@@ -37,7 +40,9 @@ struct SeccompListener: Sendable {
             }
             return nil
         }
-        guard let surroundings, let listener = SeccompListener(surroundings) else { throw .invalid(field, "missing, but SCMP_ACT_NOTIFY is used") }
+        guard let surroundings, let listener = SeccompListener(surroundings) else {
+            throw .invalid(field, "missing, but SCMP_ACT_NOTIFY is used")
+        }
         guard path.hasPrefix("/"), !path.utf8.contains(0) else {
             throw .invalid(field, "'\(path)' is not an absolute path")
         }
@@ -65,6 +70,7 @@ struct SeccompListener: Sendable {
     /// - Parameters:
     ///   - process: A pidfd of the process.
     ///   - memory: What it has passed to tell the number in.
+    /// - Throws: `seccomp`, when the process ends or nobody takes the filter; the process waits for ever then.
     func deliver(from process: RawDescriptor, _ memory: SharedDescriptor) throws(SandboxError) {
         let handover = try step(.seccomp) { () throws(KernelError) in try ListenerHandover(sharing: memory) }
         let pidfd = try step(.seccomp) { () throws(KernelError) in

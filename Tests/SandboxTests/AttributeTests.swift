@@ -50,7 +50,10 @@ import Testing
         (RuntimeSpec.Scheduler(policy: "SCHED_RR", priority: 100), "process.scheduler.priority", "invalidArgument"),
         (RuntimeSpec.Scheduler(policy: "SCHED_IDLE", flags: ["X"]), "process.scheduler.flags", "invalidArgument"),
         (RuntimeSpec.Scheduler(policy: "SCHED_OTHER", runtime: 1), "process.scheduler.runtime", "invalidArgument"),
-        (RuntimeSpec.Scheduler(policy: "SCHED_DEADLINE", runtime: 5, deadline: 4), "process.scheduler", "invalidArgument"),
+        (
+            RuntimeSpec.Scheduler(policy: "SCHED_DEADLINE", runtime: 5, deadline: 4), "process.scheduler",
+            "invalidArgument"
+        ),
     ])
     func aWrongSchedulerIsNamed(_ scheduler: RuntimeSpec.Scheduler, _ field: String, _ code: String) throws {
         let failure = try scheduling(scheduler).failure
@@ -116,7 +119,10 @@ import Testing
 
     @Test(arguments: [
         (RuntimeSpec.MemoryPolicy(mode: "MPOL_BIND", nodes: "0"), "bind:0"),
-        (RuntimeSpec.MemoryPolicy(mode: "MPOL_INTERLEAVE", nodes: "0", flags: ["MPOL_F_STATIC_NODES"]), "interleave=static:0"),
+        (
+            RuntimeSpec.MemoryPolicy(mode: "MPOL_INTERLEAVE", nodes: "0", flags: ["MPOL_F_STATIC_NODES"]),
+            "interleave=static:0"
+        ),
         (RuntimeSpec.MemoryPolicy(mode: "MPOL_PREFERRED", nodes: "0"), "prefer:0"),
         (RuntimeSpec.MemoryPolicy(mode: "MPOL_PREFERRED_MANY", nodes: "0"), "prefer (many):0"),
         (RuntimeSpec.MemoryPolicy(mode: "MPOL_LOCAL"), "local"),
