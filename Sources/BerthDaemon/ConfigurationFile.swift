@@ -15,6 +15,9 @@ package struct ConfigurationFile {
         package var defaultBackend: String?
         package var initPath: String?
         package var stopTimeout: Int?
+        package var userns: String?
+        package var usernsPool: [String]?
+        package var cgroupManager: String?
         package var backends: [String: String] = [:]
         package var logOptions: [String: String] = [:]
 
@@ -25,12 +28,13 @@ package struct ConfigurationFile {
         case string = "a string"
         case number = "a whole number"
         case strings = "a table of strings"
+        case list = "a list of strings"
     }
 
     private static let keys: [String: Kind] = [
         "root": .string, "state": .string, "socket": .string, "socket-group": .number, "log-level": .string,
         "default-backend": .string, "init": .string, "stop-timeout": .number, "backends": .strings,
-        "log-options": .strings,
+        "log-options": .strings, "userns": .string, "userns-pool": .list, "cgroup-manager": .string,
     ]
 
     private static let limit = 1 << 20
@@ -65,6 +69,7 @@ package struct ConfigurationFile {
             case .string: try set(key, string(value, key), in: &values)
             case .number: try set(key, number(value, key), in: &values)
             case .strings: try set(key, strings(value, key), in: &values)
+            case .list: values.usernsPool = try list(value, key)
             }
         }
         return values
@@ -77,6 +82,8 @@ package struct ConfigurationFile {
         case "socket": values.socket = text
         case "log-level": values.logLevel = text
         case "default-backend": values.defaultBackend = text
+        case "userns": values.userns = text
+        case "cgroup-manager": values.cgroupManager = text
         default: values.initPath = text
         }
     }
@@ -113,6 +120,14 @@ package struct ConfigurationFile {
             result[name] = text
         }
         return result
+    }
+
+    private func list(_ value: any TOMLValueConvertible, _ key: String) throws -> [String] {
+        guard let array = value.array else { throw wrong(key, .list, value) }
+        return try array.map { item in
+            guard let text = item.string else { throw wrong(key, .list, value) }
+            return text
+        }
     }
 
     private func wrong(_ key: String, _ kind: Kind, _ value: any TOMLValueConvertible) -> DaemonError {

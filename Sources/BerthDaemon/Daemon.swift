@@ -56,6 +56,8 @@ public enum Daemon {
         configuration.faults = faults
         configuration.defaultLogOptions = settings.log
         configuration.defaultStopTimeout = settings.stopTimeout
+        configuration.userNamespaces = settings.userNamespaces
+        configuration.cgroupManager = settings.cgroupManager
         let engine = try await Engine.open(configuration)
         let socket = try ListeningSocket.open(settings)
         logger.info("listening", metadata: ["socket": "\(settings.socket)"])

@@ -67,6 +67,13 @@ enum SelfCheck {
         for name in ["mnt", "uts", "ipc", "pid", "net", "cgroup"] {
             report.add("kernel namespace \(name)", File.exists("/proc/self/ns/\(name)") ? nil : "not built in")
         }
+        // Whether the file system of the root directory can do its part is tried at the start, because trying writes.
+        let limit = (try? File.readText("/proc/sys/user/max_user_namespaces", limit: 64)) ?? "0"
+        report.add(
+            "kernel namespace user",
+            limit.hasPrefix("0") ? "not built in, or /proc/sys/user/max_user_namespaces is 0" : nil,
+            required: false
+        )
         report.add("kernel pidfd", works { _ = try Pidfd(pid: Credentials.processID) })
         report.add("kernel new mount calls", works { _ = try FileSystemContext("tmpfs") })
         let actions = (try? File.readText("/proc/sys/kernel/seccomp/actions_avail", limit: 4096)) ?? ""

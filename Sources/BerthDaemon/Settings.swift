@@ -25,6 +25,10 @@ struct Settings {
     let log: LogConfiguration
     /// Seconds between the stop signal and the kill.
     let stopTimeout: Int
+    /// User namespaces of containers.
+    let userNamespaces: EngineConfiguration.UserNamespaces
+    /// Who makes cgroups.
+    let cgroupManager: CgroupManager
     /// Configuration file that was read.
     let file: String?
 
@@ -73,6 +77,38 @@ struct Settings {
             throw DaemonError.file(file ?? "", line: nil, "table 'log-options': \(error.message)")
         }
         stopTimeout = values.stopTimeout ?? 10
+        userNamespaces = try Self.userNamespaces(values, file ?? "")
+        cgroupManager = try Self.cgroupManager(values, file ?? "")
+    }
+
+    private static func userNamespaces(
+        _ values: ConfigurationFile.Values,
+        _ file: String
+    ) throws(DaemonError) -> EngineConfiguration.UserNamespaces {
+        var result = EngineConfiguration.UserNamespaces()
+        switch values.userns {
+        case nil, "auto": result.defaultMode = .auto(size: nil)
+        case "host": result.defaultMode = .host
+        case let other?: throw .file(file, line: nil, "key 'userns': '\(other)' is neither 'auto' nor 'host'")
+        }
+        do {
+            result.pool = try values.usernsPool?.map { try IDRange(parsing: $0) }
+        } catch {
+            throw .file(file, line: nil, "key 'userns-pool': \((error as? EngineError)?.message ?? "\(error)")")
+        }
+        return result
+    }
+
+    private static func cgroupManager(
+        _ values: ConfigurationFile.Values,
+        _ file: String
+    ) throws(DaemonError) -> CgroupManager {
+        let text = values.cgroupManager ?? "auto"
+        guard let manager = CgroupManager(rawValue: text) else {
+            let names = CgroupManager.allCases.map(\.rawValue).joined(separator: ", ")
+            throw .file(file, line: nil, "key 'cgroup-manager': '\(text)' is none of \(names)")
+        }
+        return manager
     }
 
     private static func level(_ name: String) throws(DaemonError) -> Logger.Level {

@@ -187,6 +187,8 @@ public struct ContainerInspect: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var config: ContainerConfig
     /// Network state.
     @Zero public var networkSettings: NetworkSettings
+    /// What Berth adds; nil from other daemons.
+    public var berth: BerthContainer?
 
     /// Everything at its zero value.
     public init() {}
@@ -217,5 +219,6 @@ public struct ContainerInspect: Codable, Sendable, Equatable, ZeroValue {
         case mounts = "Mounts"
         case config = "Config"
         case networkSettings = "NetworkSettings"
+        case berth = "Berth"
     }
 }

@@ -116,7 +116,7 @@ public struct HostConfig: Codable, Sendable, Equatable, ZeroValue {
     public var tmpfs: [String: String]?
     /// `host` or empty.
     @Zero public var utsMode: String
-    /// `host` or empty.
+    /// `auto`, `auto:size=N`, `host`, or empty for the daemon's default.
     @Zero public var usernsMode: String
     /// Size of `/dev/shm` in bytes; 0 for the default.
     @Zero public var shmSize: Int

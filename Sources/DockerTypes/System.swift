@@ -284,6 +284,8 @@ public struct SystemInfo: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var securityOptions: [String]
     /// What an operator should know.
     public var warnings: [String]?
+    /// What Berth adds; nil from other daemons.
+    public var berth: BerthNode?
 
     /// Everything at its zero value.
     public init() {}
@@ -343,5 +345,6 @@ public struct SystemInfo: Codable, Sendable, Equatable, ZeroValue {
         case initCommit = "InitCommit"
         case securityOptions = "SecurityOptions"
         case warnings = "Warnings"
+        case berth = "Berth"
     }
 }

@@ -23,7 +23,6 @@ final class LayerUnpacker {
     private static let whiteoutPrefix = Array(".wh.".utf8)
     private static let opaqueName = Array(".wh..wh..opq".utf8)
     private static let metadataPrefix = Array(".wh..wh.".utf8)
-    static let opaqueAttribute = "trusted.overlay.opaque"
 
     private let target: RootedDir
     private let merged: MergedTree
@@ -34,6 +33,8 @@ final class LayerUnpacker {
 
     /// Whether the layer hides everything below it.
     private(set) var isOpaque = false
+    /// Whether opaque directories are marked for overlays in user namespaces, too.
+    private(set) var isMarkedForUsers = true
 
     init(target: consuming RootedDir, lowers: [LowerLayer], limits: Snapshots.Limits) throws(SnapshotError) {
         let own = try kernel("open layer directory") { [raw = target.raw] () throws(KernelError) in
@@ -155,7 +156,7 @@ final class LayerUnpacker {
         if name == LayerUnpacker.opaqueName {
             if folder.path.isEmpty { isOpaque = true }
             return try on(entry) { () throws(KernelError) in
-                try folder.directory.setExtendedAttribute(LayerUnpacker.opaqueAttribute, Array("y".utf8))
+                try mark(folder.directory.openPath("."))
             }
         }
         // Other names of that form are the bookkeeping of a file system that is gone; no file of the layer is called so.
@@ -171,10 +172,14 @@ final class LayerUnpacker {
                 // A whiteout is about the layers below only, and what this layer has of that name stays.
                 let own = try folder.directory.openPath(hidden)
                 if try own.status().isDirectory {
-                    try own.setExtendedAttribute(LayerUnpacker.opaqueAttribute, Array("y".utf8))
+                    try mark(own)
                 }
             }
         }
+    }
+
+    private func mark(_ directory: borrowing Descriptor) throws(KernelError) {
+        if try !OpaqueMark.set(on: directory) { isMarkedForUsers = false }
     }
 
     private func makeFile(
@@ -210,7 +215,7 @@ final class LayerUnpacker {
                     // A file or a whiteout of this layer hid what is below, and the directory in its place does too.
                     try clear(name, in: folder)
                     try folder.directory.mkdir(name, mode: 0o700)
-                    try folder.directory.setxattr(name, LayerUnpacker.opaqueAttribute, Array("y".utf8))
+                    try mark(folder.directory.openPath(name))
                 }
             }
             try setAttributes(of: folder.directory.openPath(name), entry)

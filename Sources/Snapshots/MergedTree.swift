@@ -85,7 +85,7 @@ struct MergedTree: ~Copyable {
         }
         try target.unlink(path)
         try make(path)
-        try target.setxattr(path, LayerUnpacker.opaqueAttribute, Array("y".utf8))
+        _ = try OpaqueMark.set(on: target.openPath(path))
         return nil
     }
 
@@ -149,7 +149,7 @@ struct MergedTree: ~Copyable {
             let status = try name.status()
             if index == components.count - 1 { return (status, true) }
             guard status.isDirectory else { return (nil, true) }
-            if try name.extendedAttribute(LayerUnpacker.opaqueAttribute) != nil { hides = true }
+            if try OpaqueMark.isSet(on: name) { hides = true }
         }
         return (nil, hides)
     }

@@ -24,6 +24,7 @@ extension Snapshots {
             }
             let size = try usage(of: temporary + "/fs")
             let record = LayerRecord(
+                version: unpacker.isMarkedForUsers ? Snapshots.markedLayerVersion : 1,
                 chainID: layer.chainID,
                 diffID: layer.diffID,
                 parent: below.last,

@@ -10,7 +10,7 @@
 // On disk: `layers/<chain id>/{fs,layer.json}`, `containers/<id>/{upper,work}`, both renamed into place when they
 // are whole; `ingest/` holds what is being made and `trash/` what is being removed, and both are emptied when the directory is
 // opened. A layer holds only its own difference, in overlayfs' own form: a deleted name is a character device 0/0, a replaced
-// directory has the attribute `trusted.overlay.opaque`. It depends on the layers below only in what they give its missing
+// directory has the attributes `trusted.overlay.opaque` and `user.overlay.opaque`. It depends on the layers below only in what they give its missing
 // parents, which is why it is named by its chain id.
 //
 // Every method may be called from any thread; all of them block. One process opens a directory at a time.
@@ -74,6 +74,8 @@ public final class Snapshots: Sendable {
     struct Shared {
         /// Calls that unpack or prepare.
         var users = 0
+        /// Layers that are known to have both marks, or not to get them.
+        var marked = Set<String>()
     }
 
     /// Opens the directory, makes it when it is not there, and removes what a crash left half-done.
@@ -146,7 +148,7 @@ public final class Snapshots: Sendable {
             var below: [Digest] = []
             for layer in image.layers {
                 try gates.withLock(layer.chainID.hex) { () throws(SnapshotError) in
-                    if contains(chainID: layer.chainID) { return }
+                    if contains(chainID: layer.chainID) { return try completeMarks(layer.chainID) }
                     do throws(SnapshotError) { try unpack(layer, onto: below, from: store) } catch {
                         throw error.about(layer.descriptor.digest)
                     }

@@ -105,7 +105,7 @@ struct ContainerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Cgroup namespace: host or private.", valueName: "mode"))
     var cgroupns: String?
 
-    @Option(help: ArgumentHelp("User namespace.", valueName: "mode"))
+    @Option(help: ArgumentHelp("User namespace: auto, auto:size=N, or host.", valueName: "mode"))
     var userns: String?
 
     // What it may
@@ -119,7 +119,9 @@ struct ContainerOptions: ParsableArguments {
     @Flag(help: "All capabilities and devices, no seccomp.")
     var privileged = false
 
-    @Option(help: ArgumentHelp("Security option: seccomp=FILE|unconfined, no-new-privileges.", valueName: "option"))
+    @Option(
+        help: ArgumentHelp("Security option: seccomp=FILE|unconfined, no-new-privileges=false.", valueName: "option")
+    )
     var securityOpt: [String] = []
 
     @Option(help: ArgumentHelp("Kernel parameter.", valueName: "name=value"))
@@ -141,7 +143,7 @@ struct ContainerOptions: ParsableArguments {
     @Flag(help: "Never kill for memory.")
     var oomKillDisable = false
 
-    @Option(help: ArgumentHelp("Parent of the container's cgroup.", valueName: "path"))
+    @Option(help: ArgumentHelp("Parent of the container's cgroup: a path, or a slice of systemd.", valueName: "parent"))
     var cgroupParent: String?
 
     // How it is managed

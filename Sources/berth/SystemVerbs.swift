@@ -71,7 +71,9 @@ struct Info: ParsableCommand {
             ("Cgroup Version", info.cgroupVersion ?? ""),
             ("Runtimes", (info.runtimes ?? [:]).keys.sorted().joined(separator: " ")),
             ("Default Runtime", info.defaultRuntime),
-            ("Security Options", info.securityOptions.joined(separator: " ")), ("Kernel Version", info.kernelVersion),
+            ("Security Options", info.securityOptions.joined(separator: " ")),
+            ("User Namespaces", info.berth.map { Self.text($0.userNamespaces) } ?? ""),
+            ("Kernel Version", info.kernelVersion),
             ("Operating System", info.operatingSystem), ("OSType", info.osType), ("Architecture", info.architecture),
             ("CPUs", String(info.ncpu)), ("Total Memory", Human.memory(UInt64(max(0, info.memTotal)))),
             ("Name", info.name),
@@ -80,6 +82,13 @@ struct Info: ParsableCommand {
         ]
         for (name, value) in facts where !value.isEmpty { Output.line("\(name): \(value)") }
         for warning in info.warnings ?? [] { Output.note("warning: \(warning)") }
+    }
+
+    /// What containers get, or what keeps them from it; then whose ids.
+    private static func text(_ state: BerthUserNamespaces) -> String {
+        let use = state.missing.isEmpty ? state.configured : "host (missing: \(state.missing.joined(separator: "; ")))"
+        return
+            "\(use), \(state.held) of \(state.ids) ids held (\(state.pool.joined(separator: ", ")); \(state.poolSource))"
     }
 }
 

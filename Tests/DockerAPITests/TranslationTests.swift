@@ -38,7 +38,7 @@ struct TranslationTests {
         #"{"Image":"a","HostConfig":{"SecurityOpt":["seccomp=/a/file"]}}"#,
         #"{"Image":"a","HostConfig":{"PidMode":"other"}}"#,
         #"{"Image":"a","HostConfig":{"UTSMode":"container:x"}}"#,
-        #"{"Image":"a","HostConfig":{"UsernsMode":"private"}}"#,
+        #"{"Image":"a","HostConfig":{"UsernsMode":"keep-id"}}"#,
         #"{"Image":"a","HostConfig":{"Isolation":"hyperv"}}"#,
         #"{"Image":"a","HostConfig":{"ConsoleSize":[1]}}"#,
         #"{"Image":"a","HostConfig":{"ConsoleSize":[-1,80]}}"#,
@@ -59,12 +59,30 @@ struct TranslationTests {
         #expect(try translate(profile).configuration.seccomp == .json(#"{"defaultAction":"SCMP_ACT_ALLOW"}"#))
     }
 
+    @Test func privilegesAreNotGainedUnlessSomebodySaysSo() throws {
+        #expect(try translate(#"{"Image":"a"}"#).configuration.noNewPrivileges)
+        #expect(!(try translate(#"{"Image":"a","HostConfig":{"Privileged":true}}"#).configuration.noNewPrivileges))
+        let off = #"{"Image":"a","HostConfig":{"SecurityOpt":["no-new-privileges=false"]}}"#
+        #expect(!(try translate(off).configuration.noNewPrivileges))
+    }
+
+    @Test func userNamespaceAndCgroupParentReachTheEngine() throws {
+        let json = #"{"Image":"a","HostConfig":{"UsernsMode":"auto:size=2000","CgroupParent":"/x"}}"#
+        let result = try translate(json)
+        #expect(result.configuration.userNamespace == .auto(size: 2000) && result.configuration.cgroupParent == "/x")
+        #expect(result.warnings.isEmpty)
+        #expect(
+            try translate(#"{"Image":"a","HostConfig":{"UsernsMode":"host"}}"#).configuration.userNamespace == .host
+        )
+        #expect(try translate(#"{"Image":"a"}"#).configuration.userNamespace == nil)
+    }
+
     @Test func lowerCasePrivilegedIsNotPrivileged() throws {
         #expect(!(try translate(#"{"Image":"a","HostConfig":{"privileged":true}}"#).configuration.privileged))
     }
 
     @Test func whatHasNoEffectIsSaid() throws {
-        let json = #"{"Image":"a","HostConfig":{"PublishAllPorts":true,"CgroupParent":"/x"}}"#
+        let json = #"{"Image":"a","HostConfig":{"PublishAllPorts":true,"CpuRealtimePeriod":7}}"#
         #expect(try translate(json).warnings.count == 2)
     }
 

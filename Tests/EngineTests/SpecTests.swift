@@ -145,6 +145,68 @@ struct SpecTests {
         #expect(resources.process?.rlimits == [.init(type: "RLIMIT_NOFILE", soft: 10, hard: .max)])
     }
 
+    // User namespaces -------------------------------------------------------------------------------------------------
+
+    func mapped(_ joined: [RuntimeSpec.NamespaceType: String] = [:]) throws -> RuntimeSpec {
+        var configuration = ContainerConfiguration(image: "x")
+        configuration.binds = ["/a:/b", "/c:/d"]
+        let plan = ContainerPlan(
+            imageID: "sha256:0",
+            chain: [],
+            manifest: "sha256:1",
+            resolved: try Resolution.resolve(configuration, image: image(), id: id),
+            mounts: try MountPlan(
+                configuration,
+                imageVolumes: [],
+                volumePath: { $0 },
+                newVolumeName: { "fresh" }
+            ).entries,
+            backend: "native",
+            log: LogConfiguration(),
+            userNamespace: UserNamespaceSetting(range: IDRange(first: 589_824, size: 65_536), reason: "test")
+        )
+        var surroundings = SpecBuilder.Surroundings(
+            id: id,
+            hosts: "/c/hosts",
+            resolvConf: "/c/resolv.conf",
+            hostname: "/c/hostname",
+            cgroupPath: "/berth/\(id)"
+        )
+        surroundings.joined = joined
+        surroundings.ownerOptions = ["/etc/hosts": "idmap", "/b": "ridmap"]
+        return try SpecBuilder(configuration: configuration, plan: plan, surroundings: surroundings).build()
+    }
+
+    @Test func aRangeBecomesANamespaceWithMappings() throws {
+        let spec = try mapped()
+        let mapping = [RuntimeSpec.IDMapping(containerID: 0, hostID: 589_824, size: 65_536)]
+        #expect(spec.linux?.namespaces?.contains { $0.type == .user && $0.path == nil } == true)
+        #expect(spec.linux?.uidMappings == mapping && spec.linux?.gidMappings == mapping)
+        #expect(mount(spec, "/b")?.options == ["rbind", "rprivate", "ridmap"])
+        #expect(mount(spec, "/d")?.options == ["rbind", "rprivate"])
+        #expect(mount(spec, "/etc/hosts")?.options?.contains("idmap") == true)
+        // The kernel takes no group that the namespace has not got.
+        #expect(spec.linux?.sysctl?["net.ipv4.ping_group_range"] == "0 65535")
+    }
+
+    @Test func aSharedNamespaceIsJoinedWithoutMappings() throws {
+        let spec = try mapped([.user: "/proc/7/ns/user"])
+        #expect(spec.linux?.namespaces?.contains { $0.type == .user && $0.path == "/proc/7/ns/user" } == true)
+        #expect(spec.linux?.uidMappings == nil && spec.linux?.gidMappings == nil)
+    }
+
+    @Test func withoutARangeThereIsNoTraceOfOne() throws {
+        let spec = try spec { $0.binds = ["/a:/b"] }
+        #expect(spec.linux?.namespaces?.contains { $0.type == .user } == false)
+        #expect(spec.linux?.uidMappings == nil)
+        #expect(spec.mounts?.contains { $0.options?.contains { $0.hasSuffix("idmap") } == true } == false)
+    }
+
+    @Test func privilegesAreNeverGainedUnlessAllowed() throws {
+        #expect(try spec().process?.noNewPrivileges == true)
+        #expect(try spec { $0.noNewPrivileges = false }.process?.noNewPrivileges == false)
+    }
+
     // Mounts ----------------------------------------------------------------------------------------------------------
 
     func mount(_ spec: RuntimeSpec, _ destination: String) -> RuntimeSpec.Mount? {

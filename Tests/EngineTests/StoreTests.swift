@@ -100,6 +100,58 @@ struct StoreTests {
         #expect(directory.published.withLock { $0.count } == 19)
     }
 
+    func record(_ name: String, _ range: IDRange, sharedWith other: ContainerID? = nil) throws -> ContainerRecord {
+        var record = try record(name)
+        record.plan.cgroupsPath = "/berth/\(record.id)"
+        record.plan.userNamespace = UserNamespaceSetting(range: range, sharedWith: other, reason: "test")
+        return record
+    }
+
+    @Test func idsThatAreHeldCannotBeWrittenAgain() async throws {
+        let directory = try Directory()
+        let store = try directory.open()
+        let range = IDRange(first: 524_288, size: 65_536)
+        let owner = try record("owner", range)
+        try await store.write(try owner.insertion)
+        for other in [
+            range, IDRange(first: 589_823, size: 10), IDRange(first: 524_287, size: 2),
+            IDRange(first: 600_000, size: 1),
+        ] {
+            let record = try record("other \(other.first)", other)
+            if other.first == 600_000 {
+                try await store.write(try record.insertion)
+            } else {
+                await #expect(throws: (any Error).self) { try await store.write(try record.insertion) }
+            }
+        }
+        let sharing = try record("sharing", range, sharedWith: owner.id)
+        try await store.write(try sharing.insertion)
+        let orphan = try record("orphan", IDRange(first: 1 << 20, size: 65_536), sharedWith: owner.id)
+        await #expect(throws: (any Error).self) { try await store.write(try orphan.insertion) }
+        // What failed has left no container either.
+        #expect(try await store.loadContainers().records.map(\.name).sorted() == ["other 600000", "owner", "sharing"])
+        let held = try await store.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM id_range_holders") }
+        #expect(held == 3)
+    }
+
+    @Test func recordsOfTheVersionBeforeAreRead() async throws {
+        let directory = try Directory()
+        let store = try directory.open()
+        let record = try record("old")
+        try await store.write(try record.insertion)
+        // The fields that this version added, taken out again.
+        try await store.write { db in
+            for (column, key) in [
+                ("configuration", "userNamespace"), ("plan", "userNamespace"), ("plan", "cgroupsPath"),
+            ] {
+                try db.execute(sql: "UPDATE containers SET \(column) = json_remove(\(column), '$.\(key)')")
+            }
+        }
+        let loaded = try await store.loadContainers()
+        #expect(loaded.unreadable.isEmpty && loaded.records == [record])
+        #expect(loaded.records.first?.plan.userNamespace == nil)
+    }
+
     @Test func sequenceNumbersOnlyGrow() async throws {
         let directory = try Directory()
         var store = try directory.open()

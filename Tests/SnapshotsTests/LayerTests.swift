@@ -252,4 +252,56 @@ struct LayerTests {
         }
         try snapshots.unpack(image, from: store)
     }
+
+    /// The image of the two tests below: `d` is opaque, `gone` is whited out, `r` is a file that became a directory again.
+    private func opaqueImage(_ store: ContentStore) throws -> Image {
+        try image(
+            store,
+            [(.file("d/old"), [1]), (.file("gone"), [1]), (.file("keep"), [1]), (.file("r/old"), [1])],
+            [
+                (.file("d/new"), [1]), (.file("d/.wh..wh..opq"), []), (.file(".wh.gone"), []), (.file(".wh.r"), []),
+                (.file("r/new"), [1]),
+            ]
+        )
+    }
+
+    /// What an overlay with `userxattr` shows, which is how it is mounted inside a user namespace.
+    private func seenByUsers(_ mounts: [Snapshots.Mount], _ scratch: Scratch) throws -> String {
+        let options = try #require(mounts.first).options.joined(separator: ",")
+        return try scratch.run(
+            """
+            mkdir -p m; unshare -m --propagation private bash -euc \
+                'mount -t overlay o -o \(options),userxattr m; cd m; find . -type f | sort | tr "\\n" " "'
+            """
+        )
+    }
+
+    @Test func opaqueDirectoriesHideAlsoInAUserNamespacesOverlay() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        let mounts = try scratch.snapshots().prepare(container: "c", image: try opaqueImage(store), from: store)
+        #expect(try seenByUsers(mounts, scratch) == "./d/new ./keep ./r/new ")
+        #expect(try seen(mounts, "find . -type f | sort | tr \"\\n\" \" \"", scratch) == "./d/new ./keep ./r/new ")
+    }
+
+    @Test func layerOfTheVersionBeforeGetsTheSecondMark() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        let image = try opaqueImage(store)
+        try scratch.snapshots().unpack(image, from: store)
+        // As the version before wrote it: one mark, and a record of version 1.
+        for chainID in try scratch.snapshots().layers() {
+            let layer = "\(scratch.path)/snapshots/layers/\(chainID.hex)"
+            for name in ["d", "r"] where File.exists("\(layer)/fs/\(name)") {
+                let folder = try File.open("\(layer)/fs/\(name)", [.directory])
+                if try folder.extendedAttribute("user.overlay.opaque") != nil {
+                    try folder.removeExtendedAttribute("user.overlay.opaque")
+                }
+            }
+            let record = try File.readText("\(layer)/layer.json").replacing("\"version\":2", with: "\"version\":1")
+            try File.writeAtomically("\(layer)/layer.json", Array(record.utf8), durable: false)
+        }
+        let mounts = try scratch.snapshots().prepare(container: "c", image: image, from: store)
+        #expect(try seenByUsers(mounts, scratch) == "./d/new ./keep ./r/new ")
+    }
 }

@@ -166,6 +166,16 @@ int ck_seccomp_listen(unsigned flags, void *program, uint32_t *words);
 // clone3 without CLONE_VM: returns in both processes, 0 in the child. Single-threaded callers only.
 pid_t ck_clone3(uint64_t flags, int exit_signal, int cgroup, int *pidfd);
 
+// Throw-away user namespaces: the child waits for a byte on ends[0] and ends when the parent's ends[1] is closed.
+pid_t ck_hold_namespaces(uint64_t flags, const int ends[2], int *pidfd);
+
+struct ck_overlay_probe {
+    int ends[2]; // as above; the byte says that maps and mounts are ready
+    int report; // gets two ints: the step that failed (0 for none) and errno
+    int lower, state; // detached mounts; state has upper and work
+};
+pid_t ck_probe_overlay(uint64_t flags, const struct ck_overlay_probe *probe, int *pidfd);
+
 struct ck_spawn_args {
     int executable; // descriptor given to execveat with AT_EMPTY_PATH
     const char *path; // absolute path to execute instead, as scripts need it; or null

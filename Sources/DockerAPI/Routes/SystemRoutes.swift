@@ -84,7 +84,7 @@ struct SystemRoutes: Sendable {
         limits(&reply)
         reply.systemTime = Timestamp.now.description
         reply.loggingDriver = "json-file"
-        reply.cgroupDriver = "cgroupfs"
+        reply.cgroupDriver = info.cgroupManager.rawValue
         reply.cgroupVersion = "\(info.cgroupVersion)"
         reply.kernelVersion = info.kernelVersion
         reply.operatingSystem = info.operatingSystem
@@ -106,9 +106,23 @@ struct SystemRoutes: Sendable {
         reply.containerdCommit.id = "N/A"
         reply.runcCommit.id = "N/A"
         reply.initCommit.id = "N/A"
-        reply.securityOptions = ["name=seccomp,profile=builtin", "name=cgroupns"]
+        reply.securityOptions = ["name=seccomp,profile=builtin", "name=cgroupns", "name=no-new-privileges"]
+        if info.userNamespaces.isDefault { reply.securityOptions.append("name=userns") }
+        reply.berth = Self.berth(info.userNamespaces)
         reply.warnings = info.warnings.isEmpty ? nil : info.warnings
         return try .json(reply)
+    }
+
+    private static func berth(_ status: UserNamespaceStatus) -> BerthNode {
+        var node = BerthNode()
+        node.userNamespaces.default = status.isDefault
+        node.userNamespaces.configured = status.configured
+        node.userNamespaces.missing = status.missing
+        node.userNamespaces.pool = status.pool
+        node.userNamespaces.poolSource = status.poolSource
+        node.userNamespaces.ids = Int(clamping: status.ids)
+        node.userNamespaces.held = Int(clamping: status.held)
+        return node
     }
 
     private func limits(_ reply: inout DockerTypes.SystemInfo) {

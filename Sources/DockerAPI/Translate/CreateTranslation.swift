@@ -68,9 +68,6 @@ package enum CreateTranslation {
         if !["", "default"].contains(host.isolation) {
             throw APIError.invalid("invalid isolation '\(host.isolation)': only 'default' exists on Linux")
         }
-        if !["", "host"].contains(host.usernsMode) {
-            throw APIError.invalid("invalid user namespace mode '\(host.usernsMode)'")
-        }
     }
 
     private static func isolation(
@@ -82,6 +79,11 @@ package enum CreateTranslation {
         result.pidMode = try namespace(host.pidMode, "PID", joins: true)
         result.ipcMode = try namespace(host.ipcMode, "IPC", joins: true, more: ["private", "shareable", "none"])
         result.utsMode = try namespace(host.utsMode, "UTS")
+        do {
+            result.userNamespace = try UserNamespaceMode(parsing: host.usernsMode)
+        } catch let error as EngineError {
+            throw APIError.invalid(error.message)
+        }
         result.cgroupMode = try namespace(host.cgroupnsMode, "cgroup namespace", more: ["private"])
     }
 
@@ -117,6 +119,7 @@ package enum CreateTranslation {
         warnings: inout [String]
     ) throws {
         result.privileged = host.privileged
+        result.noNewPrivileges = !host.privileged
         result.capabilitiesToAdd = host.capAdd?.values ?? []
         result.capabilitiesToDrop = host.capDrop?.values ?? []
         result.maskedPaths = host.maskedPaths
@@ -201,6 +204,7 @@ package enum CreateTranslation {
         if host.autoRemove, result.restartPolicy != .no {
             throw APIError.invalid("can't create 'AutoRemove' container with restart policy")
         }
+        result.cgroupParent = host.cgroupParent.isEmpty ? nil : host.cgroupParent
         result.useInit = host.`init`
         result.oomScoreAdjustment = host.oomScoreAdj == 0 ? nil : host.oomScoreAdj
         result.additionalGroups = host.groupAdd ?? []
@@ -223,7 +227,6 @@ package enum CreateTranslation {
         let test = request.config.healthcheck?.test ?? []
         let facts: [(Bool, String)] = [
             (host.publishAllPorts || host.portBindings?.isEmpty == false, "ports are not published: no networks yet"),
-            (!host.cgroupParent.isEmpty, "the cgroup parent has no effect"),
             (host.blkioWeightDevice?.isEmpty == false, "block I/O weights per device have no effect"),
             (throttles.contains { $0?.isEmpty == false }, "block I/O limits per device have no effect"),
             (host.cpuRealtimePeriod != 0 || host.cpuRealtimeRuntime != 0, "CPU realtime limits have no effect"),

@@ -28,6 +28,18 @@ enum InspectTranslation {
         result.mounts = container.mounts.map(mount)
         result.config = config(container, request)
         result.networkSettings = network(container)
+        result.berth = berth(container)
+        return result
+    }
+
+    private static func berth(_ container: ContainerSnapshot) -> BerthContainer {
+        let setting = container.userNamespace
+        var result = BerthContainer()
+        result.userNamespace.mode = setting.range == nil ? "host" : setting.sharedWith == nil ? "auto" : "shared"
+        result.userNamespace.hostID = setting.range.map { Int($0.first) }
+        result.userNamespace.size = setting.range.map { Int($0.size) }
+        result.userNamespace.sharedWith = setting.sharedWith?.description
+        result.userNamespace.reason = setting.reason
         return result
     }
 

@@ -59,8 +59,8 @@ public struct ContainerConfiguration: Sendable, Equatable, Codable {
     public var capabilitiesToDrop: [String] = []
     /// Seccomp profile; nil takes the engine's default.
     public var seccomp: SeccompProfile?
-    /// Whether exec may never gain privileges.
-    public var noNewPrivileges = false
+    /// Whether exec may never gain privileges: set-id bits and file capabilities have no effect.
+    public var noNewPrivileges = true
     /// Whether to give all devices and capabilities and take all masks away.
     public var privileged = false
     /// Paths to hide; nil takes the default list.
@@ -85,6 +85,10 @@ public struct ContainerConfiguration: Sendable, Equatable, Codable {
     public var utsMode = NamespaceMode.own
     /// Cgroup namespace: own or host.
     public var cgroupMode = NamespaceMode.own
+    /// User ids; nil takes the engine's default.
+    public var userNamespace: UserNamespaceMode?
+    /// Parent of the container's cgroup in the form of the engine's cgroup manager; nil takes the engine's own.
+    public var cgroupParent: String?
     /// What happens after an exit.
     public var restartPolicy = RestartPolicy.no
     /// Whether the container is removed after its exit.

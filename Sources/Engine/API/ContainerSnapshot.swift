@@ -34,6 +34,8 @@ public struct ContainerSnapshot: Sendable {
     public var hostnamePath: String
     /// Backend that runs it.
     public var backend: String
+    /// What became of its user namespace.
+    public var userNamespace: UserNamespaceSetting
     /// Exec sessions that exist.
     public var execIDs: [ExecID]
 }

@@ -30,6 +30,10 @@ public struct SystemInfo: Sendable {
     public var hostname: String
     /// Version of the engine.
     public var version: String
+    /// Who makes the cgroups of containers: `cgroupfs` or `systemd`.
+    public var cgroupManager: CgroupManager
+    /// User namespaces.
+    public var userNamespaces: UserNamespaceStatus
     /// What is missing or odd on this node.
     public var warnings: [String]
 }

@@ -26,6 +26,10 @@ public struct EngineConfiguration: Sendable {
     public var defaultSeccomp: SeccompProfile
     /// Grace between the stop signal and the kill, in seconds, where neither request nor container names one.
     public var defaultStopTimeout: Int
+    /// User namespaces of containers.
+    public var userNamespaces: UserNamespaces
+    /// Who makes the cgroups of containers.
+    public var cgroupManager: CgroupManager
     /// Deadlines towards shims.
     public var deadlines: Deadlines
     /// Where a test ends this process; nothing in production.
@@ -70,6 +74,8 @@ public struct EngineConfiguration: Sendable {
         self.defaultLogOptions = LogConfiguration()
         self.defaultSeccomp = .default
         self.defaultStopTimeout = 10
+        self.userNamespaces = UserNamespaces()
+        self.cgroupManager = .auto
         self.deadlines = Deadlines()
         self.faults = FaultPoints()
         self.version = "0.1.0"
@@ -79,9 +85,7 @@ public struct EngineConfiguration: Sendable {
     /// `berth` for the default root, else `berth-` and 12 hex digits that depend on the root alone.
     static func derivedCgroupParent(root: String) -> String {
         guard root != "/var/lib/berth" else { return "berth" }
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in root.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
-        let digits = String(hash, radix: 16)
+        let digits = String(Hash.fnv1a(root), radix: 16)
         return "berth-" + (String(repeating: "0", count: 16 - digits.count) + digits).suffix(12)
     }
 }

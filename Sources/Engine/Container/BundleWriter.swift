@@ -1,4 +1,5 @@
 import Kernel
+import Logging
 import OCISpec
 import Seccomp
 import ShimProtocol
@@ -29,11 +30,12 @@ struct BundleWriter: Sendable {
             hosts: paths.hosts,
             resolvConf: paths.resolvConf,
             hostname: paths.hostname,
-            cgroupPath: node.cgroupPath(record.id)
+            cgroupPath: node.cgroup(record).text
         )
         surroundings.devices = devices.devices
         surroundings.deviceRules = devices.rules
         surroundings.joined = joined
+        surroundings.ownerOptions = ownerOptions()
         if configuration.useInit == true { surroundings.initPath = node.configuration.initPath }
         let spec = try SpecBuilder(
             configuration: configuration,
@@ -42,7 +44,31 @@ struct BundleWriter: Sendable {
         ).build()
         try writeSeccomp(spec)
         try File.writeAtomically(paths.config, try JSON.bytes(spec), durable: false)
-        return try node.images.rootMounts(record.id)
+        return try node.images.rootMounts(record.id, mapsOwners: record.plan.userNamespace?.range != nil)
+    }
+
+    /// The option of each bind and volume, by destination, that shows its owners as the container's.
+    private func ownerOptions() -> [String: String] {
+        guard record.plan.userNamespace?.range != nil, let owners = node.namespaces.owners else { return [:] }
+        var places = [
+            (SpecBuilder.hosts, paths.hosts, false), (SpecBuilder.resolvConf, paths.resolvConf, false),
+            (SpecBuilder.hostname, paths.hostname, false),
+        ]
+        for entry in record.plan.mounts where entry.point.kind != .tmpfs {
+            places.append((entry.point.destination, entry.point.source, !entry.nonRecursive))
+        }
+        var options: [String: String] = [:]
+        for (destination, source, recursive) in places {
+            let answer = owners.answer(source, recursive: recursive)
+            options[destination] = answer.option
+            if let reason = answer.reason {
+                node.logger.warning(
+                    "owners of a mount are not mapped",
+                    metadata: ["container": "\(record.id.short)", "mount": "\(destination)", "reason": "\(reason)"]
+                )
+            }
+        }
+        return options
     }
 
     /// Every source must be there: made when it is a volume or was asked for, else an error that names it.

@@ -74,7 +74,7 @@ extension Container {
             _ = try File.removeTree(paths.durable)
             node.faults.reached(.removeDirectories)
         }
-        try await node.store.write(events: [event("destroy")], ContainerRecord.deletion(id))
+        try await forget()
         node.faults.reached(.removeCommitted)
         lifecycle.removed()
         node.table.remove(id, name: record.name, execs: execs.keys)
@@ -82,5 +82,21 @@ extension Container {
             [.removed, .notRunning, .nextExit],
             WaitResult(exitCode: lifecycle.lastExit?.status.number ?? 0)
         )
+    }
+
+    /// Deletes the row, and gives the ids back when nothing that could have them is left.
+    private func forget() async throws {
+        let deletion = ContainerRecord.deletion(id)
+        let cgroup = node.cgroup(record).directory
+        let isGone = try await node.pool.run { !CgroupCleaner.exists(cgroup) }
+        if !isGone {
+            logger.error("the cgroup is not removed: its ids stay held", metadata: ["cgroup": "\(cgroup)"])
+        }
+        let holder = isGone ? id : nil
+        try await node.store.write(events: [event("destroy")]) { db in
+            try deletion(db)
+            if let holder { try IDRanges.release(holder, db) }
+        }
+        if isGone { node.namespaces.ids.forget(id) }
     }
 }

@@ -103,6 +103,7 @@ extension Container {
         if case .container(let reference) = configuration.network { try join(reference, .network, "net") }
         if case .container(let reference) = configuration.pidMode { try join(reference, .pid, "pid") }
         if case .container(let reference) = configuration.ipcMode { try join(reference, .ipc, "ipc") }
+        if let other = record.plan.userNamespace?.sharedWith { try join(other.description, .user, "user") }
         return joined
     }
 
@@ -211,11 +212,11 @@ extension Container {
     }
 
     func removeBundle() async {
-        let (paths, id, parent) = (paths, id, node.cgroupPath(id))
+        let (paths, id, cgroup) = (paths, id, node.cgroup(record).directory)
         do {
             try await node.pool.run {
                 _ = try File.removeTree(paths.bundle)
-                try CgroupCleaner.remove(parent)
+                try CgroupCleaner.remove(cgroup)
             }
         } catch {
             logger.error("bundle was not removed", metadata: ["error": "\(error)", "id": "\(id)"])

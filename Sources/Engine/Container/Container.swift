@@ -150,6 +150,7 @@ actor Container {
             resolvConfPath: paths.resolvConf,
             hostnamePath: paths.hostname,
             backend: record.plan.backend,
+            userNamespace: record.plan.userNamespace ?? .older,
             execIDs: execs
         )
     }

@@ -22,6 +22,19 @@ enum CgroupCleaner {
         for root in hierarchies() { _ = try? File.removeDirectory("\(root)/\(parent)") }
     }
 
+    /// Whether any hierarchy has `path` (absolute below each hierarchy).
+    static func exists(_ path: String) -> Bool {
+        !path.isEmpty && hierarchies().contains { File.exists($0 + path) }
+    }
+
+    /// Ids of the containers that have a scope of systemd with `prefix` in the default slice.
+    static func scopes(of prefix: String) -> Set<String> {
+        let names = children(of: CgroupPlace.defaultSlice).filter {
+            $0.hasPrefix(prefix + "-") && $0.hasSuffix(".scope")
+        }
+        return Set(names.map { String($0.dropFirst(prefix.count + 1).dropLast(".scope".count)) })
+    }
+
     /// Names of the directories below `parent` in any hierarchy.
     static func children(of parent: String) -> Set<String> {
         var names: Set<String> = []

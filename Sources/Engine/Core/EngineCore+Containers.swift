@@ -11,7 +11,9 @@ extension EngineCore {
         try ConfigurationCheck.check(configuration, cpus: SystemFacts.cpus)
         let given = try name.flatMap { $0.isEmpty ? nil : try Names.validated($0) }
         let image = try await blocking { node in try node.images.find(configuration.image) }
+        let outcome = try await userNamespace(configuration)
         let plan = try await plan(configuration, image: image.image, id: id)
+        let warnings = Self.warnings(configuration) + (try await ownerWarnings(plan, outcome))
         let real: String
         if let given {
             try node.table.reserve(given, for: id)
@@ -28,10 +30,22 @@ extension EngineCore {
             plan: plan,
             state: PersistedState(Lifecycle(policy: configuration.restartPolicy, autoRemove: configuration.autoRemove))
         )
-        return try await node.supervisor.complete { try await self.make(record, image.image) }
+        return try await node.supervisor.complete { try await self.make(record, image.image, outcome, warnings) }
     }
 
-    private func make(_ record: ContainerRecord, _ image: Image) async throws -> CreatedContainer {
+    private func make(
+        _ plain: ContainerRecord,
+        _ image: Image,
+        _ outcome: UserNamespaceDecision.Outcome,
+        _ warnings: [String]
+    ) async throws -> CreatedContainer {
+        let record: ContainerRecord
+        do {
+            record = try withIDs(plain, outcome)
+        } catch {
+            node.table.release(plain.name, of: plain.id)
+            throw error
+        }
         let (node, id) = (node, record.id)
         let paths = node.paths.container(id)
         let container = Container(record, node: node, isNew: true)
@@ -45,9 +59,10 @@ extension EngineCore {
             try await node.store.write(events: [await container.event("create")], try record.insertion)
             node.faults.reached(.createCommitted)
             node.table.insert(container, name: record.name)
-            return CreatedContainer(id: id, warnings: Self.warnings(record.configuration))
+            return CreatedContainer(id: id, warnings: warnings)
         } catch {
             node.table.release(record.name, of: id)
+            node.namespaces.ids.forget(id)
             var failure = EngineError.wrap(error, "create container")
             do {
                 try await node.pool.run {
@@ -67,7 +82,7 @@ extension EngineCore {
         image: Image,
         id: ContainerID
     ) async throws -> ContainerPlan {
-        let backend = configuration.backend.flatMap { $0.isEmpty ? nil : $0 } ?? node.configuration.defaultBackend
+        let backend = backendName(configuration)
         _ = try node.backend(backend)
         if configuration.useInit == true {
             guard let path = node.configuration.initPath, File.exists(path) else {
@@ -100,7 +115,13 @@ extension EngineCore {
             resolved: try Resolution.resolve(configuration, image: execution, id: id),
             mounts: mounts,
             backend: backend,
-            log: configuration.log ?? node.configuration.defaultLogOptions
+            log: configuration.log ?? node.configuration.defaultLogOptions,
+            cgroupsPath: try CgroupPlace(
+                id,
+                manager: node.cgroupManager,
+                own: node.configuration.cgroupParent,
+                parent: configuration.cgroupParent ?? ""
+            ).text
         )
     }
 

@@ -77,6 +77,13 @@ extension EngineCore {
             try await blocking { try $0.images.content.images().count }, try await node.store.identity()
         )
         var warnings: [String] = []
+        let namespaces = node.namespaces.status(node.configuration)
+        if namespaces.configured == "auto", !namespaces.isDefault {
+            warnings.append(
+                "containers get no user namespaces, root in a container is root on the host: "
+                    + namespaces.missing.joined(separator: "; ")
+            )
+        }
         if !unreadable.isEmpty { warnings.append("\(unreadable.count) container rows cannot be read") }
         return SystemInfo(
             id: identity,
@@ -95,6 +102,8 @@ extension EngineCore {
             memory: SystemFacts.memory,
             hostname: SystemFacts.hostname,
             version: node.configuration.version,
+            cgroupManager: node.cgroupManager,
+            userNamespaces: namespaces,
             warnings: warnings
         )
     }

@@ -29,6 +29,7 @@ final class EngineCore: Sendable {
             let store = try await pool.run { try Store(path: paths.database) { hub.publish($0) } }
             hub.connect(store, last: try await store.lastEvent())
             let images = try await pool.run { try ImageService(paths) }
+            let namespaces = try await UserNamespaces.open(configuration, paths, store, pool)
             let node = Node(
                 configuration: configuration,
                 paths: paths,
@@ -40,6 +41,8 @@ final class EngineCore: Sendable {
                 supervisor: Supervisor(),
                 pool: pool,
                 waiter: try DescriptorWaiter(),
+                namespaces: namespaces,
+                cgroupManager: SystemFacts.cgroupManager(configuration.cgroupManager),
                 group: MultiThreadedEventLoopGroup.singleton,
                 logger: configuration.logger
             )
@@ -79,6 +82,7 @@ final class EngineCore: Sendable {
         let known = Set(records.map(\.id.description) + unreadable.map(\.id))
         // What is there now and is nobody's was left by a crash: nothing that is made from here on has such an id.
         let leftovers = try await node.pool.run { try Leftovers(node, known: known) }
+        try await leftovers.releaseIDs(node)
         try await node.store.trimEvents(keeping: 100_000)
         return EngineCore(node: node, rootLock: rootLock, leftovers: leftovers, unreadable: unreadable)
     }

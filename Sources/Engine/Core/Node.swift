@@ -15,14 +15,25 @@ struct Node: Sendable {
     let supervisor: Supervisor
     let pool: BlockingPool
     let waiter: DescriptorWaiter
+    let namespaces: UserNamespaces
+    let cgroupManager: CgroupManager
     let group: any EventLoopGroup
     let logger: Logger
 
     var faults: FaultPoints { configuration.faults }
     var deadlines: EngineConfiguration.Deadlines { configuration.deadlines }
 
-    /// Absolute below each hierarchy.
-    func cgroupPath(_ id: ContainerID) -> String { "/\(configuration.cgroupParent)/\(id)" }
+    /// Where a container's cgroup is.
+    func cgroup(_ record: ContainerRecord) -> CgroupPlace {
+        CgroupPlace(text: record.plan.cgroupsPath ?? "/\(configuration.cgroupParent)/\(record.id)")
+    }
+
+    /// Where the cgroup of a container without a record may be, by either manager; absolute below each hierarchy.
+    func cgroupPlaces(of id: ContainerID) -> [String] {
+        let own = configuration.cgroupParent
+        return [CgroupPlace(text: "/\(own)/\(id)"), CgroupPlace(text: "\(CgroupPlace.defaultSlice):\(own):\(id)")]
+            .map(\.directory)
+    }
 
     /// Executable of a backend.
     func backend(_ name: String) throws -> String {

@@ -42,6 +42,11 @@ enum SystemFacts {
 
     static var cgroupVersion: Int { File.exists("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1 }
 
+    /// The cgroup manager that holds here; the directory is how sd_booted(3) knows.
+    static func cgroupManager(_ asked: CgroupManager) -> CgroupManager {
+        CgroupManager.resolve(asked, systemdRuns: File.exists("/run/systemd/system"), version: cgroupVersion)
+    }
+
     /// Processor time of the whole node in nanoseconds.
     static var systemCPU: UInt64 {
         let line = text("/proc/stat").split(separator: "\n").first ?? ""

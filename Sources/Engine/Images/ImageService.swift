@@ -51,12 +51,13 @@ final class ImageService: Sendable {
         try snapshots.remove(container: id.description)
     }
 
-    func rootMounts(_ id: ContainerID) throws -> [ContainerdMount] {
+    /// The mounts that make the root file system; with `mapsOwners` root's files on disk are those of the container's root.
+    func rootMounts(_ id: ContainerID, mapsOwners: Bool) throws -> [ContainerdMount] {
         try snapshots.mounts(container: id.description).map { mount in
             var result = ContainerdMount()
             result.type = mount.type
             result.source = mount.source
-            result.options = mount.options
+            result.options = mount.options + (mapsOwners ? ["idmap"] : [])
             return result
         }
     }

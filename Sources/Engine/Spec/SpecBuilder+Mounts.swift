@@ -62,11 +62,23 @@ extension SpecBuilder {
         return mounts.filter { mount in !self.mounts.contains { $0.point.destination == mount.destination } }
     }
 
+    static let resolvConf = "/etc/resolv.conf"
+    static let hostname = "/etc/hostname"
+    static let hosts = "/etc/hosts"
+
+    /// A bind or volume with the option that maps its owners, where there is one.
+    func withOwners(_ mount: RuntimeSpec.Mount) -> RuntimeSpec.Mount {
+        guard let option = surroundings.ownerOptions[mount.destination] else { return mount }
+        var mount = mount
+        mount.options = (mount.options ?? []) + [option]
+        return mount
+    }
+
     /// The three files that the engine makes; a mount of the client on the same place wins.
     func fileMounts() -> [RuntimeSpec.Mount] {
         [
-            ("/etc/resolv.conf", surroundings.resolvConf), ("/etc/hostname", surroundings.hostname),
-            ("/etc/hosts", surroundings.hosts),
+            (Self.resolvConf, surroundings.resolvConf), (Self.hostname, surroundings.hostname),
+            (Self.hosts, surroundings.hosts),
         ]
         .filter { file in !mounts.contains { $0.point.destination == file.0 } }
         .map { Self.bind($0.1, on: $0.0, ["rprivate"]) }

@@ -18,6 +18,8 @@ package struct SpecBuilder: Sendable {
         package var deviceRules: [RuntimeSpec.DeviceRule]
         /// Namespaces of other containers to join, by kind.
         package var joined: [RuntimeSpec.NamespaceType: String]
+        /// The option that maps the owners of a bind or volume, by destination; without one it is mounted as it is.
+        package var ownerOptions: [String: String]
         /// The engine's default limits.
         package var nofile: UInt64?
 
@@ -30,6 +32,7 @@ package struct SpecBuilder: Sendable {
             devices = []
             deviceRules = []
             joined = [:]
+            ownerOptions = [:]
         }
     }
 
@@ -38,6 +41,8 @@ package struct SpecBuilder: Sendable {
     let surroundings: Surroundings
 
     var mounts: [MountPlan.Entry] { plan.mounts }
+    /// The ids of its user namespace.
+    var ids: IDRange? { plan.userNamespace?.range }
 
     package init(
         configuration: ContainerConfiguration,
@@ -58,7 +63,7 @@ package struct SpecBuilder: Sendable {
             spec.hostname = plan.resolved.hostname
             spec.domainname = configuration.domainname.isEmpty ? nil : configuration.domainname
         }
-        spec.mounts = standardMounts() + fileMounts() + mounts.map(Self.mount) + initMount()
+        spec.mounts = standardMounts() + (fileMounts() + mounts.map(Self.mount)).map(withOwners) + initMount()
         spec.annotations = configuration.annotations.isEmpty ? nil : configuration.annotations
         spec.linux = linux()
         return spec
@@ -125,6 +130,11 @@ package struct SpecBuilder: Sendable {
     private func linux() -> RuntimeSpec.Linux {
         var linux = RuntimeSpec.Linux()
         linux.namespaces = namespaces()
+        if let range = ids, surroundings.joined[.user] == nil {
+            let mapping = RuntimeSpec.IDMapping(containerID: 0, hostID: range.first, size: range.size)
+            linux.uidMappings = [mapping]
+            linux.gidMappings = [mapping]
+        }
         linux.cgroupsPath = surroundings.cgroupPath
         linux.resources = resources()
         linux.devices = surroundings.devices.isEmpty ? nil : surroundings.devices
@@ -137,6 +147,7 @@ package struct SpecBuilder: Sendable {
     private func namespaces() -> [RuntimeSpec.Namespace] {
         typealias Kind = RuntimeSpec.NamespaceType
         var kinds: [Kind] = [.mount]
+        if ids != nil { kinds.append(.user) }
         if configuration.network != .host { kinds.append(.network) }
         if configuration.utsMode != .host { kinds.append(.uts) }
         if configuration.pidMode != .host { kinds.append(.pid) }
@@ -148,8 +159,10 @@ package struct SpecBuilder: Sendable {
     private func sysctls() -> [String: String]? {
         var all = configuration.sysctls
         if configuration.network != .host, surroundings.joined[.network] == nil {
+            // The kernel refuses groups that the user namespace has not got.
+            let lastGroup = ids.map { $0.size - 1 } ?? 2_147_483_647
             for (key, value) in [
-                ("net.ipv4.ping_group_range", "0 2147483647"), ("net.ipv4.ip_unprivileged_port_start", "0"),
+                ("net.ipv4.ping_group_range", "0 \(lastGroup)"), ("net.ipv4.ip_unprivileged_port_start", "0"),
             ] where all[key] == nil {
                 all[key] = value
             }

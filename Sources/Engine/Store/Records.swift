@@ -64,6 +64,10 @@ package struct ContainerPlan: Sendable, Equatable, Codable {
     package var mounts: [MountPlan.Entry]
     package var backend: String
     package var log: LogConfiguration
+    /// What became of its user namespace; nil for a container of a version that had none.
+    package var userNamespace: UserNamespaceSetting?
+    /// `linux.cgroupsPath` of the document; nil for a container of a version that had one form only.
+    package var cgroupsPath: String?
 
     package init(
         imageID: String,
@@ -72,7 +76,9 @@ package struct ContainerPlan: Sendable, Equatable, Codable {
         resolved: ResolvedConfiguration,
         mounts: [MountPlan.Entry],
         backend: String,
-        log: LogConfiguration
+        log: LogConfiguration,
+        userNamespace: UserNamespaceSetting? = nil,
+        cgroupsPath: String? = nil
     ) {
         self.imageID = imageID
         self.chain = chain
@@ -81,6 +87,8 @@ package struct ContainerPlan: Sendable, Equatable, Codable {
         self.mounts = mounts
         self.backend = backend
         self.log = log
+        self.userNamespace = userNamespace
+        self.cgroupsPath = cgroupsPath
     }
 }
 

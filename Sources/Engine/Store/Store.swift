@@ -128,7 +128,33 @@ enum Migrations {
                     """
             )
         }
+        registerUserNamespaces(&migrator)
         return migrator
+    }
+
+    /// Ids of the host that containers hold, also of containers that are gone and left something.
+    ///
+    /// No two ranges meet; several containers hold one when they share a user namespace.
+    private static func registerUserNamespaces(_ migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("2 ids of user namespaces") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE id_ranges (
+                        first INTEGER PRIMARY KEY NOT NULL, size INTEGER NOT NULL CHECK (size > 0)
+                    );
+                    CREATE TRIGGER id_ranges_are_apart BEFORE INSERT ON id_ranges
+                    WHEN EXISTS (
+                        SELECT 1 FROM id_ranges WHERE first < NEW.first + NEW.size AND NEW.first < first + size
+                    )
+                    BEGIN SELECT RAISE(ABORT, 'ids are held by another container'); END;
+                    CREATE TABLE id_range_holders (
+                        container TEXT PRIMARY KEY NOT NULL, first INTEGER NOT NULL REFERENCES id_ranges (first),
+                        cgroup TEXT NOT NULL
+                    ) WITHOUT ROWID;
+                    CREATE INDEX id_range_holders_first ON id_range_holders (first);
+                    """
+            )
+        }
     }
 }
 
@@ -187,14 +213,23 @@ extension ContainerRecord {
         )
     }
 
-    /// A write that adds the row; a name that is taken fails it.
+    /// A write that makes the container a holder of its ids.
+    private var idInsertion: Store.Body {
+        guard let setting = plan.userNamespace, let range = setting.range else { return { _ in } }
+        let cgroup = CgroupPlace(text: plan.cgroupsPath ?? "").directory
+        return range.insertion(for: id, cgroup: cgroup, isShared: setting.sharedWith != nil)
+    }
+
+    /// A write that adds the row; a name or ids that are taken fail it.
     package var insertion: Store.Body {
         get throws {
             let configuration = try JSON.encode(configuration)
             let plan = try JSON.encode(plan)
             let state = try JSON.encode(state)
             let (id, name, created) = (id.description, name, created.description)
+            let ids = self.idInsertion
             return { db in
+                try ids(db)
                 try db.execute(
                     sql: """
                         INSERT INTO containers (id, name, created, configuration, plan, state) VALUES (?, ?, ?, ?, ?, ?)

@@ -8,6 +8,7 @@ enum InfoCommand {
         let info = ContainerdRuntimeInfo.with { info in
             info.name = "io.berth.\(information.name).v2"
             info.version.version = information.version
+            info.annotations["io.berth.capabilities"] = information.capabilities.joined(separator: ",")
             if !information.mountTypes.isEmpty {
                 info.annotations["containerd.io/runtime-allow-mounts"] = information.mountTypes.joined(separator: ",")
             }

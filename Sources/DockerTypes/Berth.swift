@@ -1,0 +1,81 @@
+/// What Berth says of a container beyond Docker's documents.
+public struct BerthContainer: Codable, Sendable, Equatable, ZeroValue {
+    /// Its user namespace.
+    @Zero public var userNamespace: BerthUserNamespace
+
+    /// Everything at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case userNamespace = "UserNamespace"
+    }
+}
+
+/// The user namespace of a container, and why it is so.
+public struct BerthUserNamespace: Codable, Sendable, Equatable, ZeroValue {
+    /// `auto` for ids of its own, `shared` for those of another container, `host` for none.
+    @Zero public var mode: String
+    /// What root in the container is on the host; absent without a user namespace.
+    public var hostID: Int?
+    /// Number of ids.
+    public var size: Int?
+    /// Id of the container whose user namespace it shares.
+    public var sharedWith: String?
+    /// Why, for people.
+    @Zero public var reason: String
+
+    /// Everything at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case mode = "Mode"
+        case hostID = "HostID"
+        case size = "Size"
+        case sharedWith = "SharedWith"
+        case reason = "Reason"
+    }
+}
+
+/// What Berth says of a node beyond Docker's documents.
+public struct BerthNode: Codable, Sendable, Equatable, ZeroValue {
+    /// User namespaces.
+    @Zero public var userNamespaces: BerthUserNamespaces
+
+    /// Everything at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case userNamespaces = "UserNamespaces"
+    }
+}
+
+/// Whether containers get user namespaces on a node, and what it lacks.
+public struct BerthUserNamespaces: Codable, Sendable, Equatable, ZeroValue {
+    /// Whether a container that asks for nothing gets one.
+    @Zero public var `default`: Bool
+    /// What the configuration says: `auto` or `host`.
+    @Zero public var configured: String
+    /// What the node lacks, by name.
+    @Zero public var missing: [String]
+    /// Ids of the host for containers, as `first:count`.
+    @Zero public var pool: [String]
+    /// Where the pool comes from.
+    @Zero public var poolSource: String
+    /// Ids in the pool.
+    @Zero public var ids: Int
+    /// Ids that containers hold.
+    @Zero public var held: Int
+
+    /// Everything at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case `default` = "Default"
+        case configured = "Configured"
+        case missing = "Missing"
+        case pool = "Pool"
+        case poolSource = "PoolSource"
+        case ids = "IDs"
+        case held = "Held"
+    }
+}
