@@ -87,6 +87,13 @@ int ck_peer_credentials(int socket, pid_t *pid, uid_t *uid, gid_t *gid)
     return 0;
 }
 
+int ck_peer_pidfd(int socket)
+{
+    int pidfd = -1;
+    socklen_t size = sizeof pidfd;
+    return getsockopt(socket, SOL_SOCKET, 77 /* SO_PEERPIDFD */, &pidfd, &size) != 0 ? -1 : pidfd;
+}
+
 int ck_pty_open(int flags) { return posix_openpt(flags | O_CLOEXEC); }
 int ck_pty_unlock(int fd) { int no = 0; return ioctl(fd, TIOCSPTLCK, &no); }
 int ck_pty_peer(int fd, int flags) { return ioctl(fd, TIOCGPTPEER, flags | O_CLOEXEC); }

@@ -114,6 +114,8 @@ ssize_t ck_recv_fds(int socket, void *bytes, size_t size, int *fds, size_t capac
 int ck_unix_bind(int socket, const char *path);
 int ck_unix_connect(int socket, const char *path);
 int ck_peer_credentials(int socket, pid_t *pid, uid_t *uid, gid_t *gid);
+// A pidfd of the process that connected; ENOPROTOOPT before Linux 6.5.
+int ck_peer_pidfd(int socket);
 
 // Terminals ---------------------------------------------------------------------------------------------------------------
 

@@ -64,6 +64,8 @@ final class EngineCore: Sendable {
         guard try lock.tryLock() else {
             throw EngineError.conflict("another engine uses '\(paths.root)'")
         }
+        // Names and environments of containers: SQLite makes a file with the mode of the day, and its journals like it.
+        try File.open(paths.database, [.readWrite, .create, .noFollow], mode: 0o600).changeMode(0o600)
         return SharedDescriptor(lock)
     }
 

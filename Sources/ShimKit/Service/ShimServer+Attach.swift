@@ -22,7 +22,8 @@ extension ShimServer {
                 guard let socket = try UnixSocket.accept(listener.raw) else {
                     return
                 }
-                guard try UnixSocket.peer(of: socket.raw).uid == 0 else {
+                guard try UnixSocket.peer(of: socket.raw).uid == 0, UnixSocket.peerSharesRoot(socket.raw) else {
+                    ShimLog.write("connection refused", ("socket", "descriptors"))
                     continue
                 }
                 let request = AttachExchange(socket: SharedDescriptor(socket), loop: loop)

@@ -100,8 +100,14 @@ final class ShimServer {
 
     private func open(_ socket: consuming Descriptor) throws(KernelError) {
         let peer = try UnixSocket.peer(of: socket.raw)
-        guard peer.uid == 0, connections.count < ShimLimits.connections else {
-            ShimLog.write("connection refused", ("uid", String(peer.uid)), ("open", String(connections.count)))
+        let sharesRoot = UnixSocket.peerSharesRoot(socket.raw)
+        guard peer.uid == 0, sharesRoot, connections.count < ShimLimits.connections else {
+            ShimLog.write(
+                "connection refused",
+                ("uid", String(peer.uid)),
+                ("sharesRoot", String(sharesRoot)),
+                ("open", String(connections.count))
+            )
             return
         }
         let id = nextConnection

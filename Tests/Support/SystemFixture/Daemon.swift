@@ -44,12 +44,13 @@ package final class Daemon {
 
     /// Runs `body` with a manager; then takes everything down, last made first, and looks for what is left.
     ///
-    /// After a failure the logs of the manager and of the shims are printed. `executable` and `environment` are those of its
-    /// first start only: what comes after a fault is the ordinary manager.
+    /// After a failure the logs of the manager and of the shims are printed. `executable`, `environment` and `umask` (octal)
+    /// are those of its first start only: what comes after a fault is the ordinary manager.
     package static func with(
         executable: String = "berthd",
         environment: [String: String] = [:],
         image: Bool = true,
+        umask: String? = nil,
         sourceLocation: SourceLocation = #_sourceLocation,
         _ body: (Daemon) throws -> Void
     ) throws {
@@ -57,7 +58,7 @@ package final class Daemon {
         let daemon = try Daemon()
         var failure: (any Error)?
         do {
-            try daemon.start(executable: executable, environment: environment)
+            try daemon.start(executable: executable, environment: environment, umask: umask)
             if image { try daemon.loadImage() }
             try body(daemon)
         } catch {
@@ -75,11 +76,18 @@ package final class Daemon {
     package func start(
         _ arguments: [String] = [],
         executable: String = "berthd",
-        environment: [String: String] = [:]
+        environment: [String: String] = [:],
+        umask: String? = nil
     ) throws {
+        let masking = umask.map { ["sh", "-c", "umask \($0) && exec \"$@\"", "sh"] } ?? []
         let program = Binaries.path(executable)
         let options = ["--root", root.path, "--state", state.path] + arguments
-        process = try Command("unshare", ["--net", "--", program] + options, in: scratch, environment: environment)
+        process = try Command(
+            "unshare",
+            ["--net", "--"] + masking + [program] + options,
+            in: scratch,
+            environment: environment
+        )
         try eventually("berthd answers") {
             guard process?.isRunning == true else { throw Command.Overdue(description: "berthd ended: \(logs())") }
             return try Command(Binaries.path("berth"), ["--host", "unix://\(socket)", "version"], in: scratch).finish()

@@ -6,6 +6,7 @@
 //   hostile calls               makes calls that the default filter denies; prints each with its errno
 //   hostile sockets             asks for sockets of dangerous families in three ways; prints each with its errno
 //   hostile peers               lists abstract sockets and connects to every socket with a name that it can see
+//   hostile talk PATH…          connects to sockets and says which of them are closed by the other side within 2 s
 //   hostile churn SECONDS       makes short processes and prints how many of them a signal has ended
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -272,6 +273,24 @@ static int peers(void) {
     return 0;
 }
 
+static int talk(int count, char **paths) {
+    for (int i = 0; i < count; i++) {
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        strncpy(address.sun_path, paths[i], sizeof address.sun_path - 1);
+        int end = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (connect(end, (struct sockaddr *)&address, sizeof address) != 0) {
+            printf("refused %s\n", paths[i]);
+            continue;
+        }
+        struct pollfd input = {.fd = end, .events = POLLIN};
+        char byte;
+        int closed = poll(&input, 1, 2000) == 1 && recv(end, &byte, 1, 0) <= 0;
+        printf("%s %s\n", closed ? "closed" : "open", paths[i]);
+        close(end);
+    }
+    return 0;
+}
+
 static int churn(int seconds) {
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
@@ -303,6 +322,7 @@ int main(int count, char **words) {
     if (!strcmp(command, "sockets")) return sockets();
     if (!strcmp(command, "peers")) return peers();
     if (!strcmp(command, "churn") && count == 3) return churn(atoi(words[2]));
-    fprintf(stderr, "usage: hostile swap|hunt|overwrite|calls|sockets|peers|churn …\n");
+    if (!strcmp(command, "talk")) return talk(count - 2, words + 2);
+    fprintf(stderr, "usage: hostile swap|hunt|overwrite|calls|sockets|peers|talk|churn …\n");
     return 64;
 }
