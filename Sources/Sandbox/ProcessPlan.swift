@@ -124,7 +124,7 @@ extension ProcessPlan {
             filter = seccomp.records
             filterFlags = seccomp.flags
         }
-        listener = try SeccompListener.plan(surroundings, asks: seccomp?.asks ?? false)
+        listener = try SeccompListener.plan(surroundings, asks: seccomp?.asks ?? false, flags: filterFlags)
     }
 
     private mutating func readAttributes(

@@ -67,7 +67,7 @@ public enum Sandbox {
             throw .refused(
                 .seccomp,
                 "prepare filter",
-                bytes == nil ? "linux.seccomp" : path,
+                bytes == nil ? (["linux.seccomp"] + [error.field].filter { !$0.isEmpty }).joined(separator: ".") : path,
                 error.message,
                 code: error.code
             )

@@ -26,15 +26,21 @@ struct SeccompListener: Sendable {
     /// - Parameters:
     ///   - surroundings: What the document says of it.
     ///   - asks: Whether the filter asks at all.
+    ///   - flags: The filter's SECCOMP_FILTER_FLAG_*.
     /// - Returns: Nil when nobody is asked.
     /// - Throws: `invalidArgument` when the filter asks and nobody is named, or nobody asks for what is said.
     static func plan(
         _ surroundings: SandboxSurroundings?,
-        asks: Bool
+        asks: Bool,
+        flags: UInt32
     ) throws(SandboxError) -> SeccompListener? {
         let path = surroundings?.listenerPath ?? ""
         let field = "linux.seccomp.listenerPath"
         guard asks else {
+            // The kernel refuses the flag without a listener, and a listener without questions is never answered.
+            guard flags & 1 << 5 == 0 else {
+                throw .invalid("linux.seccomp.flags", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV without SCMP_ACT_NOTIFY")
+            }
             guard surroundings?.listenerMetadata.isEmpty ?? true || !path.isEmpty else {
                 throw .invalid("linux.seccomp.listenerMetadata", "without a listenerPath")
             }

@@ -3,7 +3,7 @@ package import OCISpec
 
 /// A profile with its words resolved: what the compiler is told, and what its program is checked against.
 package struct ProfileMeaning {
-    struct Condition {
+    struct Condition: Hashable {
         var index: UInt32
         var operation: RuntimeSpec.Seccomp.Operator
         var value: UInt64
@@ -23,7 +23,7 @@ package struct ProfileMeaning {
         }
     }
 
-    struct Rule {
+    struct Rule: Hashable {
         var name: String
         var verdict: UInt32
         var conditions: [Condition]
@@ -31,7 +31,7 @@ package struct ProfileMeaning {
 
     let defaultVerdict: UInt32
     let flags: UInt32
-    /// Architecture tokens, AUDIT_ARCH_* except for the x32 convention.
+    /// Architecture tokens, AUDIT_ARCH_* of little-endian machines, except for the x32 convention.
     let architectures: [UInt32]
     /// The rules, one name each, those left out that say what the default says.
     let rules: [Rule]
@@ -40,21 +40,40 @@ package struct ProfileMeaning {
     ///
     /// - Throws: `invalidArgument` or `unsupported`, see `SeccompCompiler.compile`.
     package init(_ profile: RuntimeSpec.Seccomp) throws(SeccompError) {
-        let defaultVerdict = try Verdict.of(profile.defaultAction, errno: profile.defaultErrnoRet)
+        let defaultVerdict: UInt32
+        do throws(SeccompError) {
+            defaultVerdict = try Verdict.of(profile.defaultAction, errno: profile.defaultErrnoRet)
+        } catch { throw error.inside("defaultErrnoRet") }
         self.defaultVerdict = defaultVerdict
         flags = try Self.flags(profile.flags ?? [])
         architectures = try Self.architectures(profile.architectures ?? [])
         var rules: [Rule] = []
-        for rule in profile.syscalls ?? [] {
-            guard !rule.names.isEmpty else { throw .invalidProfile("a rule without names") }
-            let verdict = try Verdict.of(rule.action, errno: rule.errnoRet)
-            // The library refuses a rule that says what the default says, and it changes nothing.
-            if verdict == defaultVerdict { continue }
-            for alternative in try Self.alternatives(rule.args ?? []) {
-                for name in rule.names { rules.append(Rule(name: name, verdict: verdict, conditions: alternative)) }
+        for (index, rule) in (profile.syscalls ?? []).enumerated() {
+            do throws(SeccompError) { rules += try Self.rules(rule, defaultVerdict) } catch {
+                throw error.inside("syscalls[\(index)]")
             }
         }
         self.rules = rules
+    }
+
+    private static func rules(
+        _ rule: RuntimeSpec.Seccomp.Rule,
+        _ defaultVerdict: UInt32
+    ) throws(SeccompError) -> [Rule] {
+        guard !rule.names.isEmpty else { throw .invalidProfile("a rule without names", at: "names") }
+        if rule.names.contains(where: { $0.utf8.contains(0) || $0.isEmpty }) {
+            throw .invalidProfile("an empty name or one with a NUL byte", at: "names")
+        }
+        let verdict: UInt32
+        do throws(SeccompError) { verdict = try Verdict.of(rule.action, errno: rule.errnoRet) } catch {
+            throw error.inside("errnoRet")
+        }
+        let alternatives = try alternatives(rule.args ?? [])
+        // Other runtimes take no rule that says what the default says, so it does not count against others.
+        if verdict == defaultVerdict { return [] }
+        return alternatives.flatMap { conditions in
+            rule.names.map { Rule(name: $0, verdict: verdict, conditions: conditions) }
+        }
     }
 
     /// The lists of conditions that stand for a rule's: one, or one for each when an argument occurs twice.
@@ -63,7 +82,9 @@ package struct ProfileMeaning {
     ) throws(SeccompError) -> [[Condition]] {
         var conditions: [Condition] = []
         for argument in arguments {
-            guard argument.index < 6 else { throw .invalidProfile("argument index \(argument.index) is out of range") }
+            guard argument.index < 6 else {
+                throw .invalidProfile("argument index \(argument.index) is more than 5", at: "args")
+            }
             conditions.append(
                 Condition(
                     index: argument.index,
@@ -81,10 +102,15 @@ package struct ProfileMeaning {
         guard !names.isEmpty else { return [seccomp_arch_native()] }
         var tokens: [UInt32] = []
         for name in names {
-            guard name.hasPrefix("SCMP_ARCH_") else { throw .unsupported("architecture \(name)") }
+            guard name.hasPrefix("SCMP_ARCH_") else { throw .unsupported("architecture \(name)", at: "architectures") }
             let token = unsafe seccomp_arch_resolve_name(name.dropFirst("SCMP_ARCH_".count).lowercased())
-            guard token != 0 else { throw .unsupported("architecture \(name)") }
+            guard token != 0 else { throw .unsupported("architecture \(name)", at: "architectures") }
+            // A machine with the other byte order never makes such calls; listed or not, they are refused.
+            guard token & littleEndianBit != 0 else { continue }
             if !tokens.contains(token) { tokens.append(token) }
+        }
+        guard !tokens.isEmpty else {
+            throw .unsupported("no architecture of this machine among \(names)", at: "architectures")
         }
         return tokens
     }
@@ -98,35 +124,9 @@ package struct ProfileMeaning {
             case "SECCOMP_FILTER_FLAG_LOG": flags |= 1 << 1
             case "SECCOMP_FILTER_FLAG_SPEC_ALLOW": flags |= 1 << 2
             case "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": flags |= 1 << 5
-            default: throw .unsupported("flag \(name)")
+            default: throw .unsupported("flag \(name)", at: "flags")
             }
         }
         return flags
-    }
-
-    /// Verdicts that the profile admits for a call of this name.
-    ///
-    /// A rule without conditions decides alone. Of several rules whose conditions all hold any may win: the specification
-    /// gives no order, and profiles that mean something do not depend on one.
-    func verdicts(for rules: [Rule], arguments: [UInt64]) -> Set<UInt32> {
-        let unconditional = rules.filter(\.conditions.isEmpty)
-        if !unconditional.isEmpty { return Set(unconditional.map(\.verdict)) }
-        let matching = rules.filter { rule in rule.conditions.allSatisfy { $0.holds(arguments) } }
-        return matching.isEmpty ? [defaultVerdict] : Set(matching.map(\.verdict))
-    }
-}
-
-extension RuntimeSpec.Seccomp.Operator {
-    /// The operator of the library.
-    var libraryValue: scmp_compare {
-        switch self {
-        case .notEqual: SCMP_CMP_NE
-        case .less: SCMP_CMP_LT
-        case .lessOrEqual: SCMP_CMP_LE
-        case .equal: SCMP_CMP_EQ
-        case .greaterOrEqual: SCMP_CMP_GE
-        case .greater: SCMP_CMP_GT
-        case .maskedEqual: SCMP_CMP_MASKED_EQ
-        }
     }
 }

@@ -1,11 +1,12 @@
 // System call filters: from a profile (the `seccomp` section of a runtime document, or Docker's JSON form of it) to the BPF
 // program that the kernel runs.
 //
-// The model. A profile is data. libseccomp turns it into a program, and because a filter that is merged wrongly is weaker
-// than what was asked for and looks the same, no program leaves this module unchecked: an interpreter of our own runs it
-// for every system call of the profile with every class of arguments and compares the verdict with the profile's meaning
-// (`ProfileMeaning`). The result is cached by profile (`SeccompCache`) and loaded as raw bytes by the process that is about
-// to execute the container's program; nothing is compiled between clone and exec.
+// The model. A profile is data (`ProfileMeaning`: verdicts, numbers, conditions). A compiler of our own turns it into a
+// program, and because a filter that is put together wrongly is weaker than what was asked for and looks the same, no
+// program leaves this module unchecked: an interpreter of our own runs it for every number and every class of arguments
+// and compares the verdict with the profile's meaning. Of libseccomp only the tables of names and numbers are used.
+// The result is cached by profile (`SeccompCache`) and loaded as raw bytes by the process that is about to execute the
+// container's program; nothing is compiled between clone and exec.
 
 /// File names and limits that other parts share with this module.
 public enum SeccompFiles {

@@ -41,7 +41,7 @@ public struct SeccompCache: Sendable {
     }
 
     /// Changes when the compiler does, so that programs of an older Berth are not taken for its own.
-    private static let generation: [UInt8] = Array("berth-seccomp-1\n".utf8)
+    private static let generation: [UInt8] = Array("berth-seccomp-2\n".utf8)
 
     private static func load(_ path: String, _ key: [UInt8]) -> SeccompProgram? {
         // Absent, unreadable and damaged all mean the same: compile again.

@@ -1,5 +1,3 @@
-internal import CLibSeccomp
-internal import Kernel
 public import OCISpec
 
 /// Turns profiles into checked programs.
@@ -8,77 +6,123 @@ public enum SeccompCompiler {
     ///
     /// Calls that this machine's table does not know are skipped, as the specification asks. When one rule has several
     /// conditions on the same argument, each of them becomes a rule of its own (any of them matches): that is what
-    /// profiles written for other runtimes mean by it.
+    /// profiles written for other runtimes mean by it. Of several rules for one call one without conditions decides
+    /// alone, else the strictest whose conditions hold; the order of the rules does not matter.
     ///
     /// - Parameter profile: The `seccomp` section. `listenerPath` is the business of whoever loads the program.
     /// - Returns: The program, ready for seccomp(2).
-    /// - Throws: `invalidArgument` for a profile that contradicts itself, `unsupported` for an architecture or flag that is
-    ///   unknown here, `internal` when the compiler fails or its program is not what the profile says.
+    /// - Throws: `invalidArgument` for a profile that contradicts itself or is too long for the kernel, `unsupported` for an
+    ///   architecture or flag that is unknown here, `internal` when the program is not what the profile says.
     public static func compile(_ profile: RuntimeSpec.Seccomp) throws(SeccompError) -> SeccompProgram {
         let meaning = try ProfileMeaning(profile)
-        let instructions = try export(meaning)
-        let program = try SeccompProgram(flags: meaning.flags, instructions: instructions)
+        let program = try SeccompProgram(flags: meaning.flags, instructions: instructions(for: meaning))
         try meaning.check(BPFInterpreter(program))
         return program
     }
 
-    private static func export(_ meaning: ProfileMeaning) throws(SeccompError) -> [UInt8] {
-        // The library's handle is freed on every path; it is used by this function alone.
-        guard let context = unsafe seccomp_init(meaning.defaultVerdict) else {
-            throw .invalidProfile("the default action is not usable")
-        }
-        defer { unsafe seccomp_release(context) }
-        try unsafe configure(context, meaning)
-        for rule in meaning.rules { try unsafe add(rule, to: context) }
-        return try unsafe readProgram(context)
-    }
-
-    private static func configure(_ context: scmp_filter_ctx, _ meaning: ProfileMeaning) throws(SeccompError) {
+    /// The program from its end to its begin: the choice between the architectures comes first and is emitted last.
+    private static func instructions(for meaning: ProfileMeaning) -> [UInt8] {
+        var assembler = BPFAssembler()
         // A call by an architecture that the profile does not list is an attempt to get around it.
-        try check("bad architecture", unsafe seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, Verdict.killProcess))
-        // A binary search over the call numbers instead of a list: the filter runs at every call of the container.
-        try check("optimize", unsafe seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2))
-        let native = seccomp_arch_native()
-        for architecture in meaning.architectures where architecture != native {
-            try check("add architecture", unsafe seccomp_arch_add(context, architecture))
+        var entry = assembler.result(Verdict.killProcess)
+        for token in meaning.tokens.reversed() {
+            let search = emitSearch(meaning.ranges(of: token)[...], meaning.defaultVerdict, &assembler)
+            let section = assembler.load(0, then: search)
+            entry = assembler.jump(.equal, token, yes: section, no: entry)
         }
-        if !meaning.architectures.contains(native) {
-            try check("remove architecture", unsafe seccomp_arch_remove(context, native))
+        _ = assembler.load(4, then: entry)
+        return assembler.bytes
+    }
+
+    /// A binary search over the numbers: the filter runs at every call of the container.
+    private static func emitSearch(
+        _ ranges: ArraySlice<ProfileMeaning.Range>,
+        _ defaultVerdict: UInt32,
+        _ assembler: inout BPFAssembler
+    ) -> BPFAssembler.Label {
+        guard ranges.count > 1 else {
+            // There is always one: the ranges cover every number.
+            return emit(ranges.first?.decision ?? .always(Verdict.killProcess), defaultVerdict, &assembler)
+        }
+        let middle = ranges.startIndex + ranges.count / 2
+        let above = emitSearch(ranges[middle...], defaultVerdict, &assembler)
+        let below = emitSearch(ranges[..<middle], defaultVerdict, &assembler)
+        return assembler.jump(.greaterOrEqual, ranges[middle].first, yes: above, no: below)
+    }
+
+    private static func emit(
+        _ decision: ProfileMeaning.Decision,
+        _ defaultVerdict: UInt32,
+        _ assembler: inout BPFAssembler
+    ) -> BPFAssembler.Label {
+        switch decision {
+        case .always(let verdict): return assembler.result(verdict)
+        case .firstMatch(let rules):
+            if let known = assembler.blocks[rules] { return known }
+            var next = assembler.result(defaultVerdict)
+            for rule in rules.reversed() {
+                var matched = assembler.result(rule.verdict)
+                for condition in rule.conditions.reversed() {
+                    matched = emit(condition, yes: matched, no: next, &assembler)
+                }
+                next = matched
+            }
+            assembler.blocks[rules] = next
+            return next
         }
     }
 
-    private static func add(_ rule: ProfileMeaning.Rule, to context: scmp_filter_ctx) throws(SeccompError) {
-        let conditions = rule.conditions.map { condition in
-            scmp_arg_cmp(
-                arg: condition.index,
-                op: condition.operation.libraryValue,
-                datum_a: condition.value,
-                datum_b: condition.valueTwo
-            )
+    /// A comparison of 64 bits in halves, the upper one first.
+    private static func emit(
+        _ condition: ProfileMeaning.Condition,
+        yes: BPFAssembler.Label,
+        no: BPFAssembler.Label,
+        _ assembler: inout BPFAssembler
+    ) -> BPFAssembler.Label {
+        let low = 16 + condition.index * 8
+        let (valueHigh, valueLow) = condition.value.halves
+        switch condition.operation {
+        case .equal: return emitEqual(low, condition.value, yes: yes, no: no, &assembler)
+        case .notEqual: return emitEqual(low, condition.value, yes: no, no: yes, &assembler)
+        case .greaterOrEqual, .greater, .less, .lessOrEqual:
+            let isInverse = condition.operation == .less || condition.operation == .lessOrEqual
+            let (yes, no) = isInverse ? (no, yes) : (yes, no)
+            // "Less" is not "greater or equal", "less or equal" is not "greater".
+            let isStrict = condition.operation == .greater || condition.operation == .lessOrEqual
+            let lower = assembler.jump(isStrict ? .greater : .greaterOrEqual, valueLow, yes: yes, no: no)
+            let lowerPart = assembler.load(low, then: lower)
+            let isSame = assembler.jump(.equal, valueHigh, yes: lowerPart, no: no)
+            let isAbove = assembler.jump(.greater, valueHigh, yes: yes, no: isSame)
+            return assembler.load(low + 4, then: isAbove)
+        case .maskedEqual:
+            let (maskHigh, maskLow) = condition.value.halves
+            let (wantedHigh, wantedLow) = condition.valueTwo.halves
+            // Bits that the mask takes away are never wanted in vain: the comparison below is simply never true.
+            let lowerTest = assembler.jump(.equal, wantedLow, yes: yes, no: no)
+            let lowerMask = assembler.and(maskLow, then: lowerTest)
+            let lowerPart = assembler.load(low, then: lowerMask)
+            let upperTest = assembler.jump(.equal, wantedHigh, yes: lowerPart, no: no)
+            let upperMask = assembler.and(maskHigh, then: upperTest)
+            return assembler.load(low + 4, then: upperMask)
         }
-        let number = unsafe seccomp_syscall_resolve_name(rule.name)
-        guard number != Int32(__NR_SCMP_ERROR) else { return }
-        // The array lives until the call is over; the library copies what it keeps.
-        let status = unsafe conditions.withUnsafeBufferPointer { buffer in
-            unsafe seccomp_rule_add_array(context, rule.verdict, number, UInt32(buffer.count), buffer.baseAddress)
-        }
-        try check("rule for \(rule.name)", status)
     }
 
-    private static func readProgram(_ context: scmp_filter_ctx) throws(SeccompError) -> [UInt8] {
-        do throws(KernelError) {
-            // The library writes to a descriptor only. A pipe holds 64 KiB, twice the longest program that the kernel
-            // takes; not blocking turns a still longer one into an error.
-            let pipe = try Pipe(nonBlocking: true)
-            let status = unsafe seccomp_export_bpf(context, pipe.writer.raw)
-            guard status >= 0 else { throw .failed("export seccomp program", Errno(rawValue: -status)) }
-            return try pipe.reader.read(upTo: 1 << 16)
-        } catch {
-            throw .file(error)
-        }
+    private static func emitEqual(
+        _ low: UInt32,
+        _ value: UInt64,
+        yes: BPFAssembler.Label,
+        no: BPFAssembler.Label,
+        _ assembler: inout BPFAssembler
+    ) -> BPFAssembler.Label {
+        let (high, lowValue) = value.halves
+        let lower = assembler.jump(.equal, lowValue, yes: yes, no: no)
+        let lowerPart = assembler.load(low, then: lower)
+        let upper = assembler.jump(.equal, high, yes: lowerPart, no: no)
+        return assembler.load(low + 4, then: upper)
     }
+}
 
-    private static func check(_ operation: String, _ status: Int32) throws(SeccompError) {
-        guard status >= 0 else { throw .compile(operation, status) }
-    }
+extension UInt64 {
+    /// Upper and lower half.
+    var halves: (UInt32, UInt32) { (UInt32(truncatingIfNeeded: self >> 32), UInt32(truncatingIfNeeded: self)) }
 }

@@ -9,6 +9,14 @@ package enum Verdict {
     /// Fails with an errno in the low half.
     package static func errno(_ number: UInt32) -> UInt32 { 0x0005_0000 | number & 0xffff }
 
+    /// Rank of a verdict from the strictest (0) on, in the order of the kernel, which lets the strictest of several filters win.
+    static func leniency(_ verdict: UInt32) -> Int {
+        let order: [UInt32] = [
+            0x8000_0000, 0, 0x0003_0000, 0x0005_0000, 0x7fc0_0000, 0x7ff0_0000, 0x7ffc_0000, 0x7fff_0000,
+        ]
+        return order.firstIndex(of: verdict & 0xffff_0000) ?? 0
+    }
+
     static func of(_ action: RuntimeSpec.Seccomp.Action, errno number: UInt32?) throws(SeccompError) -> UInt32 {
         if number != nil, action != .errno, action != .trace {
             throw .invalidProfile("errnoRet does not go with \(action.rawValue)")

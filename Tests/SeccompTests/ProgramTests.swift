@@ -95,31 +95,6 @@ import Testing
         #expect(try verdict(profile, 0, [3]) == Verdict.errno(1))
     }
 
-    @Test func randomProfilesMeanWhatTheySay() throws {
-        var random = SystemRandomNumberGenerator()
-        let names = ["read", "write", "open", "clone", "socket", "mmap", "ioctl"]
-        for _ in 0..<60 {
-            let rules = (0..<Int.random(in: 1...6, using: &random)).map { _ in
-                let border = UInt64.random(in: 0...3, using: &random) << 32 | .random(in: 0...3, using: &random)
-                let operation = Profile.Operator.allCases.randomElement(using: &random) ?? .equal
-                let argument = Profile.Argument(
-                    index: .random(in: 0...5, using: &random),
-                    value: border,
-                    valueTwo: border & 0x3_0000_0001,
-                    op: operation
-                )
-                return Profile.Rule(
-                    names: [names.randomElement(using: &random) ?? "read"],
-                    action: .allow,
-                    args: Bool.random(using: &random) ? [argument] : nil
-                )
-            }
-            let profile = Profile(defaultAction: .errno, syscalls: rules)
-            // Either the program is right or there is none: a wrong one is an error of the compiler's own check.
-            do { _ = try SeccompCompiler.compile(profile) } catch let error { #expect(error.code == .internal) }
-        }
-    }
-
     @Test func contradictionsAreErrors() {
         let rule = Profile.Rule(names: ["read"], action: .allow, errnoRet: 1)
         #expect(throws: SeccompError.self) {
