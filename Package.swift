@@ -9,6 +9,7 @@ let products: [Product] = [
     .executable(name: "berthd", targets: ["berthd"]),
     .executable(name: "berth", targets: ["berth"]),
     .executable(name: "berth-shim-native", targets: ["berth-shim-native"]),
+    .executable(name: "berth-runtime", targets: ["berth-runtime"]),
 ]
 
 // Dependencies: exact versions, one reason each (docs/architecture.md) ------------------------------------------------
@@ -172,6 +173,12 @@ let targets: [Target] = [
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         swiftSettings: swift,
+        linkerSettings: staticExecutable
+    ),
+    .executableTarget(
+        name: "berth-runtime",
+        dependencies: ["NativeContainer", "Sandbox", "Seccomp", "Cgroups", "Kernel", "OCISpec"],
+        swiftSettings: strict,
         linkerSettings: staticExecutable
     ),
 

@@ -16,7 +16,7 @@ BUILD_PACKAGES=(
 # shellcheck disable=SC2034
 RUN_PACKAGES=(busybox-static iproute2 util-linux procps)
 # shellcheck disable=SC2034
-TEST_PACKAGES=(bsdutils buildah containerd crun gzip jq runc skopeo tar umoci zstd)
+TEST_PACKAGES=(bsdutils buildah conmon containerd crun gzip jq podman runc skopeo tar umoci zstd)
 # shellcheck disable=SC2034
 CHECK_PACKAGES=(jq protobuf-compiler shellcheck)
 
@@ -82,7 +82,7 @@ build_release() {
     say "building the products (release)"
     # One by one: the helpers of tests need the testing library, which cannot be linked statically.
     local product
-    for product in berth-shim-native berth berthd sandbox-run; do
+    for product in berth-shim-native berth-runtime berth berthd sandbox-run; do
         swift build -c release --static-swift-stdlib -j 2 --product "$product"
     done
     BERTH_BIN_DIR=$(swift build -c release --static-swift-stdlib --show-bin-path)

@@ -198,6 +198,19 @@ extension DescriptorHolder where Self: ~Copyable {
         return true
     }
 
+    /// Takes the advisory lock of the whole open file (`flock(2)`), which nobody else may hold; waits for its holder.
+    ///
+    /// The kernel lets go of it when its holder dies.
+    ///
+    /// - Throws: `KernelError`.
+    public func lock() throws(KernelError) { try system("lock") { flock(raw, LOCK_EX) } }
+
+    /// Gives the advisory lock back before its holder ends.
+    public func unlock() {
+        // Cannot fail on an open file.
+        _ = flock(raw, LOCK_UN)
+    }
+
     /// The identity of the file system's type, for example 0x9fa0 for procfs (`fstatfs(2)`).
     ///
     /// - Throws: `KernelError`.

@@ -77,6 +77,37 @@ public final class NativeContainer: Sendable {
         }
     }
 
+    /// Finds a container that another program of ours has created.
+    ///
+    /// - Parameters:
+    ///   - attachment: Its first process, as that program has written it down.
+    ///   - path: Path of its group.
+    ///   - filter: Its filter.
+    /// - Returns: The container; nil when its first process has ended.
+    /// - Throws: `NativeError`.
+    public static func attach(
+        _ attachment: SandboxAttachment,
+        cgroup path: String,
+        filter: SeccompProgram?
+    ) throws(NativeError) -> NativeContainer? {
+        guard let process = SandboxProcess.attach(attachment) else { return nil }
+        return try group { () throws(CgroupError) in
+            let tree = try CgroupTree()
+            let cgroup = try tree.open(path)
+            return NativeContainer(
+                process: process,
+                cgroup: cgroup,
+                layout: tree.layout,
+                filter: filter,
+                surroundings: SandboxSurroundings(
+                    id: attachment.id,
+                    specification: attachment.specification,
+                    bundle: attachment.bundle
+                )
+            )
+        }
+    }
+
     /// Path of a container's group.
     ///
     /// - Parameters:
@@ -95,37 +126,95 @@ public final class NativeContainer: Sendable {
         try sandbox { () throws(SandboxError) in try process.start() }
     }
 
+    /// Lets the created process wait for a start by another program; see `SandboxProcess.leave`.
+    ///
+    /// - Throws: `NativeError`.
+    public func leave() throws(NativeError) { try sandbox { () throws(SandboxError) in try process.leave() } }
+
     /// Starts one more process, under the same confinement as the first.
     ///
     /// - Parameters:
     ///   - process: What to run.
     ///   - streams: Its standard streams.
+    ///   - preservedDescriptors: See `SandboxExecRequest`.
+    ///   - subgroup: Path of an existing group below the container's to run in; nil for the container's own.
     /// - Returns: The process, which runs its program already and is a child of the caller.
     /// - Throws: The step that failed. No process is left then.
-    public func exec(_ process: RuntimeSpec.Process, streams: SandboxStreams) throws(NativeError) -> SandboxProcess {
+    public func exec(
+        _ process: RuntimeSpec.Process,
+        streams: SandboxStreams,
+        preservedDescriptors: Int = 0,
+        subgroup: String? = nil
+    ) throws(NativeError) -> SandboxProcess {
         var document: RuntimeSpec.Process? = process
         Self.raiseScore(&document)
-        let entrance = try group { () throws(CgroupError) in try cgroup.entrance() }
-        return try sandbox { [document] () throws(SandboxError) in
-            try Sandbox.exec(
-                SandboxExecRequest(
-                    process: document ?? process,
-                    container: self.process.pidfd.raw,
-                    streams: streams,
-                    cgroup: entrance,
-                    seccomp: filter,
-                    surroundings: surroundings
-                )
-            )
+        let entrance = try group { () throws(CgroupError) in
+            guard let subgroup else { return try cgroup.entrance() }
+            return try CgroupTree().open("\(cgroup.path)/\(subgroup)").entrance()
+        }
+        var request = SandboxExecRequest(
+            process: document ?? process,
+            container: self.process.pidfd.raw,
+            streams: streams,
+            cgroup: entrance,
+            seccomp: filter,
+            surroundings: surroundings
+        )
+        request.preservedDescriptors = preservedDescriptors
+        return try sandbox { [request] () throws(SandboxError) in try Sandbox.exec(request) }
+    }
+
+    /// Sends a signal to the first process.
+    ///
+    /// A `kill` also reaches a container that is paused, and all of one whose processes would outlive their first because they
+    /// share its process namespace with others.
+    ///
+    /// - Parameters:
+    ///   - signal: What to send.
+    ///   - ownsProcesses: Whether the container has a process namespace of its own.
+    /// - Throws: `failedPrecondition` when the process has ended.
+    public func signal(_ signal: Signal, ownsProcesses: Bool) throws(NativeError) {
+        let isAlive = try sandbox { () throws(SandboxError) in try process.signal(signal) }
+        guard isAlive else {
+            throw .refused("kill", "signal process", "container not running", code: .failedPrecondition)
+        }
+        guard signal == .kill else { return }
+        if ownsProcesses {
+            // On version 1 a frozen process dies when it is thawed. That it was not frozen is no failure of this.
+            try? cgroup.thaw()
+        } else {
+            try signalAll(.kill)
         }
     }
+
+    /// Whether the container is paused.
+    ///
+    /// What cannot be asked is not paused: its group is gone.
+    public var isPaused: Bool { (try? cgroup.isFrozen()) ?? false }
 
     /// Sends a signal to every process of the container.
     ///
     /// What is still there half a second after a `kill` is in the kernel's hands.
     ///
     /// - Throws: `NativeError`.
-    public func signalAll(_ signal: Signal) throws(NativeError) {
+    public func signalAll(_ signal: Signal) throws(NativeError) { try Self.signalAll(signal, in: cgroup) }
+
+    /// Sends a signal to every process of a container that the caller knows by its group.
+    ///
+    /// - Parameters:
+    ///   - signal: What to send.
+    ///   - path: Where the group is; that there is none is fine, nothing is in it then.
+    /// - Throws: `NativeError`.
+    public static func signalAll(_ signal: Signal, cgroup path: String) throws(NativeError) {
+        let cgroup: any Cgroup
+        do throws(CgroupError) { cgroup = try CgroupTree().open(path) } catch {
+            if error.code == .notFound { return }
+            throw .cgroup(error)
+        }
+        try signalAll(signal, in: cgroup)
+    }
+
+    private static func signalAll(_ signal: Signal, in cgroup: any Cgroup) throws(NativeError) {
         try group { () throws(CgroupError) in
             if signal == .kill {
                 _ = try cgroup.killAll(timeout: .milliseconds(500))
@@ -184,6 +273,26 @@ public final class NativeContainer: Sendable {
     public func delete() throws(NativeError) -> [SandboxError] {
         try group { () throws(CgroupError) in try cgroup.remove(timeout: .seconds(2)) }
         return process.runPoststopHooks()
+    }
+
+    /// The same for a container whose first process has ended and which nobody holds any more; what has outlived that
+    /// process is killed.
+    ///
+    /// - Parameters:
+    ///   - id: Id of the container, for hooks.
+    ///   - specification: The document that it was created from.
+    ///   - bundle: Absolute path of the bundle.
+    ///   - path: Path of its group.
+    /// - Returns: What went wrong in hooks.
+    /// - Throws: `NativeError`.
+    public static func delete(
+        id: String,
+        specification: RuntimeSpec,
+        bundle: String,
+        cgroup path: String
+    ) throws(NativeError) -> [SandboxError] {
+        try removeGroup(path)
+        return SandboxProcess.runPoststopHooks(id: id, specification: specification, bundle: bundle)
     }
 
     /// Kills what is left in a group that nobody holds any more, and removes it.

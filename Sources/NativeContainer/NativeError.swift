@@ -27,6 +27,11 @@ public struct NativeError: Error, Sendable, Hashable, CustomStringConvertible {
         return text
     }
 
+    /// An operation that a state forbids.
+    static func refused(_ stage: String, _ operation: String, _ reason: String, code: ErrorCode) -> NativeError {
+        NativeError(code: code, stage: stage, operation: operation, object: "", errno: nil, detail: reason)
+    }
+
     /// A step of a process's set-up.
     public static func sandbox(_ error: SandboxError) -> NativeError {
         NativeError(

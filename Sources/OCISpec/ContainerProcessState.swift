@@ -19,9 +19,11 @@ public struct ContainerProcessState: Sendable, Equatable {
 
     /// The document as JSON text.
     public var json: [UInt8] {
-        var text = #"{"ociVersion":\#(ContainerState.quoted(state.ociVersion)),"fds":["\#(Self.descriptorName)"]"#
-        text += #","pid":\#(pid)"#
-        if !metadata.isEmpty { text += #","metadata":\#(ContainerState.quoted(metadata))"# }
-        return Array((text + #","state":"#).utf8) + state.json + Array("}".utf8)
+        var members: [(key: String, value: JSONValue)] = [
+            ("ociVersion", .string(state.ociVersion)), ("fds", .strings([Self.descriptorName])), ("pid", .number(pid)),
+        ]
+        if !metadata.isEmpty { members.append(("metadata", .string(metadata))) }
+        members.append(("state", state.jsonValue))
+        return Array(JSONValue.object(members).text().utf8)
     }
 }

@@ -2,10 +2,11 @@
 //
 // `Codable` reads the same documents, and everything else uses it. A shim reads each of its documents once, as the first
 // thing it does for a start; the general decoder costs it more time than all system calls of its set-up together, and more
-// memory than it may have. This reader does only what these documents need.
+// memory than it may have. This reader does only what these documents need. The same values can be written, for what a
+// runtime command keeps and prints.
 
 /// A JSON value (RFC 8259).
-enum JSONValue {
+package enum JSONValue: Sendable {
     case null
     case bool(Bool)
     /// A whole number from -2^63 to 2^64 - 1.

@@ -40,11 +40,13 @@ public enum Sandbox {
     /// - Parameters:
     ///   - specification: The document.
     ///   - bundle: Absolute path of the bundle.
+    ///   - cache: Where programs of sections are kept; nil compiles.
     /// - Returns: Nil when neither asks for a filter.
     /// - Throws: A file that is damaged or open to others, or a section that cannot be compiled.
     public static func seccompProgram(
         for specification: RuntimeSpec,
-        bundle: String
+        bundle: String,
+        cache: SeccompCache? = nil
     ) throws(SandboxError) -> SeccompProgram? {
         let path = "\(bundle)/\(SeccompFiles.bundleFileName)"
         let bytes = try step(.seccomp) { () throws(KernelError) -> [UInt8]? in
@@ -61,7 +63,8 @@ public enum Sandbox {
         do throws(SeccompError) {
             if let bytes { return try SeccompProgram(encoded: bytes) }
             return try specification.linux?.seccomp.map { section throws(SeccompError) in
-                try SeccompCompiler.compile(section)
+                if let cache { return try cache.program(for: section) }
+                return try SeccompCompiler.compile(section)
             }
         } catch {
             throw .refused(

@@ -89,6 +89,20 @@ public final class SandboxProcess: Sendable {
         )
     }
 
+    /// Sends a signal.
+    ///
+    /// - Parameter signal: What to send.
+    /// - Returns: False when the process has ended.
+    /// - Throws: `SandboxError`.
+    public func signal(_ signal: Signal) throws(SandboxError) -> Bool {
+        try step(.handshake) { () throws(KernelError) in
+            // A zombie takes signals and does nothing with them.
+            let isAlive = try BorrowedDescriptor(pidfd.raw).poll(for: .readable, timeout: .zero).isEmpty
+            guard isAlive else { return false }
+            return try Pidfd.send(signal, to: pidfd.raw)
+        }
+    }
+
     /// Runs the hooks that follow the removal of a container whose process has ended.
     ///
     /// - Parameters:
