@@ -38,6 +38,13 @@ extension SecurityTests {
                         _ = try daemon.berth("exec", "hunter", place, "-c", "true", within: 20)
                         _ = try daemon.client(["run", "--rm"] + options + ["attack", place]).finish(within: 20)
                     }
+                    // Not even root of the host can write to it where the shim runs from. The kernel's own refusal of a
+                    // program that is executed would come after that of a read-only mount.
+                    let shim = try daemon.shim("hunter")
+                    let refusal = #expect(throws: KernelError.self) {
+                        _ = try File.open("/proc/\(shim)/exe", [.write, .truncate])
+                    }
+                    #expect(refusal?.errno == .readOnly)
                     try daemon.ok("exec", "hunter", "touch", "/end")
                     try daemon.ok("wait", "hunter")
                     let tally = try daemon.ok("logs", "hunter")

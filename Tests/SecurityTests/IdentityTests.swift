@@ -92,24 +92,27 @@ extension SecurityTests {
             try box.write("/tmp/denied", "secret")
             try RootedDir(box.image).chown("/tmp/denied", uid: 77, gid: 44)
             try RootedDir(box.image).chmod("/tmp/denied", permissions: 0o604)
-            let text = "id -G; cat /tmp/denied || echo refused"
+            // A program that changes the primary group: only the list of groups still knows the denied one then.
+            try box.directory("/opt")
+            try box.copy(try Hostile.program(), to: "/opt/hostile")
+            try RootedDir(box.image).chown("/opt/hostile", uid: 0, gid: 99)
+            try RootedDir(box.image).chmod("/opt/hostile", permissions: 0o2755)
+            let text = "grep Groups /proc/self/status; hostile read /tmp/denied; /opt/hostile read /tmp/denied"
             let users: [RuntimeSpec.User] = [
                 .init(uid: 1000, gid: 44), .init(uid: 1000, gid: 7, additionalGids: [44]), .init(username: "web"),
                 .init(username: "1000:44"), .init(username: "1000:web"),
             ]
-            try box.addExecs(
-                users.map { user in
-                    var process = box.script(text)
-                    process.user = user
-                    process.capabilities = .init()
-                    return process
-                }
-            )
-            box.spec.process?.args = ["/bin/sleep", "1000"]
-            let outcome = try box.run()
-            #expect(outcome.lines.filter { $0 == "refused" }.count == users.count, "\(outcome)")
-            let groups = outcome.lines.filter { $0 != "refused" }
-            #expect(groups.allSatisfy { $0.split(separator: " ").contains("44") }, "\(outcome)")
+            for user in users {
+                box.options = []
+                box.spec.process?.noNewPrivileges = false
+                var process = box.script(text)
+                process.user = user
+                process.capabilities = .init()
+                let outcome = try box.exec([process])
+                let groups = outcome["Groups"]?.split(separator: " ") ?? []
+                #expect(groups.contains("44"), "\(outcome)")
+                #expect(outcome.lines.dropFirst() == ["refused", "refused"], "\(outcome)")
+            }
         }
 
         // 24: files of the image that lead out, wait, or never end ----------------------------------------------------

@@ -2,6 +2,14 @@ import Kernel
 
 /// What the node is, read from procfs and sysfs.
 enum SystemFacts {
+    /// Where processors count how often they were too hot, a side channel to who shares the machine; empty in most guests.
+    static let throttleCounters: [String] = {
+        let folder = "/sys/devices/system/cpu"
+        // What cannot be listed is not masked either; a container's view of it is read-only.
+        let names = (try? File.open(folder, .directory).readDirectory().map(\.name)) ?? []
+        return names.map { "\(folder)/\($0)/thermal_throttle" }.filter { File.exists($0) }.sorted()
+    }()
+
     /// Processors online; at least 1.
     static let cpus: Int = {
         let list = Self.text("/sys/devices/system/cpu/online")

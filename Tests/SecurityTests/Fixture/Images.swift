@@ -54,6 +54,16 @@ extension Daemon {
         Int32(try field(".State.Pid", container)) ?? -1
     }
 
+    /// The number of the container's shim.
+    func shim(_ container: String) throws -> Int32 {
+        struct Record: Decodable { var pid: Int32 }
+        let id = try field(".Id", container)
+        return try JSONDecoder().decode(
+            Record.self,
+            from: Data(File.read("\(state.path)/containers/\(id)/shim.pid", limit: 4096))
+        ).pid
+    }
+
     /// The status code of a request with a JSON body.
     func post(_ path: String, _ json: String) throws -> String {
         let file = scratch.appendingPathComponent("body-\(UUID().uuidString)").path

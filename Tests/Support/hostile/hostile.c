@@ -7,6 +7,7 @@
 //   hostile sockets             asks for sockets of dangerous families in three ways; prints each with its errno
 //   hostile peers               lists abstract sockets and connects to every socket with a name that it can see
 //   hostile talk PATH…          connects to sockets and says which of them are closed by the other side within 2 s
+//   hostile read FILE           says whether it can be opened for reading
 //   hostile churn SECONDS       makes short processes and prints how many of them a signal has ended
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -322,7 +323,8 @@ int main(int count, char **words) {
     if (!strcmp(command, "sockets")) return sockets();
     if (!strcmp(command, "peers")) return peers();
     if (!strcmp(command, "churn") && count == 3) return churn(atoi(words[2]));
+    if (!strcmp(command, "read") && count == 3) return puts(open(words[2], O_RDONLY) < 0 ? "refused" : "readable") < 0;
     if (!strcmp(command, "talk")) return talk(count - 2, words + 2);
-    fprintf(stderr, "usage: hostile swap|hunt|overwrite|calls|sockets|peers|talk|churn …\n");
+    fprintf(stderr, "usage: hostile swap|hunt|overwrite|calls|sockets|peers|talk|read|churn …\n");
     return 64;
 }
