@@ -182,6 +182,9 @@ let targets: [Target] = [
         linkerSettings: staticExecutable
     ),
 
+    // Shipped as tools/lib.sh compiles it; this target puts one beside the tests.
+    .executableTarget(name: "berth-scope", linkerSettings: [.linkedLibrary("systemd")]),
+
     // Tests
     .target(
         name: "ProbeSupport",
@@ -195,11 +198,15 @@ let targets: [Target] = [
         path: "Tests/Support/kernel-probe",
         swiftSettings: swift
     ),
+    // Work that runs into a limit, in C so that it is small and does nothing else.
+    .executableTarget(name: "limit-load", path: "Tests/Support/limit-load"),
     .testTarget(name: "KernelTests", dependencies: ["Kernel", "ProbeSupport", "kernel-probe"], swiftSettings: swift),
     .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "ProbeSupport", "kernel-probe"], swiftSettings: swift),
     .testTarget(
         name: "CgroupsTests",
-        dependencies: ["Cgroups", "Kernel", "OCISpec", "ProbeSupport", "kernel-probe"],
+        dependencies: [
+            "Cgroups", "Kernel", "OCISpec", "ProbeSupport", "kernel-probe", "limit-load", "berth-scope",
+        ],
         swiftSettings: swift
     ),
     .executableTarget(

@@ -11,7 +11,7 @@ cd "$REPOSITORY"
 # shellcheck disable=SC2034 # used by the scripts that source this file
 BUILD_PACKAGES=(
     ca-certificates git gcc libc6-dev libstdc++-12-dev libgcc-12-dev libcurl4 libxml2 libsqlite3-dev libseccomp-dev
-    libisal-dev libzstd-dev pkg-config zlib1g-dev
+    libisal-dev libsystemd-dev libzstd-dev pkg-config zlib1g-dev
 )
 # shellcheck disable=SC2034
 RUN_PACKAGES=(busybox-static iproute2 util-linux procps)
@@ -89,4 +89,6 @@ build_release() {
     export BERTH_BIN_DIR
     # C alone: SwiftPM would link the Swift runtime into it, 9 MB for a PID 1 of 150 lines.
     gcc -std=gnu11 -Wall -Wextra -Werror -Os -static -s -o "$BERTH_BIN_DIR/berth-init" Sources/berth-init/main.c
+    # A program of its own, because libsystemd is not there for static linking.
+    gcc -std=gnu11 -Wall -Wextra -Werror -Os -s -o "$BERTH_BIN_DIR/berth-scope" Sources/berth-scope/main.c -lsystemd
 }

@@ -17,6 +17,8 @@ final class NativeBackend: Backend {
 
     private let context: BackendContext
     private var container: NativeContainer?
+    /// Groups of execs, by process id; an exec's stays here while anybody is inside.
+    private var execGroups: [Int32: CgroupSubgroup] = [:]
 
     init(_ context: BackendContext) throws(BackendError) {
         self.context = context
@@ -38,7 +40,9 @@ final class NativeBackend: Backend {
                     streams: request.streams.sandbox,
                     seccomp: try Self.filter(specification, context.bundle)
                 ),
-                defaultCgroup: Self.defaultCgroup(context)
+                defaultCgroup: request.usesSystemdCgroup
+                    ? "system.slice:berth:\(context.id)" : Self.defaultCgroup(context),
+                manager: request.usesSystemdCgroup ? .systemd(helper: Self.scopeHelper) : .filesystem
             )
         }
         self.container = container
@@ -56,11 +60,27 @@ final class NativeBackend: Backend {
         let document = try Self.document("process") { () throws(DocumentError) in
             try RuntimeSpec.Process(parsing: request.process)
         }
-        return try native { () throws(NativeError) in
-            let process = try container.exec(document, streams: request.streams.sandbox)
-            Self.log(process.warnings)
-            return ContainerProcess(process)
+        let exec = try native { () throws(NativeError) in
+            try container.exec(document, streams: request.streams.sandbox)
         }
+        Self.log(exec.process.warnings)
+        execGroups[exec.process.pid] = exec.group
+        return ContainerProcess(exec.process)
+    }
+
+    func killAll(_ process: ContainerProcess, signal: Signal) throws(BackendError) {
+        guard let group = execGroups[process.pid] else { return try kill(process, signal: signal) }
+        do throws(CgroupError) {
+            // What is still there after that is in the kernel's hands; it goes with the container.
+            try group.signalAll(signal, timeout: .milliseconds(500))
+        } catch {
+            throw BackendError(.cgroup(error))
+        }
+    }
+
+    func ended(_ process: ContainerProcess) {
+        // What an exec has left running keeps its group, which is looked at again at the end of the next one.
+        execGroups = execGroups.filter { (try? $0.value.removeIfEmpty()) != true }
     }
 
     func killAll(signal: Signal) throws(BackendError) {
@@ -89,9 +109,8 @@ final class NativeBackend: Backend {
     func metrics() throws(BackendError) -> BackendMetrics {
         let container = try existing("metrics")
         let statistics = try native { () throws(NativeError) in try container.statistics() }
-        let kills = container.outOfMemory().kills
         return container.layout == .v1
-            ? .version1(.init(statistics, kills: kills)) : .version2(.init(statistics, kills: kills))
+            ? .version1(.init(statistics, kills: container.outOfMemory().kills)) : .version2(.init(statistics))
     }
 
     func processes() throws(BackendError) -> [Int32] {
@@ -124,11 +143,23 @@ final class NativeBackend: Backend {
         {
             path = NativeContainer.cgroupPath(of: specification, default: path)
         }
-        do throws(NativeError) { try NativeContainer.removeGroup(path) } catch { throw BackendError(error) }
+        do throws(NativeError) {
+            try NativeContainer.removeGroup(path, helper: scopeHelper)
+        } catch {
+            throw BackendError(error)
+        }
     }
 }
 
 extension NativeBackend {
+    /// `berth-scope` is installed beside the shim, whose name is the one that it was started by also after it has sealed itself.
+    private static var scopeHelper: String {
+        if let path = Environment.value("BERTH_SCOPE"), !path.isEmpty { return path }
+        let own = CommandLine.arguments.first ?? ""
+        return own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+            + "/berth-scope"
+    }
+
     private static func defaultCgroup(_ context: BackendContext) -> String { "/\(context.namespace)/\(context.id)" }
 
     private static func filter(

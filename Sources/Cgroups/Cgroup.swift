@@ -1,4 +1,3 @@
-public import Kernel
 public import OCISpec
 
 /// The control group of one container.
@@ -21,6 +20,26 @@ public protocol Cgroup: Sendable {
     /// - Returns: the entrance; close it (let it go) after the start.
     /// - Throws: `CgroupError`.
     func entrance() throws(CgroupError) -> CgroupEntrance
+
+    /// Makes a group of its own inside of this one, for one additional process and all that it starts.
+    ///
+    /// The limits of this group hold for it together with all else inside. It is made where processes can be killed by group: in the v2
+    /// hierarchy, else in v1's freezer.
+    ///
+    /// - Parameter prefix: what its name starts with; a number follows.
+    /// - Returns: the group; remove it when the process has ended, or with this group.
+    /// - Throws: `CgroupError`.
+    func makeSubgroup(_ prefix: String) throws(CgroupError) -> CgroupSubgroup
+
+    /// Gives what the kernel allows to be given away (`/sys/kernel/cgroup/delegate`) to the root of a container.
+    ///
+    /// Then a manager inside of it can make groups of its own. Does nothing on v1, where that would not be safe.
+    ///
+    /// - Parameters:
+    ///   - uid: the host's number of the container's root.
+    ///   - gid: the same for its group.
+    /// - Throws: `CgroupError`.
+    func delegate(uid: UInt32, gid: UInt32) throws(CgroupError)
 
     /// Moves a process with all its threads into the group.
     ///
@@ -59,6 +78,9 @@ public protocol Cgroup: Sendable {
     /// - Throws: `CgroupError`.
     func killAll(timeout: Duration) throws(CgroupError) -> [Int32]
 
+    /// Length of the periods in which CPU time is limited, in microseconds.
+    var bandwidthPeriod: UInt64 { get }
+
     /// What the group uses now.
     ///
     /// - Returns: a snapshot; what a host does not count is nil.
@@ -76,41 +98,4 @@ public protocol Cgroup: Sendable {
     /// - Parameter timeout: how long to try while processes are ending.
     /// - Throws: `CgroupError`; `failedPrecondition` when processes remain.
     func remove(timeout: Duration) throws(CgroupError)
-}
-
-/// The way of a new process into a group.
-public struct CgroupEntrance: Sendable {
-    /// The v2 directory for `Clone.fork(intoCgroup:)` or `Spawn.cgroup`; nil where there is no v2 hierarchy.
-    public let directory: SharedDescriptor?
-    let taskFiles: [SharedDescriptor]
-
-    /// The open files, for a child that closes all others.
-    public var descriptors: [RawDescriptor] { (directory.map { [$0.raw] } ?? []) + taskFiles.map(\.raw) }
-
-    /// Moves the calling process, which must have a single thread, into the v1 hierarchies of the group.
-    ///
-    /// For the child, first thing after `Clone.fork`. A single thread that moves itself does not wait for the machine-wide lock that moving
-    /// whole processes takes.
-    ///
-    /// - Throws: `KernelError`.
-    public func enter() throws(KernelError) {
-        for file in taskFiles { try file.writeAll([UInt8(ascii: "0")]) }
-    }
-}
-
-/// Whether memory ran out.
-public struct OutOfMemoryVerdict: Hashable, Sendable {
-    /// How many processes of the group the kernel has killed for memory.
-    public let kills: UInt64
-    /// The group whose limit was hit: this one's path, an ancestor's, or `system`; empty without kills.
-    public let owner: String
-
-    /// Makes a verdict; for backends that have it from elsewhere.
-    public init(kills: UInt64, owner: String) {
-        self.kills = kills
-        self.owner = owner
-    }
-
-    /// Whether any process was killed.
-    public var killed: Bool { kills > 0 }
 }

@@ -49,6 +49,11 @@ public struct CgroupError: Error, Hashable, Sendable, CustomStringConvertible {
         CgroupError(code: .timedOut, operation: operation, field: "", message: message, cause: nil)
     }
 
+    /// systemd refused, or could not be asked.
+    static func systemd(_ operation: String, _ code: ErrorCode, _ message: String) -> CgroupError {
+        CgroupError(code: code, operation: operation, field: "", message: message, cause: nil)
+    }
+
     /// The name of something that exists already.
     static func exists(_ path: String) -> CgroupError {
         CgroupError(

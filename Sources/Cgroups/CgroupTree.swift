@@ -54,8 +54,16 @@ public struct CgroupTree: Sendable {
             guard isUnified || File.exists("cgroup.procs", at: directory.raw) else { continue }
             let controllers =
                 isUnified || entry.name == "systemd" ? [] : entry.name.split(separator: ",").map(String.init)
+            let offered =
+                isUnified ? try File.readText("cgroup.controllers", at: directory.raw).words : []
             found.append(
-                CgroupHierarchy(name: entry.name, controllers: controllers, isUnified: isUnified, directory: directory)
+                CgroupHierarchy(
+                    name: entry.name,
+                    controllers: controllers,
+                    offered: offered,
+                    isUnified: isUnified,
+                    directory: directory
+                )
             )
         }
         return found.sorted { $0.name < $1.name }
@@ -78,7 +86,7 @@ public struct CgroupTree: Sendable {
             for member in made { try? member.remove() }
             throw error
         }
-        return group(components, made)
+        return group(components, made, isNew: true)
     }
 
     /// Finds a group that exists, in as many hierarchies as it still does.
@@ -94,12 +102,34 @@ public struct CgroupTree: Sendable {
             do throws(KernelError) { members.append(try hierarchy.open(components)) } catch { missing = error }
         }
         if members.isEmpty, let missing { throw .failed("open cgroup '\(path)'", missing) }
-        return group(components, members)
+        return group(components, members, isNew: false)
     }
 
-    private func group(_ components: [String], _ members: [CgroupMember]) -> any Cgroup {
+    /// Takes over a group that systemd has made, and makes it in the hierarchies that systemd does not use.
+    func adopt(_ path: String, isNew: Bool) throws(CgroupError) -> any Cgroup {
+        let components = try CgroupTree.components(path)
+        var members: [CgroupMember] = []
+        for hierarchy in hierarchies {
+            do throws(KernelError) { members.append(try hierarchy.open(components)) } catch {
+                guard isNew, layout == .v1, error.errno == .noEntry else {
+                    if layout == .v1, error.errno == .noEntry { continue }
+                    throw .failed("open cgroup '\(path)'", error)
+                }
+                members.append(try hierarchy.create(components))
+            }
+        }
+        guard let first = members.first else { throw .failed("open cgroup '\(path)'", .failed("open", path, .noEntry)) }
+        let place = "/" + components.joined(separator: "/")
+        return layout == .v2
+            ? CgroupV2(path: place, member: first, isNew: isNew, sharesDevices: true)
+            : CgroupV1(path: place, members: members, isNew: isNew)
+    }
+
+    private func group(_ components: [String], _ members: [CgroupMember], isNew: Bool) -> any Cgroup {
         let path = "/" + components.joined(separator: "/")
-        return layout == .v2 ? CgroupV2(path: path, member: members[0]) : CgroupV1(path: path, members: members)
+        return layout == .v2
+            ? CgroupV2(path: path, member: members[0], isNew: isNew)
+            : CgroupV1(path: path, members: members, isNew: isNew)
     }
 
     private static func components(_ path: String) throws(CgroupError) -> [String] {
@@ -110,8 +140,4 @@ public struct CgroupTree: Sendable {
         }
         return components
     }
-}
-
-extension String {
-    var words: [String] { split { $0 == " " || $0 == "\n" }.map(String.init) }
 }

@@ -2,69 +2,93 @@ internal import Kernel
 
 extension CgroupV1 {
     func statistics() throws(CgroupError) -> CgroupStatistics {
-        var result = CgroupStatistics()
-        do throws(KernelError) {
+        try attempt("read statistics of") { () throws(KernelError) in
+            var result = CgroupStatistics()
             try readCPU(into: &result.cpu)
             try readMemory(into: &result.memory)
-            if let pids = member("pids") {
-                result.pids.current = KeyedText.number(try pids.read("pids.current")) ?? 0
-                result.pids.limit = KeyedText.number(try pids.read("pids.max"))
+            if let pids = member("pids")?.files {
+                result.pids.current = try pids.number("pids.current") ?? 0
+                result.pids.limit = try pids.number("pids.max")
             }
-            result.blockIO = try readBlockIO()
-        } catch {
-            throw .failed("read statistics of cgroup '\(path)'", error)
+            if let blkio = member("blkio")?.files {
+                result.blockIO = BlockIOText.merge(
+                    bytes: try blkio.read("blkio.throttle.io_service_bytes_recursive"),
+                    operations: try blkio.read("blkio.throttle.io_serviced_recursive")
+                )
+            }
+            if let files = member("hugetlb")?.files { result.hugePages = try readHugePages(files) }
+            if let files = member("rdma")?.files { result.rdma = try RDMAText.read(files) }
+            return result
         }
-        return result
     }
 
     private func readCPU(into cpu: inout CgroupStatistics.CPU) throws(KernelError) {
-        if let account = member("cpuacct") {
-            cpu.usage = KeyedText.number(try account.read("cpuacct.usage")) ?? 0
-            cpu.user = KeyedText.number(try account.read("cpuacct.usage_user")) ?? 0
-            cpu.system = KeyedText.number(try account.read("cpuacct.usage_sys")) ?? 0
-            cpu.perCPU = try account.read("cpuacct.usage_percpu").words.compactMap { UInt64($0) }
+        if let account = member("cpuacct")?.files {
+            cpu.usage = try account.number("cpuacct.usage") ?? 0
+            cpu.user = try account.number("cpuacct.usage_user") ?? 0
+            cpu.system = try account.number("cpuacct.usage_sys") ?? 0
+            cpu.perCPU = KeyedText.lines(try account.read("cpuacct.usage_percpu")).joined().compactMap { UInt64($0) }
         }
-        guard
-            let values = try member("cpu").map({ (cpu) throws(KernelError) in KeyedText.flat(try cpu.read("cpu.stat")) }
-            )
-        else {
-            return
-        }
+        guard let files = member("cpu")?.files else { return }
+        let values = KeyedText.flat(try files.read("cpu.stat"))
         cpu.periods = values["nr_periods"] ?? 0
         cpu.throttledPeriods = values["nr_throttled"] ?? 0
         cpu.throttledTime = values["throttled_time"] ?? 0
+        cpu.bursts = values["nr_bursts"] ?? 0
+        cpu.burstTime = values["burst_time"] ?? 0
     }
 
     private func readMemory(into memory: inout CgroupStatistics.Memory) throws(KernelError) {
-        guard let member = member("memory") else { return }
-        memory.usage = KeyedText.number(try member.read("memory.usage_in_bytes")) ?? 0
-        memory.maximumUsage = KeyedText.number(try member.read("memory.max_usage_in_bytes"))
-        memory.failures = KeyedText.number(try member.read("memory.failcnt")) ?? 0
-        // Unlimited is the largest multiple of the page size below 2^63.
-        let limit = KeyedText.number(try member.read("memory.limit_in_bytes")) ?? 0
-        memory.limit = limit >= UInt64(Int64.max) - 65536 ? nil : limit
-        memory.details = KeyedText.flat(try member.read("memory.stat"))
+        guard let files = member("memory")?.files else { return }
+        let own = try counter(files, "memory", "usage_in_bytes")
+        memory.usage = own?.usage ?? 0
+        memory.maximumUsage = own?.maximum
+        memory.failures = own?.failures ?? 0
+        memory.limit = own?.limit
+        memory.withSwap = try counter(files, "memory.memsw", "usage_in_bytes")
+        memory.kernel = try counter(files, "memory.kmem", "usage_in_bytes")
+        memory.kernelTCP = try counter(files, "memory.kmem.tcp", "usage_in_bytes")
+        memory.details = KeyedText.flat(try files.read("memory.stat"))
         memory.swapUsage = memory.details["swap"]
+        let control = KeyedText.flat(try files.read("memory.oom_control"))
+        memory.isKillerDisabled = control["oom_kill_disable"] == 1
+        memory.isOutOfMemory = control["under_oom"] == 1
     }
 
-    private func readBlockIO() throws(KernelError) -> [CgroupStatistics.BlockIO] {
-        guard let member = member("blkio") else { return [] }
-        let bytes = try member.read("blkio.throttle.io_service_bytes_recursive")
-        let operations = try member.read("blkio.throttle.io_serviced_recursive")
-        return BlockIOText.merge(bytes: bytes, operations: operations)
+    private func readHugePages(_ files: CgroupFiles) throws(KernelError) -> [CgroupStatistics.HugePages] {
+        var pages: [CgroupStatistics.HugePages] = []
+        for size in HugePageSizes.all {
+            guard let counter = try counter(files, "hugetlb.\(size)", "usage_in_bytes") else { continue }
+            pages.append(.init(pageSize: size, counter: counter))
+        }
+        return pages
+    }
+
+    /// The four files of a v1 counter; nil where there is none.
+    private func counter(
+        _ files: CgroupFiles,
+        _ name: String,
+        _ usage: String
+    ) throws(KernelError) -> CgroupStatistics.Counter? {
+        guard let now = try files.number("\(name).\(usage)") else { return nil }
+        return CgroupStatistics.Counter(
+            usage: now,
+            maximum: try files.number("\(name).max_\(usage)") ?? 0,
+            limit: KeyedText.limit(try files.number("\(name).limit_in_bytes")),
+            failures: try files.number("\(name).failcnt") ?? 0
+        )
     }
 }
 
 /// Lines of `major:minor Operation value`.
 enum BlockIOText {
-    static func merge(bytes: String, operations: String) -> [CgroupStatistics.BlockIO] {
-        var devices: [String: CgroupStatistics.BlockIO] = [:]
-        func each(_ text: String, _ body: (inout CgroupStatistics.BlockIO, Substring, UInt64) -> Void) {
-            for line in text.split(separator: "\n") {
-                let words = line.split(separator: " ")
+    static func merge(bytes: [UInt8], operations: [UInt8]) -> [CgroupStatistics.BlockIO] {
+        var devices: [Substring: CgroupStatistics.BlockIO] = [:]
+        func each(_ text: [UInt8], _ body: (inout CgroupStatistics.BlockIO, Substring, UInt64) -> Void) {
+            for words in KeyedText.lines(text) {
                 guard words.count == 3, let value = UInt64(words[2]), let (major, minor) = KeyedText.device(words[0])
                 else { continue }
-                body(&devices[String(words[0]), default: .init(major: major, minor: minor)], words[1], value)
+                body(&devices[words[0], default: .init(major: major, minor: minor)], words[1], value)
             }
         }
         each(bytes) { device, operation, value in
@@ -79,4 +103,44 @@ enum BlockIOText {
         }
         return devices.values.sorted { ($0.major, $0.minor) < ($1.major, $1.minor) }
     }
+}
+
+/// Lines of `device hca_handle=1 hca_object=2`, the same in both versions.
+enum RDMAText {
+    static func read(_ files: CgroupFiles) throws(KernelError) -> [CgroupStatistics.RDMA] {
+        guard let current = try files.readIfThere("rdma.current") else { return [] }
+        let limits = values(try files.readIfThere("rdma.max") ?? [])
+        return values(current).map { name, now in
+            var device = CgroupStatistics.RDMA(device: name)
+            device.current = (now["hca_handle"] ?? 0, now["hca_object"] ?? 0)
+            device.limit = (limits[name]?["hca_handle"], limits[name]?["hca_object"])
+            return device
+        }.sorted { $0.device < $1.device }
+    }
+
+    private static func values(_ text: [UInt8]) -> [String: [Substring: UInt64]] {
+        var result: [String: [Substring: UInt64]] = [:]
+        for words in KeyedText.lines(text) {
+            guard let name = words.first else { continue }
+            for case let (key, value)? in words.dropFirst().map(KeyedText.assignment) {
+                result[String(name), default: [:]][key] = UInt64(value)
+            }
+        }
+        return result
+    }
+}
+
+/// The sizes of huge pages that this machine has, as cgroup files name them.
+enum HugePageSizes {
+    static let all: [String] = {
+        // Without the directory there are none.
+        let entries = (try? File.open("/sys/kernel/mm/hugepages", .directory).readDirectory()) ?? []
+        return entries.compactMap { entry in
+            guard entry.name.hasPrefix("hugepages-"), entry.name.hasSuffix("kB"),
+                let kilobytes = Int(entry.name.dropFirst("hugepages-".count).dropLast(2))
+            else { return nil }
+            if kilobytes >= 1 << 20 { return "\(kilobytes >> 20)GB" }
+            return kilobytes >= 1 << 10 ? "\(kilobytes >> 10)MB" : "\(kilobytes)KB"
+        }.sorted()
+    }()
 }

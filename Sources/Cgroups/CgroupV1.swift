@@ -5,6 +5,18 @@ internal import OCISpec
 struct CgroupV1: Cgroup {
     let path: String
     let members: [CgroupMember]
+    let judge: OutOfMemoryJudge
+    /// Nil when nobody listened from the start.
+    let notifications: MemoryNotifications?
+
+    init(path: String, members: [CgroupMember], isNew: Bool) {
+        self.path = path
+        self.members = members
+        let memory = members.first { $0.hierarchy.controllers.contains("memory") }
+        // A kernel without notifications leaves the owner of a limit unknown.
+        notifications = isNew ? memory.flatMap { try? MemoryNotifications($0) } : nil
+        judge = OutOfMemoryJudge(members[0].components, start: notifications?.events())
+    }
 
     func member(_ controller: String) -> CgroupMember? {
         members.first { $0.hierarchy.controllers.contains(controller) }
@@ -12,16 +24,43 @@ struct CgroupV1: Cgroup {
 
     var unified: CgroupMember? { members.first { $0.hierarchy.isUnified } }
 
-    func entrance() throws(CgroupError) -> CgroupEntrance {
+    var bandwidthPeriod: UInt64 {
+        // A host without the controller has no limit either.
+        (try? member("cpu")?.files.number("cpu.cfs_period_us")) ?? 100_000
+    }
+
+    func entrance() throws(CgroupError) -> CgroupEntrance { try entrance(replacing: nil) }
+
+    func makeSubgroup(_ prefix: String) throws(CgroupError) -> CgroupSubgroup {
+        guard let parent = unified ?? member("freezer") ?? member("pids") else {
+            throw .precondition("make group in cgroup '\(path)'", "the host has no hierarchy for it")
+        }
+        let member = try attempt("make group in") { () throws(KernelError) in
+            try parent.makeSubgroup(prefix, from: SubgroupNumber.next())
+        }
+        do throws(CgroupError) {
+            return CgroupSubgroup(member: member, entrance: try entrance(replacing: member))
+        } catch {
+            // The first error is what matters; the group is empty.
+            try? member.remove()
+            throw error
+        }
+    }
+
+    /// A container that could change its groups in a v1 hierarchy could change the limits.
+    func delegate(uid: UInt32, gid: UInt32) throws(CgroupError) {}
+
+    /// The way in; where a group below stands in for this one, into that.
+    private func entrance(replacing subgroup: CgroupMember?) throws(CgroupError) -> CgroupEntrance {
+        let inside = members.map { $0.hierarchy.name == subgroup?.hierarchy.name ? subgroup ?? $0 : $0 }
         var files: [SharedDescriptor] = []
-        do throws(KernelError) {
-            for member in members where !member.hierarchy.isUnified {
+        try attempt("open") { () throws(KernelError) in
+            for member in inside where !member.hierarchy.isUnified {
                 files.append(SharedDescriptor(try File.open("tasks", .write, at: member.directory.raw)))
             }
-        } catch {
-            throw .failed("open cgroup '\(path)'", error)
         }
-        return CgroupEntrance(directory: unified?.directory, taskFiles: files)
+        let directory = inside.first { $0.hierarchy.isUnified }?.directory
+        return CgroupEntrance(directory: directory, taskFiles: files, members: inside)
     }
 
     func add(_ pid: Int32) throws(CgroupError) {
@@ -79,34 +118,9 @@ struct CgroupV1: Cgroup {
     }
 
     func killAll(timeout: Duration) throws(CgroupError) -> [Int32] {
-        var waiting = Waiting(timeout)
-        do throws(KernelError) {
-            while true {
-                let left = try listing.allProcesses()
-                if left.isEmpty { return [] }
-                if let unified { try unified.write("cgroup.kill", "1") } else { try killOneByOne() }
-                guard waiting.again() else { return try listing.allProcesses() }
-            }
-        } catch  where error.code == .notFound {
-            return []
-        } catch {
-            throw .failed("kill cgroup '\(path)'", error)
-        }
-    }
-
-    /// Without cgroup.kill: stop everybody so that nobody can fork away, signal, let go.
-    private func killOneByOne() throws(KernelError) {
-        // A group that will not freeze is killed all the same; the loop around this finds who was born meanwhile.
-        if let freezer = member("freezer") { try? CgroupFreezer.freezeV1(freezer) }
-        let list = listing
-        for pid in try list.allProcesses() {
-            do throws(KernelError) {
-                let process = try Pidfd(pid: pid)
-                // The number may have been reused between the list and the opening: look again with the process held.
-                if try list.allProcesses().contains(pid) { try process.send(.kill) }
-            } catch  where error.errno == .noProcess {}
-        }
-        try member("freezer")?.write("freezer.state", "THAWED")
+        // Where it has to be done one by one, those who are killed must not fork away meanwhile: only the freezer can hold them.
+        let member = unified ?? member("freezer") ?? listing
+        return try attempt("kill", absent: []) { () throws(KernelError) in try member.killAll(timeout: timeout) }
     }
 
     func remove(timeout: Duration) throws(CgroupError) {
@@ -128,26 +142,29 @@ struct CgroupV1: Cgroup {
 
     func outOfMemoryVerdict() throws(CgroupError) -> OutOfMemoryVerdict {
         guard let memory = member("memory") else { return OutOfMemoryVerdict(kills: 0, owner: "") }
-        do throws(KernelError) {
-            let kills = KeyedText.flat(try memory.read("memory.oom_control"))["oom_kill"] ?? 0
-            return OutOfMemoryVerdict(kills: kills, owner: kills == 0 ? "" : limitOwner(memory))
-        } catch  where error.code == .notFound {
-            return OutOfMemoryVerdict(kills: 0, owner: "")
-        } catch {
-            throw .failed("read memory events of cgroup '\(path)'", error)
+        return try attempt("read memory events of", absent: OutOfMemoryVerdict(kills: 0, owner: "")) {
+            () throws(KernelError) in
+            // The count of a group is its own, without those below.
+            var kills = KeyedText.flat(try memory.files.read("memory.oom_control"))["oom_kill"] ?? 0
+            if try memory.directory.status().linkCount != 2 {
+                kills = 0
+                try memory.forEachGroup { (group) throws(KernelError) in
+                    kills += KeyedText.flat(try File.readText("memory.oom_control", at: group))["oom_kill"] ?? 0
+                }
+            }
+            return judge.judge(kills: kills, events: notifications?.events())
         }
     }
 
-    /// The innermost group, from this one outwards, that has ever hit its limit.
-    private func limitOwner(_ memory: CgroupMember) -> String {
-        for count in stride(from: memory.components.count, to: 0, by: -1) {
-            let level = memory.components.prefix(count).joined(separator: "/")
-            for file in ["memory.failcnt", "memory.memsw.failcnt"] {
-                // A counter that is not there (memsw without swap accounting) counts nothing.
-                let text = (try? File.readText("\(level)/\(file)", at: memory.hierarchy.directory.raw)) ?? ""
-                if KeyedText.number(text) ?? 0 > 0 { return "/\(level)" }
-            }
+    /// Runs a step and names the group when it fails; `absent` is the answer of a group that is gone.
+    func attempt<Value>(
+        _ operation: String,
+        absent: Value? = nil,
+        _ body: () throws(KernelError) -> Value
+    ) throws(CgroupError) -> Value {
+        do throws(KernelError) { return try body() } catch {
+            if let absent, error.code == .notFound { return absent }
+            throw .failed("\(operation) cgroup '\(path)'", error)
         }
-        return "system"
     }
 }

@@ -5,9 +5,66 @@ internal import OCISpec
 struct CgroupV2: Cgroup {
     let path: String
     let member: CgroupMember
+    let judge: OutOfMemoryJudge
+    /// Whether others attach device filters too, which are theirs to take away.
+    let sharesDevices: Bool
 
-    func entrance() throws(CgroupError) -> CgroupEntrance {
-        CgroupEntrance(directory: member.directory, taskFiles: [])
+    init(path: String, member: CgroupMember, isNew: Bool, sharesDevices: Bool = false) {
+        self.path = path
+        self.sharesDevices = sharesDevices
+        self.member = member
+        judge = OutOfMemoryJudge(member.components, start: isNew ? CgroupV2.memoryEvents(member) : nil)
+    }
+
+    var bandwidthPeriod: UInt64 {
+        // A host without the controller has no limit either.
+        (try? member.read("cpu.max").words.last).flatMap { UInt64($0) } ?? 100_000
+    }
+
+    func entrance() throws(CgroupError) -> CgroupEntrance { try entrance(into: member) }
+
+    func makeSubgroup(_ prefix: String) throws(CgroupError) -> CgroupSubgroup {
+        let subgroup = try attempt("make group in") { () throws(KernelError) in
+            try member.makeSubgroup(prefix, from: SubgroupNumber.next())
+        }
+        do throws(CgroupError) {
+            return CgroupSubgroup(member: subgroup, entrance: try entrance(into: subgroup))
+        } catch {
+            // The first error is what matters; the group is empty.
+            try? subgroup.remove()
+            throw error
+        }
+    }
+
+    /// A process that is born inside counts from its birth, and where the limit leaves no room for it there it has to move in.
+    private func entrance(into inside: CgroupMember) throws(CgroupError) -> CgroupEntrance {
+        try attempt("open") { () throws(KernelError) in
+            let limit = try member.files.number("pids.max")
+            guard let limit, try member.files.number("pids.current") ?? 0 >= limit else {
+                return CgroupEntrance(directory: inside.directory, taskFiles: [], members: [inside])
+            }
+            let processes = SharedDescriptor(try File.open("cgroup.procs", .write, at: inside.directory.raw))
+            return CgroupEntrance(directory: nil, taskFiles: [processes], members: [inside])
+        }
+    }
+
+    func delegate(uid: UInt32, gid: UInt32) throws(CgroupError) {
+        try attempt("give away") { () throws(KernelError) in
+            let files: [String]
+            do throws(KernelError) {
+                files = try File.readText("/sys/kernel/cgroup/delegate").words
+            } catch  where error.errno == .noEntry {
+                files = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"]
+            }
+            try member.directory.changeOwner(uid: uid, gid: gid)
+            for file in files {
+                do throws(KernelError) {
+                    try File.open(file, [.path, .noFollow], at: member.directory.raw).changeOwner(uid: uid, gid: gid)
+                } catch  where error.errno == .noEntry {
+                    // Of a controller that the host lacks.
+                }
+            }
+        }
     }
 
     func add(_ pid: Int32) throws(CgroupError) {
@@ -31,15 +88,7 @@ struct CgroupV2: Cgroup {
     }
 
     func killAll(timeout: Duration) throws(CgroupError) -> [Int32] {
-        try attempt("kill", absent: []) { () throws(KernelError) in
-            var waiting = Waiting(timeout)
-            while true {
-                let left = try member.allProcesses()
-                if left.isEmpty { return [] }
-                try member.write("cgroup.kill", "1")
-                guard waiting.again() else { return try member.allProcesses() }
-            }
-        }
+        try attempt("kill", absent: []) { () throws(KernelError) in try member.killAll(timeout: timeout) }
     }
 
     func remove(timeout: Duration) throws(CgroupError) {
@@ -58,21 +107,20 @@ struct CgroupV2: Cgroup {
     func outOfMemoryVerdict() throws(CgroupError) -> OutOfMemoryVerdict {
         try attempt("read memory events of", absent: OutOfMemoryVerdict(kills: 0, owner: "")) {
             () throws(KernelError) in
-            let events = KeyedText.flat(try member.read("memory.events"))
-            let kills = events["oom_kill"] ?? 0
-            return OutOfMemoryVerdict(kills: kills, owner: kills == 0 ? "" : limitOwner())
+            // Without the controller nobody is killed at a limit, and nobody counts.
+            let events = try member.files.readIfThere("memory.events").map(KeyedText.flat) ?? [:]
+            return judge.judge(kills: events["oom_kill"] ?? 0, events: CgroupV2.memoryEvents(member))
         }
     }
 
-    /// The innermost group, from this one outwards, whose own limit has run out.
-    private func limitOwner() -> String {
-        for count in stride(from: member.components.count, to: 0, by: -1) {
-            let level = member.components.prefix(count).joined(separator: "/")
-            // A level without the memory controller has no limit that could have been hit.
-            let text = (try? File.readText("\(level)/memory.events.local", at: member.hierarchy.directory.raw)) ?? ""
-            if KeyedText.flat(text)["oom"] ?? 0 > 0 { return "/\(level)" }
+    /// How often memory ran out, by level: at the limit of the group or below it, then at that of each group above.
+    private static func memoryEvents(_ member: CgroupMember) -> [UInt64] {
+        (0..<member.components.count).map { up in
+            let file = up == 0 ? "memory.events" : "memory.events.local"
+            // A level without the memory controller has no limit that could be hit.
+            let text = try? File.readText(member.path(file, levelsUp: up), at: member.hierarchy.directory.raw)
+            return text.map(KeyedText.flat)?["oom"] ?? 0
         }
-        return "system"
     }
 
     /// Runs a step and names the group when it fails; `absent` is the answer of a group that is gone.

@@ -4,25 +4,32 @@ internal import CKernel
 public enum DeviceProgram {
     // Commands and numbers of bpf(2).
     private static let (load, attach, detach, openByID, query): (Int32, Int32, Int32, Int32, Int32) = (5, 8, 9, 13, 16)
+    private static let information: Int32 = 15
     private static let deviceProgram: UInt32 = 15
     private static let deviceAttachment: UInt32 = 6
     private static let allowMulti: UInt32 = 2
 
     /// Hands a program to the kernel, which proves that it ends and touches nothing else.
     ///
-    /// - Parameter instructions: `struct bpf_insn` records, 8 bytes each.
+    /// - Parameters:
+    ///   - instructions: `struct bpf_insn` records, 8 bytes each.
+    ///   - name: at most 15 letters, digits and `_`, by which its maker knows it again.
     /// - Returns: the loaded program.
     /// - Throws: `KernelError`; errno is `.invalid` or `.accessDenied` when the proof fails.
-    public static func load(_ instructions: [UInt64]) throws(KernelError) -> Descriptor {
+    public static func load(_ instructions: [UInt64], name: String = "") throws(KernelError) -> Descriptor {
         let license: [CChar] = [0]
+        let word = { (from: Int) in
+            name.utf8.dropFirst(from).prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        }
         var number: Int32 = -1
         var failure = Errno(0)
         unsafe instructions.withUnsafeBufferPointer { code in
             unsafe license.withUnsafeBufferPointer { license in
-                // union bpf_attr for BPF_PROG_LOAD: type, count (4 bytes each), then pointers to code and licence.
+                // union bpf_attr for BPF_PROG_LOAD: type, count (4 bytes each), pointers to code and licence, the checker's log
+                // (16 bytes), version and flags (8 bytes), the name.
                 var attributes: [UInt64] = [
                     UInt64(deviceProgram) | UInt64(code.count) << 32, UInt64(UInt(bitPattern: code.baseAddress)),
-                    UInt64(UInt(bitPattern: license.baseAddress)), 0, 0, 0, 0, 0, 0,
+                    UInt64(UInt(bitPattern: license.baseAddress)), 0, 0, 0, word(0), word(8), 0,
                 ]
                 number = unsafe ck_bpf(load, &attributes, UInt32(attributes.count * 8))
                 failure = .current
@@ -91,5 +98,24 @@ public enum DeviceProgram {
             let number = try system("open device program") { unsafe ck_bpf(openByID, &attributes, 16) }
             return SharedDescriptor(Descriptor(adopting: number))
         }
+    }
+
+    /// The name that a program was loaded with.
+    ///
+    /// - Parameter program: an open program.
+    /// - Returns: the name, empty when it has none.
+    /// - Throws: `KernelError`.
+    public static func name(_ program: RawDescriptor) throws(KernelError) -> String {
+        // struct bpf_prog_info as far as the name, which is at offset 64.
+        var facts = [UInt8](repeating: 0, count: 80)
+        try system("ask for device program") {
+            unsafe facts.withUnsafeMutableBytes { buffer in
+                var attributes: [UInt64] = [
+                    UInt64(UInt32(program)) | UInt64(buffer.count) << 32, UInt64(UInt(bitPattern: buffer.baseAddress)),
+                ]
+                return unsafe ck_bpf(information, &attributes, 16)
+            }
+        }
+        return String(decoding: facts[64...].prefix { $0 != 0 }, as: UTF8.self)
     }
 }

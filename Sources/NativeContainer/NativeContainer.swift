@@ -45,20 +45,24 @@ public final class NativeContainer: Sendable {
     ///
     /// - Parameters:
     ///   - request: What to create; its group is made here and need not be given, its filter is used as it is.
-    ///   - defaultCgroup: Path of the group when the document names none.
+    ///   - defaultCgroup: The group's name when the document names none, in the manager's form.
+    ///   - manager: Who makes the group.
     /// - Returns: The container, waiting for `start`.
     /// - Throws: The step that failed. Nothing is left then.
     public static func create(
         _ request: SandboxRequest,
-        defaultCgroup: String
+        defaultCgroup: String,
+        manager: CgroupManager = .filesystem
     ) throws(NativeError) -> NativeContainer {
         var request = request
         raiseScore(&request.specification.process)
         let path = cgroupPath(of: request.specification, default: defaultCgroup)
-        let (cgroup, layout) = try makeGroup(path, request.specification.linux?.resources)
+        let (cgroup, layout) = try makeGroup(path, request.specification, manager)
         do throws(NativeError) {
-            request.cgroup = try group { () throws(CgroupError) in try cgroup.entrance() }
+            let entrance = try group { () throws(CgroupError) in try cgroup.entrance() }
+            request.cgroup = entrance
             let process = try sandbox { [request] () throws(SandboxError) in try Sandbox.create(request) }
+            try verify(process, in: entrance)
             return NativeContainer(
                 process: process,
                 cgroup: cgroup,
@@ -131,37 +135,54 @@ public final class NativeContainer: Sendable {
     /// - Throws: `NativeError`.
     public func leave() throws(NativeError) { try sandbox { () throws(SandboxError) in try process.leave() } }
 
-    /// Starts one more process, under the same confinement as the first.
+    /// Starts one more process, under the same confinement as the first and in a group of its own inside of the container's.
     ///
     /// - Parameters:
     ///   - process: What to run.
     ///   - streams: Its standard streams.
     ///   - preservedDescriptors: See `SandboxExecRequest`.
-    ///   - subgroup: Path of an existing group below the container's to run in; nil for the container's own.
-    /// - Returns: The process, which runs its program already and is a child of the caller.
+    ///   - subgroup: Path of an existing group below the container's to run in instead of an own one.
+    /// - Returns: The process, which runs its program already and is a child of the caller, and its group.
     /// - Throws: The step that failed. No process is left then.
     public func exec(
         _ process: RuntimeSpec.Process,
         streams: SandboxStreams,
         preservedDescriptors: Int = 0,
         subgroup: String? = nil
-    ) throws(NativeError) -> SandboxProcess {
+    ) throws(NativeError) -> NativeExec {
         var document: RuntimeSpec.Process? = process
         Self.raiseScore(&document)
-        let entrance = try group { () throws(CgroupError) in
-            guard let subgroup else { return try cgroup.entrance() }
-            return try CgroupTree().open("\(cgroup.path)/\(subgroup)").entrance()
+        let own = try group { () throws(CgroupError) in try subgroup == nil ? cgroup.makeSubgroup("exec-") : nil }
+        do throws(NativeError) {
+            let entrance = try group { () throws(CgroupError) in
+                if let own { return own.entrance }
+                return try CgroupTree().open("\(cgroup.path)/\(subgroup ?? "")").entrance()
+            }
+            var request = SandboxExecRequest(
+                process: document ?? process,
+                container: self.process.pidfd.raw,
+                streams: streams,
+                cgroup: entrance,
+                seccomp: filter,
+                surroundings: surroundings
+            )
+            request.preservedDescriptors = preservedDescriptors
+            let process = try sandbox { [request] () throws(SandboxError) in try Sandbox.exec(request) }
+            try Self.verify(process, in: entrance)
+            return NativeExec(process: process, group: own)
+        } catch {
+            // The first error is what matters; what is left goes with the container's group.
+            _ = try? own?.removeIfEmpty()
+            throw error
         }
-        var request = SandboxExecRequest(
-            process: document ?? process,
-            container: self.process.pidfd.raw,
-            streams: streams,
-            cgroup: entrance,
-            seccomp: filter,
-            surroundings: surroundings
-        )
-        request.preservedDescriptors = preservedDescriptors
-        return try sandbox { [request] () throws(SandboxError) in try Sandbox.exec(request) }
+    }
+
+    /// Whether the process is where its limits are; one that is not must not run.
+    private static func verify(_ process: SandboxProcess, in entrance: CgroupEntrance) throws(NativeError) {
+        do throws(CgroupError) { try entrance.verify(process.pidfd, pid: process.pid) } catch {
+            SandboxProcess.abandon(process)
+            throw .cgroup(error)
+        }
     }
 
     /// Sends a signal to the first process.
@@ -297,36 +318,64 @@ public final class NativeContainer: Sendable {
 
     /// Kills what is left in a group that nobody holds any more, and removes it.
     ///
-    /// - Parameter path: Where it is, or was.
+    /// - Parameters:
+    ///   - path: Where it is, or was; a name of the form `slice:prefix:name` is looked for as systemd's scope too.
+    ///   - helper: Path of `berth-scope`, which makes systemd forget the scope; nil leaves that to systemd.
     /// - Throws: `NativeError`; that there is none is fine.
-    public static func removeGroup(_ path: String) throws(NativeError) {
+    public static func removeGroup(_ path: String, helper: String? = nil) throws(NativeError) {
+        try group { () throws(CgroupError) in
+            let tree = try CgroupTree()
+            try remove { () throws(CgroupError) in try tree.open(path) }
+            guard let name = try? SystemdScopeName(path) else { return }
+            try remove { () throws(CgroupError) in
+                guard let helper else { return try tree.open(name.path) }
+                return try CgroupManager.systemd(helper: helper).open(path, in: tree)
+            }
+        }
+    }
+
+    private static func remove(_ open: () throws(CgroupError) -> any Cgroup) throws(CgroupError) {
         do throws(CgroupError) {
-            let cgroup = try CgroupTree().open(path)
+            let cgroup = try open()
             _ = try cgroup.killAll(timeout: .seconds(2))
             try cgroup.remove(timeout: .seconds(2))
-        } catch  where error.code == .notFound {
-            return
-        } catch {
-            throw .cgroup(error)
-        }
+        } catch  where error.code == .notFound {}
     }
 
     private static func makeGroup(
         _ path: String,
-        _ resources: RuntimeSpec.Resources?
+        _ specification: RuntimeSpec,
+        _ manager: CgroupManager
     ) throws(NativeError) -> (any Cgroup, CgroupTree.Layout) {
-        try group { () throws(CgroupError) in
+        var resources = specification.linux?.resources ?? .init()
+        resources.devices = resources.devices.map(Sandbox.deviceRules)
+        return try group { () throws(CgroupError) in
             let tree = try CgroupTree()
-            let cgroup = try tree.create(path)
-            guard var resources else { return (cgroup, tree.layout) }
-            resources.devices = resources.devices.map(Sandbox.deviceRules)
-            do throws(CgroupError) { try cgroup.apply(resources) } catch {
+            let cgroup = try manager.create(path, resources, in: tree)
+            do throws(CgroupError) {
+                if let owner = delegate(specification) { try cgroup.delegate(uid: owner.uid, gid: owner.gid) }
+                return (cgroup, tree.layout)
+            } catch {
                 // The first error is what matters; the group is empty.
                 try? cgroup.remove(timeout: .seconds(1))
                 throw error
             }
-            return (cgroup, tree.layout)
         }
+    }
+
+    /// Whose the group becomes: the root of a container that has users, groups of processes and a writable view of them of its own.
+    private static func delegate(_ specification: RuntimeSpec) -> (uid: UInt32, gid: UInt32)? {
+        guard let linux = specification.linux,
+            [.user, .cgroup].allSatisfy({ kind in
+                linux.namespaces?.contains { $0.type == kind && $0.path == nil } == true
+            }),
+            specification.mounts?.contains(where: {
+                ["cgroup", "cgroup2"].contains($0.type) && $0.options?.contains("ro") != true
+            }) == true,
+            let uid = linux.uidMappings?.first(where: { $0.containerID == 0 })?.hostID,
+            let gid = linux.gidMappings?.first(where: { $0.containerID == 0 })?.hostID
+        else { return nil }
+        return (uid, gid)
     }
 
     /// Keeps a container from inheriting its maker's own protection against the out-of-memory killer.
@@ -336,4 +385,14 @@ public final class NativeContainer: Sendable {
         let own = (try? File.readText("/proc/self/oom_score_adj", limit: 64)).flatMap { Int($0.prefix { $0 != "\n" }) }
         if (own ?? -1) < 0 { process?.oomScoreAdj = 0 }
     }
+}
+
+/// One more process of a container.
+public struct NativeExec: Sendable {
+    /// The process.
+    public let process: SandboxProcess
+    /// Its own group, with all that it starts; remove it when the process has ended.
+    ///
+    /// Nil when the caller named a group.
+    public let group: CgroupSubgroup?
 }

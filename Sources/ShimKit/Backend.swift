@@ -35,6 +35,14 @@ public protocol Backend: AnyObject {
     /// SIGKILL is also asked after the end of the init process, when there may be none left; that is no error.
     func killAll(signal: Signal) throws(BackendError)
 
+    /// Sends a signal to a process that `exec` has made and to all that it has started.
+    ///
+    /// The default sends it to the process alone.
+    func killAll(_ process: ContainerProcess, signal: Signal) throws(BackendError)
+
+    /// A process that `exec` has made was reaped: what was made for it alone may go. The default does nothing.
+    func ended(_ process: ContainerProcess)
+
     /// Freezes every process of the container.
     func pause() throws(BackendError)
 
@@ -66,6 +74,14 @@ public protocol Backend: AnyObject {
 }
 
 extension Backend {
+    /// Sends the signal to the process alone.
+    public func killAll(_ process: ContainerProcess, signal: Signal) throws(BackendError) {
+        try kill(process, signal: signal)
+    }
+
+    /// Does nothing.
+    public func ended(_ process: ContainerProcess) {}
+
     /// Sends the signal through the process's pidfd.
     public func kill(_ process: ContainerProcess, signal: Signal) throws(BackendError) {
         do throws(KernelError) {

@@ -72,11 +72,19 @@ public struct BackendCreateRequest: Sendable {
     public let rootMounts: [RootMount]
     /// Of the init process.
     public let streams: ProcessStreams
+    /// Whether systemd makes the container's cgroup: `linux.cgroupsPath` is `slice:prefix:name` then.
+    public let usesSystemdCgroup: Bool
 
-    package init(specification: [UInt8], rootMounts: [RootMount], streams: ProcessStreams) {
+    package init(
+        specification: [UInt8],
+        rootMounts: [RootMount],
+        streams: ProcessStreams,
+        usesSystemdCgroup: Bool = false
+    ) {
         self.specification = specification
         self.rootMounts = rootMounts
         self.streams = streams
+        self.usesSystemdCgroup = usesSystemdCgroup
     }
 }
 

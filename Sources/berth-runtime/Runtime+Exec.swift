@@ -1,3 +1,4 @@
+import Cgroups
 import Kernel
 import NativeContainer
 import OCISpec
@@ -24,7 +25,7 @@ extension Runtime {
             let container = try attach(directory, record, specification, filter: program(directory))
         else { throw .forbidden("cannot exec in container '\(id)': it is stopped") }
         let foreground = isDetached ? nil : try Foreground()
-        let extra = try native { () throws(NativeError) in
+        let exec = try native { () throws(NativeError) in
             try container.exec(
                 process,
                 streams: wantsTerminal ? .terminal : .descriptors(input: 0, output: 1, error: 2),
@@ -32,6 +33,7 @@ extension Runtime {
                 subgroup: arguments.last("cgroup")
             )
         }
+        let extra = exec.process
         do throws(RuntimeError) {
             if let console, let terminal = extra.terminal { try console.give(terminal) }
             if let file = arguments.last("pid-file") { try PidFile.write(extra.pid, to: file) }
@@ -39,7 +41,11 @@ extension Runtime {
             SandboxProcess.abandon(extra)
             throw error
         }
-        return try foreground?.wait(for: extra, terminal: console == nil ? extra.terminal : nil) ?? 0
+        guard let foreground else { return 0 }
+        let code = try foreground.wait(for: extra, terminal: console == nil ? extra.terminal : nil)
+        // What the process has left running keeps the group, which goes with the container's then.
+        _ = try? exec.group?.removeIfEmpty()
+        return code
     }
 
     private func program(_ directory: ContainerDirectory) throws(RuntimeError) -> SeccompProgram? {

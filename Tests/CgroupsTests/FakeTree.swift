@@ -33,6 +33,11 @@ struct FakeTree {
         try File.writeAtomically("\(root)/\(path)", Array(content.utf8), durable: false)
     }
 
+    /// Changes a file in place, as the kernel does.
+    func rewrite(_ path: String, _ content: String) throws {
+        try File.open("\(root)/\(path)", [.write, .truncate]).writeAll(content)
+    }
+
     /// What was written; a real kernel file shows a write as a whole, a plain one keeps the tail of longer old content.
     func read(_ path: String) throws -> String { try File.readText("\(root)/\(path)") }
 }

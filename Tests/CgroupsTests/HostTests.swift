@@ -97,6 +97,34 @@ import Testing
         }
     }
 
+    @Test func whatThisKernelIgnoresIsRefused() throws {
+        try withGroup(path) { group in
+            let fields: [(RuntimeSpec.Memory, String)] = [
+                (.init(kernel: 1 << 20), "memory.kernel"), (.init(useHierarchy: false), "memory.useHierarchy"),
+            ]
+            for (memory, field) in fields {
+                let error = #expect(throws: CgroupError.self) { try group.apply(.init(memory: memory)) }
+                #expect(error?.code == .unsupported)
+                #expect(error?.field == field)
+            }
+            try group.apply(.init(memory: .init(kernel: -1, useHierarchy: true)))
+        }
+    }
+
+    @Test func burstGoesUpAndDownWithTheQuota() throws {
+        try withGroup(path) { group in
+            for quota in [50000, 10000, 100_000] as [Int64] {
+                try group.apply(.init(cpu: .init(quota: quota, burst: UInt64(quota) / 2, period: 50000)))
+            }
+            let error = #expect(throws: CgroupError.self) {
+                try group.apply(.init(cpu: .init(quota: 10000, burst: 20000)))
+            }
+            #expect(error?.field == "cpu.burst")
+            try group.apply(.init(cpu: .init(shares: 2, idle: 1)))
+            try group.apply(.init(cpu: .init(shares: 2048, idle: 0)))
+        }
+    }
+
     @Test func frozenProcessesStopAndAreKilled() throws {
         try withGroup(path) { group in
             try waiter { child, writer in
@@ -168,7 +196,7 @@ import Testing
 
     @Test func memoryHogIsKilledAtItsOwnLimit() throws {
         try withGroup(path) { group in
-            try group.apply(.init(memory: .init(limit: 32 << 20)))
+            try group.apply(.init(memory: .hard(32 << 20)))
             let (reader, writer) = try Pipe().ends()
             var spawn = Spawn(arguments: ["kernel-probe", "hog"])
             spawn.descriptors[0] = reader.raw

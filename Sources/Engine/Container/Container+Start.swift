@@ -130,6 +130,7 @@ extension Container {
         options.openStdin = record.configuration.openStdin
         options.stdinOnce = record.configuration.stdinOnce
         options.exitRecordPath = paths.exitRecord
+        options.systemdCgroup = node.cgroup(record).isScope
         var request = TaskCreateRequest()
         request.id = id.description
         request.bundle = paths.bundle

@@ -71,7 +71,7 @@ struct Daemon {
 
     /// What of the environment a shim keeps.
     static func environment() -> [String] {
-        ["TTRPC_ADDRESS"].compactMap { name in Environment.value(name).map { "\(name)=\($0)" } }
+        ["TTRPC_ADDRESS", "BERTH_SCOPE"].compactMap { name in Environment.value(name).map { "\(name)=\($0)" } }
     }
 
     private func configuration() throws(ShimFault) -> ShimConfiguration {

@@ -78,6 +78,7 @@ extension ShimServer {
         let failure = key == .initial ? startFailure : nil
         let truth = failure.map { ProcessExit.Status.unknown("start failed: \($0)") } ?? status
         perform(table.reaped(key, truth, at: .now, oom: takeOutOfMemory(status)))
+        if key != .initial, let process = handle.process { backend.ended(process) }
     }
 
     /// The verdict for a process that was killed: whether the kernel's killer has struck since the last look.

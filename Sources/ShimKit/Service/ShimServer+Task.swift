@@ -58,6 +58,8 @@ extension ShimServer {
             throw .unimplemented("restore")
         }
         let options = request.hasOptions ? try request.options.decode(ShimCreateOptions.self) : nil
+        let foreign = request.hasOptions ? try request.options.decode(RuncOptions.self) : nil
+        let systemd = options?.systemdCgroup ?? foreign?.systemdCgroup ?? false
         let paths = StdioPaths(
             stdin: request.stdin,
             stdout: request.stdout,
@@ -68,7 +70,7 @@ extension ShimServer {
         let handle = Handle(io: io)
         let process: ContainerProcess
         do throws(BackendError) {
-            process = try backend.create(try createRequest(request, io))
+            process = try backend.create(try createRequest(request, io, usesSystemdCgroup: systemd))
         } catch {
             io.close()
             throw Self.failure(error)
@@ -89,7 +91,8 @@ extension ShimServer {
 
     private func createRequest(
         _ request: TaskCreateRequest,
-        _ io: ProcessIO
+        _ io: ProcessIO,
+        usesSystemdCgroup: Bool
     ) throws(BackendError) -> BackendCreateRequest {
         let path = configuration.context.bundle + "/config.json"
         let specification: [UInt8]
@@ -103,7 +106,8 @@ extension ShimServer {
             rootMounts: request.rootfs.map { mount in
                 RootMount(type: mount.type, source: mount.source, target: mount.target, options: mount.options)
             },
-            streams: try processStreams(io)
+            streams: try processStreams(io),
+            usesSystemdCgroup: usesSystemdCgroup
         )
     }
 
@@ -286,8 +290,10 @@ extension ShimServer {
         let signal = Signal(rawValue: Int32(request.signal))
         let process = try handle(key).process
         try backendCall { () throws(BackendError) in
-            if request.all {
+            if request.all, key == .initial {
                 try backend.killAll(signal: signal)
+            } else if request.all, let process {
+                try backend.killAll(process, signal: signal)
             } else if let process {
                 try backend.kill(process, signal: signal)
             }

@@ -69,6 +69,9 @@ public nonisolated struct ShimCreateOptions: Sendable {
 
   public var ringSizeInBytes: UInt64 = 0
 
+  /// systemd makes the cgroup: the document's cgroupsPath is "slice:prefix:name".
+  public var systemdCgroup: Bool = false
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -426,7 +429,7 @@ nonisolated extension ShimLogOptions: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".CreateOptions"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}log\0\u{3}open_stdin\0\u{3}stdin_once\0\u{3}exit_record_path\0\u{3}ring_size_in_bytes\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}log\0\u{3}open_stdin\0\u{3}stdin_once\0\u{3}exit_record_path\0\u{3}ring_size_in_bytes\0\u{3}systemd_cgroup\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -439,6 +442,7 @@ nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._M
       case 3: try { try decoder.decodeSingularBoolField(value: &self.stdinOnce) }()
       case 4: try { try decoder.decodeSingularStringField(value: &self.exitRecordPath) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.ringSizeInBytes) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.systemdCgroup) }()
       default: break
       }
     }
@@ -464,6 +468,9 @@ nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._M
     if self.ringSizeInBytes != 0 {
       try visitor.visitSingularUInt64Field(value: self.ringSizeInBytes, fieldNumber: 5)
     }
+    if self.systemdCgroup != false {
+      try visitor.visitSingularBoolField(value: self.systemdCgroup, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -473,6 +480,7 @@ nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.stdinOnce != rhs.stdinOnce {return false}
     if lhs.exitRecordPath != rhs.exitRecordPath {return false}
     if lhs.ringSizeInBytes != rhs.ringSizeInBytes {return false}
+    if lhs.systemdCgroup != rhs.systemdCgroup {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -29,6 +29,8 @@ do {
     case "loopback": try bringLoopbackUp()
     case "cgroup": try enterCgroup(arguments[2], root: arguments.count > 3 ? arguments[3] : CgroupTree.defaultRoot)
     case "fallbacks": try tryFallbacks(arguments[2])
+    case "subgroup": try useSubgroup(arguments[2])
+    case "subgroup-hog": try useMemoryInSubgroup(arguments[2])
     case "plain-v1": try usePlainV1(arguments[2])
     case "hog": try useMemory()
     default: report("error", "unknown scenario '\(scenario)'")

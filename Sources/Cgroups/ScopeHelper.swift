@@ -1,0 +1,128 @@
+internal import Kernel
+
+/// `berth-scope`, which speaks to systemd for us.
+struct ScopeHelper: Sendable {
+    let program: String
+
+    /// A job may have to wait for others; the helper itself gives up after half a minute.
+    private static let patience = Duration.seconds(40)
+
+    /// Starts a scope.
+    ///
+    /// - Returns: where systemd has put it, and who keeps it from being empty.
+    func start(
+        _ name: SystemdScopeName,
+        _ properties: SystemdProperties
+    ) throws(CgroupError) -> (path: String, keeper: ScopeKeeper) {
+        let operation = "start scope '\(name.unit)'"
+        let refusal: CgroupError
+        do throws(KernelError) {
+            let (input, inputWriter) = try Pipe().ends()
+            let (output, pidfd) = try spawn(["start", name.unit] + properties.words, input: input)
+            let keeper = ScopeKeeper(pidfd, input: inputWriter)
+            let line = try read(output, toEnd: false)
+            if line.hasPrefix("scope /") { return (String(line.dropFirst("scope ".count)), keeper) }
+            // It has said why and ends.
+            let status = try Pidfd.waitForEnd(pidfd.raw)
+            refusal = ScopeHelper.failure(operation, line, status)
+        } catch {
+            throw .failed(operation, error)
+        }
+        throw refusal
+    }
+
+    /// Changes properties of a scope.
+    func set(_ name: SystemdScopeName, _ properties: SystemdProperties) throws(CgroupError) {
+        try run("set properties of scope '\(name.unit)'", ["set", name.unit] + properties.words)
+    }
+
+    /// Stops a scope; one that is gone is fine.
+    func stop(_ name: SystemdScopeName) throws(CgroupError) {
+        try run("stop scope '\(name.unit)'", ["stop", name.unit])
+    }
+
+    private func run(_ operation: String, _ arguments: [String]) throws(CgroupError) {
+        let line: String
+        let status: ExitStatus
+        do throws(KernelError) {
+            let (output, pidfd) = try spawn(arguments, input: nil)
+            line = try read(output, toEnd: true)
+            status = try Pidfd.waitForEnd(pidfd.raw)
+        } catch {
+            throw .failed(operation, error)
+        }
+        if status != .exited(0) { throw ScopeHelper.failure(operation, line, status) }
+    }
+
+    private func spawn(
+        _ arguments: [String],
+        input: SharedDescriptor?
+    ) throws(KernelError) -> (output: SharedDescriptor, pidfd: SharedDescriptor) {
+        let (reader, writer) = try Pipe().ends()
+        var spawn = Spawn(arguments: ["berth-scope"] + arguments)
+        spawn.descriptors = [1: writer.raw, 2: 2]
+        if let input { spawn.descriptors[0] = input.raw }
+        // Only numbers are in the description of the child, so their owners have to be kept until it runs.
+        let child = try withExtendedLifetime((writer, input)) { () throws(KernelError) in try spawn.start(program) }
+        return (reader, child.sharedPidfd())
+    }
+
+    /// The first line, or all when the program has ended.
+    private func read(_ output: SharedDescriptor, toEnd: Bool) throws(KernelError) -> String {
+        let deadline = Clock.monotonic.now + ScopeHelper.patience
+        var bytes: [UInt8] = []
+        while toEnd || !bytes.contains(UInt8(ascii: "\n")) {
+            let left = deadline - Clock.monotonic.now
+            guard left > .zero, try !output.poll(for: .readable, timeout: left).isEmpty else {
+                throw .failed("wait for", program, .timedOut)
+            }
+            let part = try output.read(upTo: 4096)
+            if part.isEmpty || bytes.count > 1 << 16 { break }
+            bytes += part
+        }
+        return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+    }
+
+    /// The helper's exit codes and the names of the bus are one list; `error NAME MESSAGE` is what it prints.
+    private static func failure(_ operation: String, _ line: String, _ status: ExitStatus) -> CgroupError {
+        let parts = line.split(separator: " ", maxSplits: 2).map(String.init)
+        let name = parts.count > 1 && parts[0] == "error" ? parts[1] : ""
+        let message = parts.count > 2 ? parts[2] : line
+        let code: ErrorCode =
+            switch name.split(separator: ".").last ?? "" {
+            case "UnitExists": .alreadyExists
+            case "NoSuchUnit": .notFound
+            case "AccessDenied", "InteractiveAuthorizationRequired": .permissionDenied
+            case "InvalidArgs", "PropertyReadOnly", "UnknownProperty": .invalidArgument
+            default:
+                switch status {
+                case .exited(3): .unavailable
+                case .exited(6): .timedOut
+                default: .internal
+                }
+            }
+        return .systemd(
+            operation,
+            code,
+            name == "none" || name.isEmpty ? "\(message) (\(status))" : "\(name): \(message)"
+        )
+    }
+}
+
+/// The process that keeps a scope of systemd from being empty until the first process of the container is inside.
+final class ScopeKeeper: Sendable {
+    private let pidfd: SharedDescriptor
+    /// Its end ends the keeper, should this process die first.
+    private let input: SharedDescriptor
+
+    init(_ pidfd: SharedDescriptor, input: SharedDescriptor) {
+        self.pidfd = pidfd
+        self.input = input
+    }
+
+    deinit {
+        // It waits for nothing but this; when it has ended by itself that is as good.
+        _ = try? Pidfd.send(.kill, to: pidfd.raw)
+        _ = try? Pidfd.waitForEnd(pidfd.raw)
+    }
+}

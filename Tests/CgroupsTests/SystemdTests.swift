@@ -1,0 +1,165 @@
+import Cgroups
+import Kernel
+import OCISpec
+import ProbeSupport
+import Testing
+
+@Suite struct SystemdNameTests {
+    @Test(arguments: [
+        ("a-b.slice:cri:web", "/a.slice/a-b.slice/cri-web.scope"), ("::web", "/system.slice/web.scope"),
+        ("-.slice:p:n", "/p-n.scope"), ("a-b-c.slice::x-y", "/a.slice/a-b.slice/a-b-c.slice/x-y.scope"),
+    ]) func dashesInASliceAreLevels(name: String, path: String) throws {
+        #expect(try SystemdScopeName(name).path == path)
+    }
+
+    @Test(arguments: [
+        "", "/berth/web", "a.slice:web", "a:b:c", "a--b.slice:p:n", "-a.slice:p:n", "a-.slice:p:n", ".slice:p:n",
+        "a/b.slice:p:n", "system.slice:p/q:n", "system.slice:p:", "system.slice:p:n/../m", "system.slice:p:n:m",
+        "system.slice:p:n m", "../x.slice:p:n",
+    ]) func badNamesAreRefused(name: String) {
+        let error = #expect(throws: CgroupError.self) { _ = try SystemdScopeName(name) }
+        #expect(error?.code == .invalidArgument)
+        #expect(error?.field == "cgroupsPath")
+    }
+}
+
+/// On a host that systemd manages.
+@Suite(.enabled(if: File.exists("/run/systemd/private"), "systemd does not run here"), .serialized)
+struct SystemdScopeTests {
+    let tree: CgroupTree
+    let manager: CgroupManager
+    let name = "berthtest-\(Random.hex(4)).slice:berth:\(Random.hex(4))"
+
+    init() throws {
+        tree = try CgroupTree()
+        manager = .systemd(helper: try Probe.path().replacing("kernel-probe", with: "berth-scope"))
+    }
+
+    private func withScope(_ resources: RuntimeSpec.Resources, _ body: (any Cgroup) throws -> Void) throws {
+        let group = try manager.create(name, resources, in: tree)
+        defer {
+            do {
+                _ = try group.killAll(timeout: .seconds(20))
+                try group.remove(timeout: .seconds(20))
+            } catch {
+                Issue.record(error)
+            }
+        }
+        try body(group)
+    }
+
+    /// A waiting process that was born inside; the keeper of the empty scope goes with the entrance.
+    private func inhabit(_ group: any Cgroup) throws -> LoadedGroup.Work {
+        let entrance = try group.entrance()
+        let work = try LoadedGroup.spawn(["wait"])
+        try group.add(work.pid)
+        withExtendedLifetime(entrance) {}
+        return work
+    }
+
+    private func systemctl(_ arguments: String...) throws -> String {
+        let (output, writer) = try Pipe().ends()
+        var spawn = Spawn(arguments: ["systemctl"] + arguments, environment: ["PATH=/usr/bin:/bin"])
+        spawn.descriptors = [1: writer.raw, 2: 2]
+        let child = try withExtendedLifetime(writer) { try spawn.start("/usr/bin/systemctl") }
+        _ = consume writer
+        let text = String(decoding: try output.readToEnd(limit: 1 << 20), as: UTF8.self)
+        #expect(try child.pidfd.wait() == .exited(0), "systemctl \(arguments)")
+        return text
+    }
+
+    private func file(_ group: any Cgroup, _ name: String) throws -> String {
+        try File.readText("\(CgroupTree.defaultRoot)\(group.path)/\(name)").filter { $0 != "\n" }
+    }
+
+    private static let devices = [
+        RuntimeSpec.DeviceRule(allow: false), .init(allow: true, type: "c", access: "m"),
+        .init(allow: true, type: "c", major: 1, minor: 3, access: "rwm"),
+        .init(allow: true, type: "c", major: 136, access: "rwm"),
+    ]
+
+    private func expectDevices(_ group: any Cgroup, _ when: String) throws {
+        let result = try Probe.run("cgroup", group.path)
+        #expect(result["null.both"] == "allowed", "\(when): \(result.output)")
+        #expect(result["full.read"] == "refused", "\(when)")
+    }
+
+    @Test(.enabled(if: Machine.isUnified, "the host has cgroup v1")) func reloadChangesNothing() throws {
+        let resources = RuntimeSpec.Resources(
+            devices: Self.devices,
+            memory: .init(limit: 64 << 20, reservation: 16 << 20, swap: 96 << 20),
+            cpu: .init(shares: 512, quota: 35000, period: 70000, cpus: "0"),
+            pids: .init(limit: 33),
+            unified: ["memory.high": String(48 << 20)]
+        )
+        let expected = [
+            "memory.max": String(64 << 20), "memory.low": String(16 << 20), "memory.swap.max": String(32 << 20),
+            "memory.high": String(48 << 20), "cpu.weight": "20", "cpu.max": "35000 70000", "cpuset.cpus": "0",
+            "pids.max": "33",
+        ]
+        try withScope(resources) { group in
+            #expect(group.path == (try SystemdScopeName(name).path))
+            let work = try inhabit(group)
+            // The keeper has gone, who is inside now keeps the scope.
+            #expect(try group.processes() == [work.pid])
+            for (name, value) in expected { #expect(try file(group, name) == value, "\(name)") }
+            try expectDevices(group, "at first")
+            _ = try systemctl("daemon-reload")
+            for (name, value) in expected { #expect(try file(group, name) == value, "\(name) after a reload") }
+            try expectDevices(group, "after a reload")
+            #expect(try group.processes() == [work.pid])
+            let unit = try SystemdScopeName(name).unit
+            #expect(try systemctl("show", unit, "-p", "MemoryMax").hasPrefix("MemoryMax=\(64 << 20)"))
+            #expect(try systemctl("show", unit, "-p", "Delegate").hasPrefix("Delegate=yes"))
+        }
+        #expect(throws: CgroupError.self) { _ = try manager.open(name, in: tree) }
+    }
+
+    @Test(.enabled(if: Machine.isUnified, "the host has cgroup v1")) func updatesReachSystemdToo() throws {
+        try withScope(.init(memory: .init(limit: 64 << 20), pids: .init(limit: 20))) { group in
+            let work = try inhabit(group)
+            try work.begin()
+            // Also by somebody who finds the scope later.
+            let found = try manager.open(name, in: tree)
+            try found.apply(.init(memory: .init(limit: 128 << 20), cpu: .init(quota: 50000), pids: .init(limit: -1)))
+            try found.apply(.init(devices: Self.devices))
+            _ = try systemctl("daemon-reload")
+            #expect(try file(group, "memory.max") == String(128 << 20))
+            #expect(try file(group, "cpu.max") == "50000 100000")
+            #expect(try file(group, "pids.max") == "max")
+            try expectDevices(group, "after an update and a reload")
+            // Groups inside are the container's own business, and systemd lets them be.
+            let subgroup = try group.makeSubgroup("exec-")
+            _ = try systemctl("daemon-reload")
+            #expect(try subgroup.removeIfEmpty())
+        }
+    }
+
+    @Test func everythingIsAllowedWhereTheRulesSaySo() throws {
+        try withScope(.init(devices: [.init(allow: true)])) { group in
+            let work = try inhabit(group)
+            _ = try systemctl("daemon-reload")
+            let result = try Probe.run("cgroup", group.path)
+            #expect(result["null.both"] == "allowed", "\(result.output)")
+            #expect(result["full.read"] == "allowed")
+            #expect(try group.processes() == [work.pid])
+        }
+    }
+
+    @Test func nameThatIsTakenIsSaid() throws {
+        try withScope(.init()) { group in
+            let work = try inhabit(group)
+            let error = #expect(throws: CgroupError.self) { _ = try manager.create(name, .init(), in: tree) }
+            #expect(error?.code == .alreadyExists)
+            #expect(try group.processes() == [work.pid])
+        }
+    }
+
+    @Test func scopeOfNobodyIsGone() throws {
+        let group = try manager.create(name, .init(), in: tree)
+        try group.remove(timeout: .seconds(20))
+        #expect(throws: CgroupError.self) { _ = try manager.open(name, in: tree) }
+        // Removing again is fine.
+        try group.remove(timeout: .seconds(20))
+    }
+}
