@@ -16,6 +16,8 @@ struct ConformanceBundle {
     struct Process {
         var arguments: [String]
         var terminal = false
+        /// The whole object; nil for the usual one with `arguments` and `terminal`.
+        var document: Document?
 
         /// A shell script.
         init(_ script: String, terminal: Bool = false) {
@@ -27,7 +29,14 @@ struct ConformanceBundle {
             self.terminal = terminal
         }
 
+        /// A process of any kind.
+        init(document: Document) {
+            self.init(arguments: [], terminal: document["terminal"] == true)
+            self.document = document
+        }
+
         var json: String {
+            if let document { return document.json }
             let list = arguments.map(Self.quote).joined(separator: ",")
             let capabilities = Self.capabilities.map { "\"CAP_\($0)\"" }.joined(separator: ",")
             let sets = ["bounding", "effective", "permitted"].map { "\"\($0)\":[\(capabilities)]" }.joined(
@@ -65,6 +74,12 @@ struct ConformanceBundle {
     private let root: Root
 
     init(_ process: Process, root: Root) throws {
+        try self.init(root: root)
+        try write(config(process))
+    }
+
+    /// A bundle that has no `config.json` yet.
+    init(root: Root) throws {
         id = "conformance-\(Random.hex(6))"
         directory = "/tmp/berth-\(id)"
         // containerd's own shim takes the last component for the id.
@@ -75,7 +90,11 @@ struct ConformanceBundle {
         for name in ["bin", "proc", "dev", "sys", "tmp"] { try File.makeDirectories("\(source)/\(name)", mode: 0o755) }
         for name in ["upper", "work"] { try File.makeDirectories("\(directory)/\(name)", mode: 0o755) }
         try Self.install(into: source)
-        try File.writeAtomically(path + "/config.json", Array(config(process).utf8), mode: 0o644, durable: false)
+    }
+
+    /// Writes `config.json`.
+    func write(_ config: String) throws {
+        try File.writeAtomically(path + "/config.json", Array(config.utf8), mode: 0o644, durable: false)
     }
 
     private var rootSource: String { root == .inPlace ? path + "/rootfs" : directory + "/image" }

@@ -83,7 +83,7 @@ final class ConformanceContainer {
     private let log: SharedDescriptor
     private(set) var logText = ""
     private let terminal: Bool
-    private var shimPid: Int32 = 0
+    private(set) var shimPid: Int32 = 0
 
     var id: String { bundle.id }
 
@@ -91,15 +91,19 @@ final class ConformanceContainer {
         try self.init(program, .init(script, terminal: terminal), input: input)
     }
 
-    init(
+    convenience init(
         _ program: ShimProgram,
         _ process: ConformanceBundle.Process,
         root: ConformanceBundle.Root = .inPlace,
         input: Bool = false
     ) throws {
+        try self.init(program, ConformanceBundle(process, root: root), terminal: process.terminal, input: input)
+    }
+
+    init(_ program: ShimProgram, _ bundle: ConformanceBundle, terminal: Bool = false, input: Bool = false) throws {
         self.program = program
-        terminal = process.terminal
-        bundle = try ConformanceBundle(process, root: root)
+        self.terminal = terminal
+        self.bundle = bundle
         sink = try EventSink(path: bundle.directory + "/events.ttrpc")
         streams = try ConformanceStreams(directory: bundle.directory, name: "init", input: input, terminal: terminal)
         try RootedDir(bundle.path).mknod("log", .fifo, permissions: 0o700)
@@ -255,6 +259,7 @@ final class ConformanceContainer {
             request.stdin = streams.stdin
             request.stdout = streams.stdout
             request.stderr = streams.stderr
+            if let options = program.createOptions { request.options = options }
             if let mount = bundle.mount {
                 request.rootfs = [
                     ContainerdMount.with {

@@ -1,5 +1,7 @@
 internal import FoundationEssentials
 internal import Kernel
+internal import ShimProtocol
+internal import SwiftProtobuf
 
 /// A shim v2 program, called as containerd calls it.
 public struct ShimProgram: Sendable {
@@ -7,6 +9,10 @@ public struct ShimProgram: Sendable {
     public var name: String
     /// Its executable.
     public var path: String
+    /// A command that runs it, such as one that makes a mount namespace first: the executable and what follows come after it.
+    public var prefix: [String] = []
+    /// The OCI runtime that the shim drives (`binary_name` of runc's options); nil when it does not drive any.
+    public var runtime: String?
     /// Names of checks that it is known not to pass, each with the reason.
     public var exceptions: [String: String]
 
@@ -17,12 +23,10 @@ public struct ShimProgram: Sendable {
         self.exceptions = exceptions
     }
 
-    /// containerd's own shim for runc, where distributions install it; it passes the suite, which proves the suite.
-    public static let containerdRunc = ShimProgram(
-        name: "runc",
-        path: "/usr/bin/containerd-shim-runc-v2",
-        exceptions: ["deleteOfNothingSucceeds": "its delete wants a file that only its Create writes"]
-    )
+    /// Options of Create.
+    var createOptions: Google_Protobuf_Any? {
+        runtime.map { name in Google_Protobuf_Any(packed: RuncOptions.with { $0.binaryName = name }) }
+    }
 
     /// What a run of the program left.
     struct Output {
@@ -41,17 +45,23 @@ public struct ShimProgram: Sendable {
     /// - Returns: how it ended and what it wrote.
     /// - Throws: what the kernel refuses, and a program that does not end in time.
     func run(_ action: String, flags: [String], bundle: String, environment: [String]) throws -> Output {
+        try run(flags + [action], bundle: bundle, environment: environment)
+    }
+
+    /// Runs the program with any arguments.
+    func run(_ arguments: [String], bundle: String, environment: [String] = []) throws -> Output {
         let output = try Pipe()
         let errors = try Pipe()
         let directory = try File.open(bundle, .directory)
+        let command = prefix + [path] + arguments
         var spawn = Spawn(
-            arguments: [path] + flags + [action],
+            arguments: command,
             environment: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=2"]
                 + environment
         )
         spawn.descriptors = [1: output.writer.raw, 2: errors.writer.raw]
         spawn.directory = directory.raw
-        let child = try spawn.start(path)
+        let child = try spawn.start(command[0])
         let pidfd = child.sharedPidfd()
         // Our own writing ends go, so that the end of the output is seen.
         let ends = (output.ends(), errors.ends())

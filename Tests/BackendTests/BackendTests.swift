@@ -25,7 +25,7 @@ import Testing
         try check.run(on: Self.native)
     }
 
-    @Test(.enabled(if: runcIsInstalled), arguments: Conformance.checks.filter { runc.exceptions[$0.name] == nil })
+    @Test(.enabled(if: runcIsInstalled), arguments: Conformance.checks)
     func containerdsOwnShim(_ check: Conformance.Check) throws {
         try check.run(on: Self.runc)
     }

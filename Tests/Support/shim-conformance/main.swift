@@ -2,26 +2,41 @@ import Kernel
 import ShimKitTesting
 
 // Runs the conformance suite on shim programs and prints a table for each:
-//     shim-conformance PROGRAM… [--only CHECK]
+//     shim-conformance PROGRAM… [--runtime BINARY] [--isolation] [--only CHECK]
+// A program is a path, or `runc` or `crun` for containerd's own shim with that runtime; `--runtime` is the OCI runtime of
+// shims that drive one. `--isolation` takes the checks of the OCI runtime-spec instead of those of the shim protocol.
 // Root is needed, and busybox as /usr/bin/busybox. Status 1 when a check failed.
 
 var programs: [String] = []
 var only: String?
+var runtime: String?
+var family = Conformance.checks
 var rest = CommandLine.arguments.dropFirst()
 while let argument = rest.popFirst() {
-    if argument == "--only" { only = rest.popFirst() } else { programs.append(argument) }
+    switch argument {
+    case "--only": only = rest.popFirst()
+    case "--runtime": runtime = rest.popFirst()
+    case "--isolation": family = Conformance.isolation
+    default: programs.append(argument)
+    }
 }
 
 var hasFailed = programs.isEmpty
 for path in programs {
-    let program =
-        path == ShimProgram.containerdRunc.path
-        ? ShimProgram.containerdRunc
-        : ShimProgram(name: path.split(separator: "/").last.map(String.init) ?? path, path: path)
-    let checks = Conformance.checks.filter { check in only.map { check.name.contains($0) } ?? true }
+    var program: ShimProgram
+    switch path {
+    case "runc", ShimProgram.containerdRunc.path: program = .containerdRunc
+    case "crun": program = .containerdCrun
+    default: program = ShimProgram(name: path.split(separator: "/").last.map(String.init) ?? path, path: path)
+    }
+    if let runtime {
+        program.runtime = runtime
+        program.name += " with " + runtime
+    }
+    let checks = family.filter { check in only.map { check.name.contains($0) } ?? true }
     let results = Conformance.run(checks, on: program)
     print(Conformance.table(results, title: program.name))
     hasFailed = hasFailed || results.contains { if case .failed = $0.outcome { true } else { false } }
 }
-if programs.isEmpty { print("usage: shim-conformance PROGRAM… [--only CHECK]") }
+if programs.isEmpty { print("usage: shim-conformance PROGRAM… [--runtime BINARY] [--isolation] [--only CHECK]") }
 if hasFailed { CurrentProcess.exit(1) }

@@ -1,0 +1,28 @@
+import Foundation
+import ShimKitTesting
+import Testing
+
+/// What the OCI runtime-spec demands of a container, on every backend of this repository, and on runc and crun in containerd's
+/// shim to prove the checks right.
+@Suite(.serialized) struct IsolationTests {
+    static let checks = Conformance.isolation.filter(\.isPossible)
+
+    @Test(arguments: checks)
+    func native(_ check: Conformance.Check) throws {
+        try check.run(on: BackendTests.native)
+    }
+
+    @Test(.enabled(if: BackendTests.runcIsInstalled), arguments: checks)
+    func runc(_ check: Conformance.Check) throws {
+        try check.run(on: .containerdRunc)
+    }
+
+    static var crunIsInstalled: Bool {
+        BackendTests.runcIsInstalled && FileManager.default.isExecutableFile(atPath: "/usr/bin/crun")
+    }
+
+    @Test(.enabled(if: crunIsInstalled), arguments: checks)
+    func crun(_ check: Conformance.Check) throws {
+        try check.run(on: .containerdCrun)
+    }
+}
