@@ -20,6 +20,14 @@ TEST_PACKAGES=(bsdutils buildah conmon containerd crun gzip jq podman runc skope
 # shellcheck disable=SC2034
 CHECK_PACKAGES=(jq protobuf-compiler shellcheck)
 
+# On this machine, for the guest; in the guest, for the tests; and the tests that run in it.
+# shellcheck disable=SC2034
+GUEST_PACKAGES=(python3 qemu-system-x86 mmdebstrap e2fsprogs)
+# shellcheck disable=SC2034
+GUEST_DEBIAN=(busybox-static containerd crun iproute2 procps runc)
+# shellcheck disable=SC2034
+GUEST_TESTS='^(KernelTests|CgroupsTests|SandboxTests|SecurityTests|BackendTests)\.'
+
 if [ -t 1 ]; then BOLD=$'\e[1m' PLAIN=$'\e[0m'; else BOLD='' PLAIN=''; fi
 
 # say TEXT: what the script does now.
@@ -91,4 +99,27 @@ build_release() {
     gcc -std=gnu11 -Wall -Wextra -Werror -Os -static -s -o "$BERTH_BIN_DIR/berth-init" Sources/berth-init/main.c
     # A program of its own, because libsystemd is not there for static linking.
     gcc -std=gnu11 -Wall -Wextra -Werror -Os -s -o "$BERTH_BIN_DIR/berth-scope" Sources/berth-scope/main.c -lsystemd
+}
+
+# build_tests: the tests and their helpers (debug).
+build_tests() {
+    say "building the tests (debug)"
+    swift build --build-tests -j 2
+    # Static, for it runs in roots that hold nothing else.
+    gcc -std=gnu11 -Wall -Wextra -Werror -Os -static -s -o "$(swift build --show-bin-path)/isolation-probe" \
+        Tests/Support/isolation-probe/*.c
+}
+
+# summary LOG STATUS: the last line of a run of tests, counted from what the tests said; fails when one did.
+summary() {
+    # The summary of a run does not say how many were skipped.
+    local passed failed skipped
+    passed=$(grep -cE '^[^[:alnum:]]*Test .* passed after' "$1" || true)
+    failed=$(grep -cE '^[^[:alnum:]]*Test .* failed after' "$1" || true)
+    skipped=$(grep -cE '^[^[:alnum:]]*Test .* skipped' "$1" || true)
+    if [ "$2" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
+    # A skipped test shows nothing: where the machine is known, as CI's is, it counts as failed.
+    if [ "${CI:-}" = true ] && [ "$skipped" -gt 0 ]; then failed=$((failed + skipped)); fi
+    echo "$passed passed, $failed failed, $skipped skipped"
+    [ "$failed" -eq 0 ]
 }

@@ -71,7 +71,10 @@ final class ConformanceStreams {
 /// One container in one shim, driven as containerd drives it.
 final class ConformanceContainer {
     static let namespace = "conformance"
-    static let patience = Duration.seconds(30)
+    /// How long something may take at most; a slow machine has a factor in BERTH_TEST_PATIENCE.
+    static let patience = Duration.seconds(
+        30 * (CurrentProcess.environment("BERTH_TEST_PATIENCE").flatMap { Int($0) } ?? 1)
+    )
 
     let program: ShimProgram
     let bundle: ConformanceBundle
@@ -83,6 +86,7 @@ final class ConformanceContainer {
     private let log: SharedDescriptor
     private(set) var logText = ""
     private let terminal: Bool
+    private let isKept: Bool
     private(set) var shimPid: Int32 = 0
 
     var id: String { bundle.id }
@@ -100,8 +104,16 @@ final class ConformanceContainer {
         try self.init(program, ConformanceBundle(process, root: root), terminal: process.terminal, input: input)
     }
 
-    init(_ program: ShimProgram, _ bundle: ConformanceBundle, terminal: Bool = false, input: Bool = false) throws {
+    /// Starts a shim in a bundle, which goes with the container unless somebody else keeps it.
+    init(
+        _ program: ShimProgram,
+        _ bundle: ConformanceBundle,
+        terminal: Bool = false,
+        input: Bool = false,
+        isKept: Bool = false
+    ) throws {
         self.program = program
+        self.isKept = isKept
         self.terminal = terminal
         self.bundle = bundle
         sink = try EventSink(path: bundle.directory + "/events.ttrpc")
@@ -112,7 +124,7 @@ final class ConformanceContainer {
             address = try Self.start(program, bundle)
         } catch {
             // Without an object nobody else cleans up.
-            bundle.remove()
+            if !isKept { bundle.remove() }
             throw error
         }
         client = try ShimClient(path: Self.path(address), token: nil)
@@ -124,7 +136,7 @@ final class ConformanceContainer {
         if shimPid > 0, let pidfd = try? Pidfd(pid: shimPid) { _ = try? pidfd.send(.kill) }
         _ = try? runDelete()
         if let path = try? socketPath { _ = try? File.remove(path) }
-        bundle.remove()
+        if !isKept { bundle.remove() }
     }
 
     // MARK: - The program

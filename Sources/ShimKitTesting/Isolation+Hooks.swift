@@ -6,7 +6,9 @@ extension Conformance {
     static let hooks: [Check] = [
         isolated("hooksRunInOrder", "1.1 order") { box in
             let log = try HookLog(box)
-            for kind in HookLog.kinds { box.config["hooks"][kind] = [log.hook("first-\(kind)"), log.hook("second-\(kind)")] }
+            for kind in HookLog.kinds {
+                box.config["hooks"][kind] = [log.hook("first-\(kind)"), log.hook("second-\(kind)")]
+            }
             let container = try box.open(["open=wc:\(log.directory)/program"])
             try container.create()
             let creation = ["prestart", "createRuntime", "createContainer"].flatMap { ["first-\($0)", "second-\($0)"] }

@@ -3,9 +3,11 @@ internal import Kernel
 extension Conformance {
     /// Options of mounts (runtime-spec "mounts").
     static let mounts: [Check] = [
-        isolated("flagsOfNewFileSystems", "2.2 MUST") { try flags($0) { box, place, words in
-            box.mount(place, "tmpfs", "tmpfs", words)
-        } },
+        isolated("flagsOfNewFileSystems", "2.2 MUST") {
+            try flags($0) { box, place, words in
+                box.mount(place, "tmpfs", "tmpfs", words)
+            }
+        },
         isolated("flagsOfBinds", "2.2 MUST") { box in
             let source = try box.outside("source")
             try flags(box) { box, place, words in box.bind(source, place, ["bind"] + words) }
@@ -58,7 +60,11 @@ extension Conformance {
         isolated("rbindTakesEverything", "2.2 MUST") { box in
             try nested(box)
             box.bind(box.bundle.directory + "/nest", "/m", ["rbind"])
-            try requireEqual(box.run().mounts.filter { $0.place.hasPrefix("/m") }.map(\.place), ["/m", "/m/sub"], "mounts")
+            try requireEqual(
+                box.run().mounts.filter { $0.place.hasPrefix("/m") }.map(\.place),
+                ["/m", "/m/sub"],
+                "mounts"
+            )
         },
         isolated("roOfAnRbindIsTheTopAlone", "2.2 MUST") { box in
             try nested(box)
@@ -156,7 +162,8 @@ extension Conformance {
         let cases: [(word: String, shown: Substring?, hidden: Substring?)] = [
             ("rro", "ro", "rw"), ("rrw", "rw", "ro"), ("rnosuid", "nosuid", nil), ("rsuid", nil, "nosuid"),
             ("rnodev", "nodev", nil), ("rdev", nil, "nodev"), ("rnoexec", "noexec", nil), ("rexec", nil, "noexec"),
-            ("rnoatime", "noatime", "relatime"), ("rrelatime", "relatime", "noatime"), ("rstrictatime", nil, "relatime"),
+            ("rnoatime", "noatime", "relatime"), ("rrelatime", "relatime", "noatime"),
+            ("rstrictatime", nil, "relatime"),
             ("rnodiratime", "nodiratime", nil), ("rdiratime", nil, "nodiratime"),
             ("rnosymfollow", "nosymfollow", nil), ("rsymfollow", nil, "nosymfollow"),
         ]

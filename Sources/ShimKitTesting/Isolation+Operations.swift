@@ -8,7 +8,9 @@ extension Conformance {
             box.config["hostname"] = "before"
             let container = try box.open()
             try container.create()
-            try box.bundle.write(#"{"ociVersion":"1.0.2","hostname":"after","process":{"args":["/none"],"cwd":"/none"}}"#)
+            try box.bundle.write(
+                #"{"ociVersion":"1.0.2","hostname":"after","process":{"args":["/none"],"cwd":"/none"}}"#
+            )
             try container.start()
             try box.finish(container).expect("hostname", "before")
         },

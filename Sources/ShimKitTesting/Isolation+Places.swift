@@ -114,7 +114,9 @@ extension Conformance {
         refused("unknownParameterIsRefused", "2.4 sysctl") { $0.linux["sysctl"] = ["net.no.such.parameter": "1"] },
         rootPropagation("private", shows: []), rootPropagation("slave", shows: []),
         rootPropagation("shared", shows: ["shared"]), rootPropagation("unbindable", shows: ["unbindable"]),
-        refused("unknownPropagationIsRefused", "2.4 rootfsPropagation") { $0.linux["rootfsPropagation"] = "everywhere" },
+        refused("unknownPropagationIsRefused", "2.4 rootfsPropagation") {
+            $0.linux["rootfsPropagation"] = "everywhere"
+        },
         refused("labelOfMountsNeedsSELinux", "2.4 mountLabel", needs: .noSELinux) { box in
             box.linux["mountLabel"] = "system_u:object_r:container_file_t:s0:c1,c2"
         },
@@ -142,7 +144,9 @@ extension Conformance {
     private static func rootPropagation(_ word: String, shows: [String]) -> Check {
         isolated("rootIs\(HookLog.title(word))", "2.4 rootfsPropagation") { box in
             box.linux["rootfsPropagation"] = .text(word)
-            try requireEqual(box.run().mount("/").propagationKinds, shows, "propagation of the root")
+            // A slave has a master only where the mount that the root comes from is shared.
+            let seen = try box.run().mount("/").propagationKinds.filter { word != "slave" || $0 != "master" }
+            try requireEqual(seen, shows, "propagation of the root")
         }
     }
 }

@@ -81,7 +81,9 @@ extension Conformance {
             }
         },
         isolated("unlimitedIsALimitToo", "2.3 rlimits") { box in
-            box.process["rlimits"] = [["type": "RLIMIT_CPU", "soft": 18_446_744_073_709_551_615, "hard": 18_446_744_073_709_551_615]]
+            box.process["rlimits"] = [
+                ["type": "RLIMIT_CPU", "soft": 18_446_744_073_709_551_615, "hard": 18_446_744_073_709_551_615]
+            ]
             try box.run().expect("rlimit.CPU", "-1 -1")
         },
         refused("limitIsListedOnce", "2.3 rlimits") { box in
@@ -112,15 +114,22 @@ extension Conformance {
         isolated("keyringIsItsOwn", "2.3") { box in
             let first = try box.run()
             let second = try IsolationBox(box.program).run()
-            try require(first["keyring"] != second["keyring"], "both have the session keyring \(first["keyring"] ?? "")")
+            try require(
+                first["keyring"] != second["keyring"],
+                "both have the session keyring \(first["keyring"] ?? "")"
+            )
         },
     ]
 
-    private static func refusedProcess(_ name: String, _ row: String, change: @escaping @Sendable (inout Document) -> Void)
+    private static func refusedProcess(
+        _ name: String,
+        _ row: String,
+        change: @escaping @Sendable (inout Document) -> Void
+    )
         -> Check
     {
         isolated(name, row) { box in
-            let container = try ConformanceContainer(box.program, try box.configured(change))
+            let container = try ConformanceContainer(box.program, box.configured(change), isKept: true)
             try expectRefusal(name) { try container.run() }
         }
     }

@@ -76,7 +76,9 @@ extension Conformance {
             box.linux["memoryPolicy"] = ["mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]]
             try box.run().expect("mempolicy", "0x8003 0x1")
         },
-        refused("unknownMemoryPolicyIsRefused", "2.4 memoryPolicy") { $0.linux["memoryPolicy"] = ["mode": "MPOL_NONE"] },
+        refused("unknownMemoryPolicyIsRefused", "2.4 memoryPolicy") {
+            $0.linux["memoryPolicy"] = ["mode": "MPOL_NONE"]
+        },
         refused("resourceControlNeedsItsFileSystem", "2.4 intelRdt", needs: .noResctrl) { box in
             box.linux["intelRdt"] = ["closID": "berth-test", "l3CacheSchema": "L3:0=f"]
         },

@@ -25,7 +25,10 @@ extension Conformance {
             let report = try box.exec(container)
             for group in first.all("cgroup") where !group.hasPrefix("0::") || KernelFeature.cgroup2.isPresent {
                 // In a group of its own below the container's, where there is such a thing.
-                try require(report.all("cgroup").contains { $0.hasPrefix(group) }, "not in \(group): \(report.all("cgroup"))")
+                try require(
+                    report.all("cgroup").contains { $0.hasPrefix(group) },
+                    "not in \(group): \(report.all("cgroup"))"
+                )
             }
             try container.kill(.kill)
         },
@@ -67,9 +70,9 @@ extension Conformance {
         isolated("execHasItsLimits", "exec rlimits") { box in
             let (container, _) = try box.hold()
             let report = try box.exec(container) { process in
-                process["rlimits"] = [["type": "RLIMIT_NOFILE", "soft": 100, "hard": 200]]
+                process["rlimits"] = [["type": "RLIMIT_SIGPENDING", "soft": 100, "hard": 200]]
             }
-            try report.expect("rlimit.NOFILE", "100 200")
+            try report.expect("rlimit.SIGPENDING", "100 200")
             try container.kill(.kill)
         },
         isolated("execHasItsOOMScore", "exec oomScoreAdj") { box in

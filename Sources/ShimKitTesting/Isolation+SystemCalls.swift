@@ -103,11 +103,14 @@ extension Conformance {
     private static func deny(_ box: IsolationBox, _ action: String, error: Int128) throws {
         let needed = [
             "arch_prctl", "brk", "capget", "capset", "chdir", "close", "close_range", "dup2", "dup3", "epoll_ctl",
-            "epoll_pwait", "execve", "execveat", "exit", "faccessat", "faccessat2", "getgroups", "exit_group", "fchdir", "fcntl", "fstat", "fstatfs", "futex", "getcwd",
-            "getdents64", "getegid", "geteuid", "getgid", "getpid", "getppid", "getresgid", "getresuid", "getuid", "getrandom", "gettid", "ioctl", "lseek", "madvise", "mmap", "mprotect",
+            "epoll_pwait", "execve", "execveat", "exit", "faccessat", "faccessat2", "getgroups", "exit_group", "fchdir",
+            "fcntl", "fstat", "fstatfs", "futex", "getcwd",
+            "getdents64", "getegid", "geteuid", "getgid", "getpid", "getppid", "getresgid", "getresuid", "getuid",
+            "getrandom", "gettid", "ioctl", "lseek", "madvise", "mmap", "mprotect",
             "munmap", "nanosleep", "newfstatat", "open", "openat", "openat2", "pread64", "prctl", "prlimit64", "read",
             "readlink", "readlinkat", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sched_getaffinity",
-            "set_robust_list", "set_tid_address", "setgid", "setgroups", "setresgid", "setresuid", "setuid", "sigaltstack",
+            "set_robust_list", "set_tid_address", "setgid", "setgroups", "setresgid", "setresuid", "setuid",
+            "sigaltstack",
             "statx", "tgkill", "write", "writev", "sendmsg", "sendto", "recvmsg", "recvfrom", "umask", "uname",
         ]
         box.linux["seccomp"] = [

@@ -36,7 +36,10 @@ extension Conformance {
             let report = try box.run()
             try report.expect("uid", "33 33 33")
             try report.expect("gid", "44 44 44")
-            try require(report["groups"]?.split(separator: " ").contains("55") ?? false, "groups \(report["groups"] ?? "")")
+            try require(
+                report["groups"]?.split(separator: " ").contains("55") ?? false,
+                "groups \(report["groups"] ?? "")"
+            )
         },
         isolated("ownershipOfTheRootIsNotChanged", "2.4 uidMappings") { box in
             box.userNamespace()
@@ -95,7 +98,8 @@ extension Conformance {
         refused("mappingsDoNotOverlap", "2.4 uidMappings") { box in
             box.userNamespace()
             box.linux["uidMappings"] = [
-                ["containerID": 0, "hostID": 100_000, "size": 1000], ["containerID": 500, "hostID": 300_000, "size": 10],
+                ["containerID": 0, "hostID": 100_000, "size": 1000],
+                ["containerID": 500, "hostID": 300_000, "size": 10],
             ]
         },
     ]
@@ -109,7 +113,8 @@ extension Conformance {
         box.userNamespace()
         let place = try box.outside("nest")
         try File.makeDirectories(place + "/sub", mode: 0o755)
-        box.hostScript = "mount --bind \(place) \(place); touch \(place)/a; mount -t tmpfs tmpfs \(place)/sub; touch \(place)/sub/a"
+        box.hostScript =
+            "mount --bind \(place) \(place); touch \(place)/a; mount -t tmpfs tmpfs \(place)/sub; touch \(place)/sub/a"
         box.bind(place, "/tmp", ["rbind", word])
         let report = try box.run("stat=/tmp/a", "stat=/tmp/sub/a")
         try report.expect("stat=/tmp/a", "- 0:0 644 0 0")

@@ -12,8 +12,6 @@ final class IsolationBox {
     var hostScript = ""
     /// Whether the shim has a network namespace of its own too.
     var hasOwnNetwork = false
-    /// Whether standard input is a pipe of the check's.
-    var hasInput = false
 
     init(_ program: ShimProgram) throws {
         self.program = program
@@ -77,7 +75,9 @@ final class IsolationBox {
     func namespace(_ type: String, _ path: String? = "") {
         linux["namespaces"].elements.removeAll { $0["type"].string == type }
         guard let path else { return }
-        linux["namespaces"].elements.append(path.isEmpty ? ["type": .text(type)] : ["type": .text(type), "path": .text(path)])
+        linux["namespaces"].elements.append(
+            path.isEmpty ? ["type": .text(type)] : ["type": .text(type), "path": .text(path)]
+        )
     }
 
     func capabilities(_ names: [String], ambient: [String] = [], inheritable: [String] = []) {
@@ -140,7 +140,7 @@ final class IsolationBox {
             shim,
             bundle,
             terminal: process["terminal"] == true,
-            input: hasInput
+            isKept: true
         )
     }
 

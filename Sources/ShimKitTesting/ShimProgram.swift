@@ -15,6 +15,8 @@ public struct ShimProgram: Sendable {
     public var runtime: String?
     /// Names of checks that it is known not to pass, each with the reason.
     public var exceptions: [String: String]
+    /// Names of checks that it passes at some times and not at others, each with the reason; they are not tried on it.
+    public var unsteady: [String: String] = [:]
 
     /// Names a program.
     public init(name: String, path: String, exceptions: [String: String] = [:]) {
