@@ -18,7 +18,8 @@ extension ShimProgram {
         program.runtime = "/usr/bin/crun"
         program.unsteady = [
             "execHasATerminalOfItsSize": "the size is set after the program runs",
-            "errorOfTheDefaultIsItsOwn": "its own last calls are filtered, and more of them at some times than at others",
+            "errorOfTheDefaultIsItsOwn":
+                "its own last calls are filtered, and more of them at some times than at others",
         ]
         // crun takes no hierarchies of both versions at once: the shim does not see the second where it is beside the first.
         if File.exists("/sys/fs/cgroup/unified/cgroup.controllers") {
@@ -43,22 +44,39 @@ extension ShimProgram {
     private static let newerThanBoth = merged(
         because(
             "the field is newer than this version, and ignored",
-            "schedulerIsSet", "idleSchedulerIsSet", "schedulerFlagsAreSet", "unknownSchedulerIsRefused",
-            "realTimeSchedulerIsSet", "unknownSchedulerFlagIsRefused", "ioPriorityIsSet", "idleIOPriorityIsSet",
-            "unknownIOClassIsRefused", "execHasItsAffinity", "execHasItsScheduling", "memoryPolicyIsSet",
-            "unknownMemoryPolicyIsRefused", "offsetsNeedAnOwnNamespace", "interfaceIsMoved", "movedInterfaceIsThere",
-            "movedInterfaceClashesWithNone", "cpuBurstReachesItsFile"
+            "schedulerIsSet",
+            "idleSchedulerIsSet",
+            "schedulerFlagsAreSet",
+            "unknownSchedulerIsRefused",
+            "realTimeSchedulerIsSet",
+            "unknownSchedulerFlagIsRefused",
+            "ioPriorityIsSet",
+            "idleIOPriorityIsSet",
+            "unknownIOClassIsRefused",
+            "execHasItsAffinity",
+            "execHasItsScheduling",
+            "memoryPolicyIsSet",
+            "unknownMemoryPolicyIsRefused",
+            "offsetsNeedAnOwnNamespace",
+            "interfaceIsMoved",
+            "movedInterfaceIsThere",
+            "movedInterfaceClashesWithNone",
+            "cpuBurstReachesItsFile"
         ),
         because(
             "time namespaces are newer than this version",
-            "newTimeNamespace", "timeNamespaceIsJoinedByPath", "clocksAreOffset", "execIsInTheTimeNamespace"
+            "newTimeNamespace",
+            "timeNamespaceIsJoinedByPath",
+            "clocksAreOffset",
+            "execIsInTheTimeNamespace"
         ),
         because("not looked at", "annotationsHaveKeys", "limitIsListedOnce", "ruleHasNames"),
         because("any file at the place is taken for the device", "deviceIsNotAnotherThanTheFileThere"),
         because("the field is not read for further processes", "execHasItsOOMScore"),
         because(
             "mounts are mapped with mappings of their own at most, and not recursively",
-            "mountHasTheMappingOfTheContainer", "mountsBelowAreMappedToo"
+            "mountHasTheMappingOfTheContainer",
+            "mountsBelowAreMappedToo"
         )
     )
 
@@ -90,29 +108,43 @@ extension ShimProgram {
         because("bundle and pid are not the container's", "stateIsOnTheInputOfStartContainer"),
         because(
             "poststop hooks do not run after a hook that failed",
-            "failedPrestartHookIsAnError", "failedCreateRuntimeHookIsAnError", "failedCreateContainerHookIsAnError"
+            "failedPrestartHookIsAnError",
+            "failedCreateRuntimeHookIsAnError",
+            "failedCreateContainerHookIsAnError"
         ),
         because("only a warning", "failedStartContainerHookIsAnError", "failedPoststartHookIsAnError"),
         because("0 is no limit", "hookTimeoutIsPositive"),
         because("only 1.0 is accepted", "laterMinorVersionIsAccepted"),
         because(
             "a word that undoes another is not obeyed",
-            "flagsOfNewFileSystems", "flagsOfBinds", "laterFlagsOfTheFileSystemWin"
+            "flagsOfNewFileSystems",
+            "flagsOfBinds",
+            "laterFlagsOfTheFileSystemWin"
         ),
         because(
             "handed to the file system as its own option",
-            "loudIsAccepted", "silentIsAccepted", "iversionIsAccepted", "noiversionIsAccepted"
+            "loudIsAccepted",
+            "silentIsAccepted",
+            "iversionIsAccepted",
+            "noiversionIsAccepted"
         ),
         because("the word is ignored", "nosymfollowIsObeyed"),
         because("times of access are not cleared first", "recursiveAttributes"),
         because(
             "its last step makes all mounts private",
-            "propagationOfSlave", "propagationOfRslave", "propagationOfShared", "propagationOfRshared",
-            "propagationOfUnbindable", "propagationOfRunbindable"
+            "propagationOfSlave",
+            "propagationOfRslave",
+            "propagationOfShared",
+            "propagationOfRshared",
+            "propagationOfUnbindable",
+            "propagationOfRunbindable"
         ),
         because(
             "not looked at",
-            "workingDirectoryIsAbsolute", "namespaceIsListedOnce", "deviceIsOfAKnownType", "unknownPropagationIsRefused"
+            "workingDirectoryIsAbsolute",
+            "namespaceIsListedOnce",
+            "deviceIsOfAKnownType",
+            "unknownPropagationIsRefused"
         ),
         because("ignored without the kernel's part", "resourceControlNeedsItsFileSystem", "labelOfMountsNeedsSELinux"),
         KernelFeature.cgroup2.isPresent ? crunExceptionsOfVersion2 : crunExceptionsOfVersion1
@@ -125,8 +157,15 @@ extension ShimProgram {
 
     private static let crunExceptionsOfVersion2 = because(
         "the cgroup stays after a refusal",
-        "offsetIsOfAKnownClock", "mappingsOfAMountComeInPairs", "unifiedFileOfAnAbsentController",
-        "pathOfANamespaceIsAbsolute", "pathOfANamespaceIsOfItsType", "pathOfANamespaceIsThere",
-        "namespaceIsOfAKnownType", "mappingsDoNotOverlap", "limitIsKnown", "limitBelowNothingIsRefused"
+        "offsetIsOfAKnownClock",
+        "mappingsOfAMountComeInPairs",
+        "unifiedFileOfAnAbsentController",
+        "pathOfANamespaceIsAbsolute",
+        "pathOfANamespaceIsOfItsType",
+        "pathOfANamespaceIsThere",
+        "namespaceIsOfAKnownType",
+        "mappingsDoNotOverlap",
+        "limitIsKnown",
+        "limitBelowNothingIsRefused"
     )
 }

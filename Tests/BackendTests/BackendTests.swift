@@ -13,7 +13,13 @@ import Testing
         return URL(fileURLWithPath: own).deletingLastPathComponent()
     }()
 
-    static let native = ShimProgram(name: "native", path: directory.appendingPathComponent("berth-shim-native").path)
+    static let native = ShimProgram(
+        name: "native",
+        path: directory.appendingPathComponent("berth-shim-native").path,
+        exceptions: nativeExceptions.reduce(into: [:]) { exceptions, entry in
+            for name in entry.value { exceptions[name] = entry.key }
+        }
+    )
     static let runc = ShimProgram.containerdRunc
 
     static var runcIsInstalled: Bool {
