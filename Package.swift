@@ -221,6 +221,13 @@ let targets: [Target] = [
         dependencies: ["Sandbox", "Seccomp", "OCISpec", "Kernel", "ProbeSupport", "sandbox-run"],
         swiftSettings: swift
     ),
+    .executableTarget(
+        name: "fuzz",
+        dependencies: ["OCISpec", "ShimProtocol", "Seccomp", "Sandbox", "Kernel", protobuf],
+        path: "Tests/Support/fuzz",
+        swiftSettings: swift
+    ),
+    .testTarget(name: "FuzzTests", dependencies: ["Kernel", "ProbeSupport", "fuzz"], swiftSettings: swift),
     .testTarget(name: "OCISpecTests", dependencies: ["OCISpec"], swiftSettings: swift),
     .testTarget(name: "ContainerIOTests", dependencies: ["ContainerIO", "Kernel"], swiftSettings: swift),
     .testTarget(name: "SeccompTests", dependencies: ["Seccomp", "OCISpec", "Kernel"], swiftSettings: swift),

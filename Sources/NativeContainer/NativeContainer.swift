@@ -293,6 +293,7 @@ public final class NativeContainer: Sendable {
     /// - Throws: `failedPrecondition` when processes remain; nothing is removed then.
     public func delete() throws(NativeError) -> [SandboxError] {
         try group { () throws(CgroupError) in try cgroup.remove(timeout: .seconds(2)) }
+        surroundings.removeGroups()
         return process.runPoststopHooks()
     }
 

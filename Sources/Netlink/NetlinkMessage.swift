@@ -13,7 +13,11 @@ package struct NetlinkMessage {
 
     /// The bytes on the socket, asking for an acknowledgement.
     package func encoded(sequence: UInt32) -> [UInt8] {
-        let flags: UInt16 = 0x1 | 0x4  // NLM_F_REQUEST | NLM_F_ACK
+        encoded(sequence: sequence, flags: 0x1 | 0x4)  // NLM_F_REQUEST | NLM_F_ACK
+    }
+
+    /// The bytes on the socket with NLM_F_* flags.
+    func encoded(sequence: UInt32, flags: UInt16) -> [UInt8] {
         let header = UInt32(16 + payload.count).nativeBytes + type.nativeBytes + flags.nativeBytes
         return header + sequence.nativeBytes + UInt32(0).nativeBytes + payload
     }
@@ -39,7 +43,7 @@ package enum NetlinkAnswer: Equatable {
             let type = UInt16(bytes[start + 4]) | UInt16(bytes[start + 5]) << 8
             if type == 2, number == sequence {  // NLMSG_ERROR
                 guard length >= 20, let code = UInt32(nativeBytes: bytes, at: start + 16) else { return nil }
-                return .acknowledgement(-Int32(bitPattern: code))
+                return .acknowledgement(0 &- Int32(bitPattern: code))
             }
             start += (length + 3) & ~3
         }

@@ -64,6 +64,8 @@ struct ContainerPlan {
     var sysctls: [(path: String, value: String)] = []
     var hostname: String?
     var domainname: String?
+    /// Host interfaces that move in.
+    var netDevices: [MovedDevice] = []
     var hooks: HookRunner?
     var process: ProcessPlan
     /// Where to wait for the start when the parent leaves.
@@ -100,6 +102,9 @@ extension ContainerPlan {
                 listener: listener,
                 seesHostUsers: linux.namespaces?.contains { $0.type == .user } != true
             )
+        }
+        guard !specRoot.path.isEmpty, !specRoot.path.utf8.contains(0) else {
+            throw .invalid("root.path", "'\(specRoot.path)' is no path")
         }
         rootPath = Paths.absolute(specRoot.path, in: request.bundle)
         rootIsReadOnly = specRoot.readonly ?? false
@@ -152,8 +157,15 @@ extension ContainerPlan {
         var own = Set(RuntimeSpec.NamespaceType.allCases.filter { newNamespaces.contains($0.kind) })
         own.formUnion(RuntimeSpec.NamespaceType.allCases.filter { type in joined.contains { $0.kind == type.kind } })
         sysctls = try Sysctls.check(linux.sysctl ?? [:], own: own)
+        netDevices = try MovedDevice.plan(linux.netDevices ?? [:], hasOwnNetwork: own.contains(.network))
         hostname = spec.hostname.flatMap { $0.isEmpty ? nil : $0 }
         domainname = spec.domainname.flatMap { $0.isEmpty ? nil : $0 }
+        for (field, name) in [("hostname", hostname), ("domainname", domainname)] {
+            guard let name else { continue }
+            guard name.utf8.count <= 64, !name.utf8.contains(0) else {
+                throw .invalid(field, "'\(name.prefix(100))' has a NUL byte or more than 64 bytes")
+            }
+        }
         guard own.contains(.uts) || (hostname == nil && domainname == nil) else {
             throw .invalid("hostname", "the container shares the uts namespace with the host")
         }
@@ -165,7 +177,7 @@ extension ContainerPlan {
         case "slave", "rslave": return .slave
         case "shared", "rshared": return .shared
         case "unbindable", "runbindable": return .unbindable
-        case let other: throw .invalid("linux.rootfsPropagation", "unknown value '\(other)'")
+        case let other: throw .invalid("linux.rootfsPropagation", "unknown value '\(other.prefix(100))'")
         }
     }
 
@@ -176,9 +188,7 @@ extension ContainerPlan {
             ("linux.uidMappings", linux.uidMappings?.isEmpty == false),
             ("linux.gidMappings", linux.gidMappings?.isEmpty == false),
             ("linux.timeOffsets", linux.timeOffsets?.isEmpty == false),
-            ("linux.netDevices", linux.netDevices?.isEmpty == false),
             ("linux.mountLabel", linux.mountLabel?.isEmpty == false),
-            ("linux.intelRdt", linux.intelRdt != nil),
         ]
         if let field = asked.first(where: \.1) { throw .unsupported(field.0) }
     }

@@ -74,7 +74,7 @@ struct ContainerSetup {
 
     /// Lets the parent run its hooks while the namespaces exist and the host's root is still there.
     private func runHooksOutside() throws(SandboxError) {
-        guard plan.hooks?.interruptsCreation == true else { return }
+        guard plan.hooks?.interruptsCreation == true || !plan.netDevices.isEmpty else { return }
         try step(.handshake) { () throws(KernelError) in try channel.send(.namespacesReady) }
         guard let answer = try channel.receive(within: nil), answer.message == .proceed else { Clone.exit(0) }
     }

@@ -10,6 +10,7 @@ extension ProcessPlan {
                 throw .refused(.limits, "set", "process.oomScoreAdj", "\(score): \(error.errno)", code: error.code)
             }
         }
+        try resourceControl?.enter(pid)
         for entry in limits { try makePossible(entry.resource, entry.limit, pid) }
         try step(.limits) { () throws(KernelError) in
             if let scheduler, scheduler.policy != .deadline {

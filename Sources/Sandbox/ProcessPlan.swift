@@ -35,6 +35,8 @@ struct ProcessPlan {
     var finalProcessors: NumberSet?
     var personality: UInt?
     var memoryPolicy: MemoryPolicy?
+    /// Group of the processor's resources.
+    var resourceControl: ResourceControl?
     /// Hooks that run as the process would, before it.
     var startHooks: StartHooks?
     /// What was left out without being an error.
@@ -86,8 +88,12 @@ extension ProcessPlan {
             throw .invalid("process.args", "empty")
         }
         workingDirectory = process.cwd ?? "/"
-        guard workingDirectory.hasPrefix("/"), !workingDirectory.utf8.contains(0) else {
-            throw .invalid("process.cwd", "'\(workingDirectory)' is not an absolute path")
+        guard workingDirectory.hasPrefix("/"), !workingDirectory.utf8.contains(0), workingDirectory.utf8.count < 4096
+        else {
+            throw .invalid(
+                "process.cwd",
+                "'\(workingDirectory.prefix(200))' is not an absolute path of up to 4095 bytes"
+            )
         }
         switch streams {
         case .descriptors(let input, let output, let error): self.streams = [input, output, error]
@@ -104,8 +110,8 @@ extension ProcessPlan {
         additionalGroups = user.additionalGids ?? []
         umask = (user.umask ?? 0o022) & 0o777
         environment = process.env ?? []
-        guard environment.allSatisfy({ !$0.utf8.contains(0) }) else { throw .invalid("process.env", "a NUL byte") }
-        arguments = try step(.specification) { () throws(KernelError) in try ArgumentVector(args) }
+        _ = try Self.vector(environment, "process.env")
+        arguments = try Self.vector(args, "process.args")
         self.program = program
         candidates = Self.candidates(program, environment)
         noNewPrivileges = process.noNewPrivileges ?? false
@@ -127,6 +133,19 @@ extension ProcessPlan {
         listener = try SeccompListener.plan(surroundings, asks: seccomp?.asks ?? false, flags: filterFlags)
     }
 
+    /// The longest text that exec takes (MAX_ARG_STRLEN), its end included.
+    private static let longestText = 1 << 17
+
+    private static func vector(_ texts: [String], _ field: String) throws(SandboxError) -> ArgumentVector {
+        for text in texts {
+            guard !text.utf8.contains(0) else { throw .invalid(field, "a NUL byte") }
+            guard text.utf8.count < longestText else {
+                throw .invalid(field, "a text of \(text.utf8.count) bytes, the kernel takes \(longestText - 1)")
+            }
+        }
+        do throws(KernelError) { return try ArgumentVector(texts) } catch { throw .invalid(field, error.description) }
+    }
+
     private mutating func readAttributes(
         _ process: RuntimeSpec.Process,
         _ surroundings: SandboxSurroundings?,
@@ -136,6 +155,9 @@ extension ProcessPlan {
         if let asked = process.ioPriority { ioPriority = try Self.ioPriority(asked) }
         if let asked = surroundings?.personality { personality = try Self.personality(asked) }
         if let asked = surroundings?.memoryPolicy { memoryPolicy = try Self.memoryPolicy(asked) }
+        if let surroundings, let asked = surroundings.intelRdt {
+            resourceControl = try ResourceControl(asked, id: surroundings.state.id, isFirst: isFirst)
+        }
         let lists = [("initial", process.execCPUAffinity?.initial), ("final", process.execCPUAffinity?.final)]
         for (name, list) in lists {
             guard let list, !list.isEmpty else { continue }

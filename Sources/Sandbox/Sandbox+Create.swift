@@ -32,7 +32,13 @@ public enum Sandbox {
         guard let child else {
             ContainerSetup(plan: plan, cgroup: request.cgroup, channel: HandshakeEnd(socket: theirs.raw)).run()
         }
-        return try SandboxProcess.supervise(child, channel: ours, plan: plan.process, hooks: plan.hooks)
+        return try SandboxProcess.supervise(
+            child,
+            channel: ours,
+            plan: plan.process,
+            hooks: plan.hooks,
+            netDevices: plan.netDevices
+        )
     }
 
     /// The filter of a bundle: the compiled `seccomp.bpf` beside the document if there is one, else the document's section.

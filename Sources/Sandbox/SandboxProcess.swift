@@ -142,11 +142,13 @@ public final class SandboxProcess: Sendable {
         _ child: consuming Child,
         channel: SharedDescriptor,
         plan: ProcessPlan,
-        hooks: HookRunner? = nil
+        hooks: HookRunner? = nil,
+        netDevices: [MovedDevice] = []
     ) throws(SandboxError) -> SandboxProcess {
         var plan = plan
         let pid = child.pid
         let pidfd = child.sharedPidfd()
+        var moves = DeviceMoves()
         do throws(SandboxError) {
             try plan.applyFromOutside(to: pid)
             if hooks != nil || plan.listener?.state.status == .creating {
@@ -156,6 +158,7 @@ public final class SandboxProcess: Sendable {
             let patience = Sandbox.patience + HookRunner.patience(hooks?.hooks.createContainer)
             var answer = try Self.answer(end, within: patience)
             if answer.message == .namespacesReady {
+                try moves.move(netDevices, into: pid)
                 try hooks?.run(.prestart, status: .creating, pid: pid)
                 try hooks?.run(.createRuntime, status: .creating, pid: pid)
                 try step(.handshake) { () throws(KernelError) in try end.send(.proceed) }
@@ -174,7 +177,11 @@ public final class SandboxProcess: Sendable {
                 hooks: hooks
             )
         } catch {
+            // While the namespace exists: with it virtual devices would end.
+            let failures = moves.undo()
             abandon(pidfd.raw)
+            plan.resourceControl?.remove()
+            let error = failures.reduce(error) { $0.beside($1) }
             throw hooks?.afterFailure(error) ?? error
         }
     }

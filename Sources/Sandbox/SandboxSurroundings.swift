@@ -7,6 +7,7 @@ public struct SandboxSurroundings: Sendable {
     let state: ContainerState
     let personality: RuntimeSpec.Personality?
     let memoryPolicy: RuntimeSpec.MemoryPolicy?
+    let intelRdt: RuntimeSpec.IntelRdt?
     let listenerPath: String
     let listenerMetadata: String
 
@@ -27,7 +28,17 @@ public struct SandboxSurroundings: Sendable {
         )
         personality = specification.linux?.personality
         memoryPolicy = specification.linux?.memoryPolicy
+        intelRdt = specification.linux?.intelRdt
         listenerPath = specification.linux?.seccomp?.listenerPath ?? ""
         listenerMetadata = specification.linux?.seccomp?.listenerMetadata ?? ""
+    }
+
+    /// Removes what the container's creation has made outside of it beside its cgroup: groups of `linux.intelRdt`.
+    ///
+    /// For a container whose processes have ended. What is gone already is fine.
+    public func removeGroups() {
+        guard let intelRdt else { return }
+        // Without the filesystem there are no groups.
+        (try? ResourceControl(intelRdt, id: state.id, isFirst: false))?.remove()
     }
 }
