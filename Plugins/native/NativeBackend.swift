@@ -142,6 +142,7 @@ final class NativeBackend: Backend {
             let specification = try? RuntimeSpec(parsing: json)
         {
             path = NativeContainer.cgroupPath(of: specification, default: path)
+            SandboxSurroundings(id: context.id, specification: specification, bundle: context.bundle).removeGroups()
         }
         do throws(NativeError) {
             try NativeContainer.removeGroup(path, helper: scopeHelper)

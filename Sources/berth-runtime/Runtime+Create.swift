@@ -87,6 +87,7 @@ extension Runtime {
         _ container: NativeContainer
     ) throws(RuntimeError) {
         let process = container.process
+        for warning in process.warnings { log.warning(warning) }
         record.pid = process.pid
         record.startTime = try kernel { () throws(KernelError) in try ProcessFacts.startTime(of: process.pid) }
         if let console = request.console, let terminal = process.terminal { try console.give(terminal) }

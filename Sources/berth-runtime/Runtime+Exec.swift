@@ -34,6 +34,7 @@ extension Runtime {
             )
         }
         let extra = exec.process
+        for warning in extra.warnings { log.warning(warning) }
         do throws(RuntimeError) {
             if let console, let terminal = extra.terminal { try console.give(terminal) }
             if let file = arguments.last("pid-file") { try PidFile.write(extra.pid, to: file) }
