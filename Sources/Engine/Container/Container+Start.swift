@@ -131,6 +131,7 @@ extension Container {
         options.stdinOnce = record.configuration.stdinOnce
         options.exitRecordPath = paths.exitRecord
         options.systemdCgroup = node.cgroup(record).isScope
+        options.systemdCgroup = node.cgroup(record).isScope
         var request = TaskCreateRequest()
         request.id = id.description
         request.bundle = paths.bundle
