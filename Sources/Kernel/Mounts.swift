@@ -120,16 +120,21 @@ public enum Mount {
     /// Makes a mount the root of this mount namespace and takes the old root away.
     ///
     /// Afterwards root and working directory are the new root. `pivot_root(".", ".")` stacks the old root on the new one, so
-    /// no directory is needed for it.
+    /// no directory is needed for it; with it goes what was mounted on it, also on its root.
     ///
     /// - Parameter root: an open directory that is a mount point in this namespace.
-    /// - Throws: `KernelError`.
+    /// - Throws: `KernelError`; errno is `.busy` when something is still mounted over the new root.
     public static func pivotRoot(to root: RawDescriptor) throws(KernelError) {
         try system("enter new root") { fchdir(root) }
         try system("pivot root") { unsafe ck_pivot_root(".", ".") }
-        // The working directory is now the old root, which must go with all that is mounted on it.
-        try system("detach old root") { unsafe umount2(".", 2) }
         try system("enter root", "/") { unsafe chdir("/") }
+        // "/.." is what lies topmost there, where everybody arrives who enters this mount namespace later.
+        let wanted = try BorrowedDescriptor(root).status().mountID
+        for _ in 0..<16 {
+            if try FileStatus.read(File.workingDirectory, "/..", 0).mountID == wanted { return }
+            try system("detach old root") { unsafe umount2("/..", 2) }
+        }
+        throw .failed("detach old root", "/", .busy)
     }
 
     /// Makes a directory the root of the calling process (`chroot(2)`) and enters it.

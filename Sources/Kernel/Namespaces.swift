@@ -57,6 +57,17 @@ public enum Namespace {
         return file
     }
 
+    /// What an open namespace is (`NS_GET_NSTYPE`).
+    ///
+    /// - Parameter namespace: from `open`.
+    /// - Returns: a single kind.
+    /// - Throws: `KernelError`; errno is `.notTerminal` for something else.
+    public static func kind(of namespace: RawDescriptor) throws(KernelError) -> Kinds {
+        Kinds(
+            rawValue: UInt32(bitPattern: try system("read kind of namespace") { ck_ioctl_value(namespace, 0xb703, 0) })
+        )
+    }
+
     /// Opens a namespace of a process.
     ///
     /// - Parameters:

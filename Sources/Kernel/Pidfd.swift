@@ -23,6 +23,19 @@ public struct Pidfd: ~Copyable, DescriptorHolder, Sendable {
         descriptor = Descriptor(adopting: try system("open process", String(pid)) { ck_pidfd_open(pid, 0) })
     }
 
+    /// The number of a process that was not reaped, in the PID namespace of the procfs at `/proc`.
+    ///
+    /// - Parameter pidfd: the process.
+    /// - Returns: its number, which stays its own until it is reaped.
+    /// - Throws: `KernelError`; errno is `.noProcess` when it was reaped, or is in a PID namespace that is not below.
+    public static func number(of pidfd: RawDescriptor) throws(KernelError) -> Int32 {
+        for line in try File.readText("/proc/self/fdinfo/\(pidfd)", limit: 4096).split(separator: "\n")
+        where line.hasPrefix("Pid:") {
+            if let number = Int32(line.dropFirst(4).drop { $0 == "\t" || $0 == " " }), number > 0 { return number }
+        }
+        throw .failed("find number of process", .noProcess)
+    }
+
     /// Gives up ownership as a plain descriptor.
     ///
     /// - Returns: the descriptor.

@@ -23,6 +23,8 @@ public struct SchedulingAttributes: Sendable, Hashable {
     public var policy: Policy
     /// SCHED_FLAG_*.
     public var flags: UInt64 = 0
+    /// SCHED_FLAG_RESET_ON_FORK.
+    public static let resetOnFork: UInt64 = 1
     /// -20 to 19, for `other` and `batch`.
     public var nice: Int32 = 0
     /// 1 to 99, for `firstInFirstOut` and `roundRobin`, else 0.

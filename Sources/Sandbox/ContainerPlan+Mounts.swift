@@ -7,13 +7,11 @@ extension ContainerPlan {
         var deviceTree: PreparedTree?
         for mount in specMounts {
             let field = "mounts: \(mount.destination)"
-            if mount.uidMappings?.isEmpty == false || mount.gidMappings?.isEmpty == false {
-                throw .unsupported("\(field): id mappings")
-            }
             let destination = Paths.clean(mount.destination)
             guard destination != "/" else { throw .invalid(field, "the root is not a mount of the list") }
             let options = try MountOptions(mount.options ?? [], field: field)
             let planned = try plan(mount, destination, options, field, bundle: bundle)
+            try mapIDs(mount, planned, field, bundle: bundle)
             if destination == "/dev" {
                 if case .tree(let tree) = planned.content, options.bind == nil, mount.type == "tmpfs" {
                     deviceTree = tree
@@ -25,6 +23,42 @@ extension ContainerPlan {
             mounts.append(planned)
         }
         if let deviceTree { try fill(deviceTree) }
+        try storeDevices()
+    }
+
+    /// Maps the owners of a mount's files when it asks for that.
+    private mutating func mapIDs(
+        _ mount: RuntimeSpec.Mount,
+        _ planned: PlannedMount,
+        _ field: String,
+        bundle: String
+    ) throws(SandboxError) {
+        let (users, groups) = (mount.uidMappings ?? [], mount.gidMappings ?? [])
+        guard planned.options.idMap != nil else {
+            guard users.isEmpty, groups.isEmpty else {
+                throw .invalid(field, "uidMappings and gidMappings need the option idmap or ridmap")
+            }
+            return
+        }
+        guard case .tree(let tree) = planned.content else {
+            throw .invalid(field, "idmap is for binds; a filesystem made in a user namespace has its ids")
+        }
+        try mapIDs(
+            of: tree,
+            planned.options,
+            users: users,
+            groups: groups,
+            source: Paths.absolute(mount.source ?? "", in: bundle),
+            field: field,
+            stage: .mounts
+        )
+    }
+
+    /// Types that the container's own process makes when it has a user namespace, so that their ids are its own.
+    ///
+    /// Not `/dev`: devices on a filesystem that was made in a user namespace do not work.
+    private func isMadeInside(_ type: String, _ destination: String) -> Bool {
+        userNamespace != nil && ["tmpfs", "ramfs", "devpts"].contains(type) && destination != "/dev"
     }
 
     private func plan(
@@ -48,6 +82,13 @@ extension ContainerPlan {
             let content = try cgroupView(source)
             return PlannedMount(destination: destination, content: content, options: options, isStrict: true)
         case "": throw .invalid(field, "a type is missing")
+        case _ where isMadeInside(type, destination):
+            return PlannedMount(
+                destination: destination,
+                content: .fileSystem(type: type, source: source),
+                options: options,
+                isStrict: Self.isStrict(type, destination)
+            )
         default:
             let tree = try step(.mounts) { () throws(KernelError) in
                 // A read-only /dev becomes so after it was filled.
@@ -65,10 +106,18 @@ extension ContainerPlan {
                     throw KernelError.failed("mount \(type) on", destination, error.errno, detail: error.description)
                 }
             }
-            // A tmpfs may lie behind an image's link, such as /var/run; those for devices may not.
-            let isStrict = type == "devpts" || (destination + "/").hasPrefix("/dev/")
-            return PlannedMount(destination: destination, content: .tree(tree), options: options, isStrict: isStrict)
+            return PlannedMount(
+                destination: destination,
+                content: .tree(tree),
+                options: options,
+                isStrict: Self.isStrict(type, destination)
+            )
         }
+    }
+
+    /// A tmpfs may lie behind an image's link, such as `/var/run`; those for devices may not.
+    private static func isStrict(_ type: String, _ destination: String) -> Bool {
+        type == "devpts" || (destination + "/").hasPrefix("/dev/")
     }
 
     private func planBind(
@@ -121,28 +170,98 @@ extension ContainerPlan {
 
     /// Fills the tmpfs for `/dev`: nodes, links, and a place for each mount below it.
     private func fill(_ tree: PreparedTree) throws(SandboxError) {
-        var nodes: [DeviceFiles.Node] = []
-        for device in devices {
-            let node = try DeviceFiles.node(device)
-            if node.path.hasPrefix("/dev/") { nodes.append(node) }
-        }
+        let owner = userNamespace?.root ?? .root
+        let defaults = try DeviceFiles.defaults.map { node throws(SandboxError) in try hostNode(node) }
+        let nodes = try deviceNodes().filter { $0.path.hasPrefix("/dev/") }
         try step(.devices) { () throws(KernelError) in
             let mask = Umask.set(0)
             defer { Umask.set(mask) }
+            try tree.mount.give(to: owner)
             let directory = RootedDir(adopting: try tree.mount.duplicate())
-            for device in DeviceFiles.defaults { try DeviceFiles.make(device, in: directory) }
-            for link in DeviceFiles.links { try directory.symlink(link.name, to: link.target) }
+            for device in defaults { try DeviceFiles.make(device, in: directory) }
+            for link in DeviceFiles.links {
+                try directory.symlink(link.name, to: link.target)
+                try directory.give(link.name, to: owner)
+            }
             for var node in nodes {
                 node.path.removeFirst("/dev/".count)
                 let parent = node.path.split(separator: "/").dropLast().joined(separator: "/")
-                if !parent.isEmpty { try directory.mkdirAll(parent) }
+                if !parent.isEmpty { try directory.makeDirectories(parent, owner) }
                 try DeviceFiles.make(node, in: directory)
             }
-            if process.streams == nil { _ = try directory.create("console", mode: 0o600) }
+            if process.streams == nil {
+                _ = try directory.create("console", mode: 0o600)
+                try directory.give("console", to: owner)
+            }
             for mount in mounts where mount.destination.hasPrefix("/dev/") {
                 let name = String(mount.destination.dropFirst("/dev/".count))
-                if mount.isDirectory { try directory.mkdirAll(name) } else { try directory.makeFileTarget(name) }
+                if mount.isDirectory {
+                    try directory.makeDirectories(name, owner)
+                } else {
+                    let parent = name.split(separator: "/").dropLast().joined(separator: "/")
+                    if !parent.isEmpty { try directory.makeDirectories(parent, owner) }
+                    try directory.makeFileTarget(name)
+                    try directory.give(name, to: owner)
+                }
             }
         }
+    }
+
+    /// The document's devices, with owners of the host.
+    func deviceNodes() throws(SandboxError) -> [DeviceFiles.Node] {
+        try devices.map { device throws(SandboxError) in try hostNode(DeviceFiles.node(device)) }
+    }
+
+    /// Translates the owner of a device from the container's ids to the host's.
+    private func hostNode(_ node: DeviceFiles.Node) throws(SandboxError) -> DeviceFiles.Node {
+        guard let mappings = userNamespace?.mappings else { return node }
+        var node = node
+        guard let user = mappings.hostUser(node.uid), let group = mappings.hostGroup(node.gid) else {
+            throw .invalid(
+                "linux.devices: \(node.path)",
+                "owner \(node.uid):\(node.gid) has no id in the user namespace"
+            )
+        }
+        (node.uid, node.gid) = (user, group)
+        return node
+    }
+
+    /// Prepares the devices that do not lie in our own `/dev` and that the child cannot make.
+    private mutating func storeDevices() throws(SandboxError) {
+        guard userNamespace != nil else { return }
+        var nodes = try deviceNodes().filter { !(ownsDevices && $0.path.hasPrefix("/dev/")) && $0.kind != .fifo }
+        if fillsRootDevices {
+            nodes += try DeviceFiles.defaults.map { node throws(SandboxError) in
+                var node = try hostNode(node)
+                node.path = "/dev/" + node.path
+                return node
+            }
+        }
+        guard !nodes.isEmpty else { return }
+        deviceStore = try step(.devices) { [nodes] () throws(KernelError) in try DeviceStore(nodes) }
+    }
+}
+
+// What is made in a container's `/dev` from outside belongs to the container's root.
+extension RootedDir {
+    func give(_ path: String, to owner: HostOwner) throws(KernelError) {
+        guard owner != .root else { return }
+        try chown(path, uid: owner.user, gid: owner.group)
+    }
+
+    func makeDirectories(_ path: String, _ owner: HostOwner) throws(KernelError) {
+        try mkdirAll(path)
+        var prefix = ""
+        for component in path.split(separator: "/") {
+            prefix += (prefix.isEmpty ? "" : "/") + component
+            try give(prefix, to: owner)
+        }
+    }
+}
+
+extension DescriptorHolder where Self: ~Copyable {
+    func give(to owner: HostOwner) throws(KernelError) {
+        guard owner != .root else { return }
+        try changeOwner(uid: owner.user, gid: owner.group)
     }
 }

@@ -36,24 +36,25 @@ struct CgroupHierarchy: Equatable {
     var options: [String]
 }
 
-/// A namespace to join.
-struct JoinedNamespace {
-    var kind: Namespace.Kinds
-    var descriptor: SharedDescriptor
-}
-
 /// What the child does, read from the document and prepared as far as it can be from outside.
 struct ContainerPlan {
-    /// Namespaces that clone makes.
+    /// Namespaces that the container gets of its own.
     var newNamespaces: Namespace.Kinds = []
     var joined: [JoinedNamespace] = []
-    var root: PreparedTree
+    /// Nil when the container has its maker's user namespace.
+    var userNamespace: UserNamespacePlan?
+    var clockOffsets: [ClockOffset] = []
+    var root = PlannedRoot.none
     var rootPath: String
     var rootIsReadOnly: Bool
     var rootPropagation: Mount.Propagation
     var mounts: [PlannedMount] = []
     /// Whether `/dev` is a tmpfs of ours, filled by the parent.
     var ownsDevices = false
+    /// Device files that the parent has made for the child to bind, because nobody makes them in a user namespace.
+    var deviceStore: DeviceStore?
+    /// Mounts whose files' owners are mapped as soon as the container's user namespace exists.
+    var pendingIDMaps: [PendingIDMap] = []
     /// Whether `/dev` is bound from elsewhere and left alone.
     var devicesAreForeign = false
     var devices: [RuntimeSpec.Device] = []
@@ -72,6 +73,9 @@ struct ContainerPlan {
     var startGate: StartGate?
 
     var bringsUpLoopback: Bool { newNamespaces.contains(.network) }
+
+    /// Whether the default devices go into the root's own `/dev`, as nothing is mounted there.
+    var fillsRootDevices: Bool { !ownsDevices && !devicesAreForeign }
 }
 
 extension ContainerPlan {
@@ -109,48 +113,21 @@ extension ContainerPlan {
         rootPath = Paths.absolute(specRoot.path, in: request.bundle)
         rootIsReadOnly = specRoot.readonly ?? false
         rootPropagation = try Self.rootPropagation(linux.rootfsPropagation)
-        root = try step(.rootfs) { [rootPath] () throws(KernelError) in
-            try RootTree.prepare(request.rootMounts, rootPath: rootPath)
-        }
         devices = linux.devices ?? []
         maskedPaths = linux.maskedPaths ?? []
         readonlyPaths = linux.readonlyPaths ?? []
         if !maskedPaths.isEmpty {
             emptyDirectory = try step(.masks) { () throws(KernelError) in try RootTree.emptyDirectory() }
         }
-        try readNamespaces(linux.namespaces ?? [])
-        try readNames(spec, linux)
-        try prepareMounts(spec.mounts ?? [], bundle: request.bundle)
-    }
-
-    private mutating func readNamespaces(_ namespaces: [RuntimeSpec.Namespace]) throws(SandboxError) {
-        var seen: Set<RuntimeSpec.NamespaceType> = []
-        for namespace in namespaces {
-            guard seen.insert(namespace.type).inserted else {
-                throw .invalid("linux.namespaces", "\(namespace.type.rawValue) is listed twice")
-            }
-            if namespace.type == .user || namespace.type == .time {
-                throw .unsupported("linux.namespaces: \(namespace.type.rawValue)")
-            }
-            let kind = namespace.type.kind
-            guard let path = namespace.path, !path.isEmpty else {
-                newNamespaces.insert(kind)
-                continue
-            }
-            guard path.hasPrefix("/") else { throw .invalid("linux.namespaces", "path '\(path)' is not absolute") }
-            if namespace.type == .mount { throw .unsupported("linux.namespaces: path of a mount namespace") }
-            joined.append(
-                JoinedNamespace(
-                    kind: kind,
-                    descriptor: try step(.namespaces) { () throws(KernelError) in
-                        SharedDescriptor(try Namespace.open(path))
-                    }
-                )
-            )
+        try readNamespaces(linux)
+        if userNamespace != nil {
+            // Who enters a user namespace has all capabilities there, whatever its maker has.
+            let granted = GrantedCapabilities(specProcess.capabilities, grantable: .allKnown)
+            (process.capabilities, process.warnings) = (granted.sets, granted.warnings)
         }
-        guard newNamespaces.contains(.mount) else { throw .unsupported("linux.namespaces: without mount") }
-        // The view of the host's cgroup tree is never the container's business: always a namespace of its own.
-        if !joined.contains(where: { $0.kind == .cgroup }) { newNamespaces.insert(.cgroup) }
+        try readNames(spec, linux)
+        try prepareRoot(request.rootMounts)
+        try prepareMounts(spec.mounts ?? [], bundle: request.bundle)
     }
 
     private mutating func readNames(_ spec: RuntimeSpec, _ linux: RuntimeSpec.Linux) throws(SandboxError) {
@@ -185,27 +162,9 @@ extension ContainerPlan {
     private static func refuseUnsupported(_ spec: RuntimeSpec) throws(SandboxError) {
         let linux = spec.linux ?? RuntimeSpec.Linux()
         let asked: [(String, Bool)] = [
-            ("linux.uidMappings", linux.uidMappings?.isEmpty == false),
-            ("linux.gidMappings", linux.gidMappings?.isEmpty == false),
-            ("linux.timeOffsets", linux.timeOffsets?.isEmpty == false),
-            ("linux.mountLabel", linux.mountLabel?.isEmpty == false),
+            ("linux.mountLabel", linux.mountLabel?.isEmpty == false)
         ]
         if let field = asked.first(where: \.1) { throw .unsupported(field.0) }
-    }
-}
-
-extension RuntimeSpec.NamespaceType {
-    var kind: Namespace.Kinds {
-        switch self {
-        case .pid: .pid
-        case .network: .network
-        case .mount: .mount
-        case .ipc: .ipc
-        case .uts: .uts
-        case .user: .user
-        case .cgroup: .cgroup
-        case .time: .time
-        }
     }
 }
 

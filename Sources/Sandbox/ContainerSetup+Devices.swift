@@ -3,31 +3,59 @@ internal import OCISpec
 
 extension ContainerSetup {
     /// Makes the devices that the parent has not put into our own `/dev`.
-    func makeDevices(_ root: borrowing RootedDir) throws(SandboxError) {
-        var nodes: [DeviceFiles.Node] = []
-        for device in plan.devices {
-            let node = try DeviceFiles.node(device)
-            if !(plan.ownsDevices && node.path.hasPrefix("/dev/")) { nodes.append(node) }
-        }
-        let fillsRoot = !plan.ownsDevices && !plan.devicesAreForeign
-        guard !nodes.isEmpty || fillsRoot else { return }
+    func makeDevices(_ root: borrowing RootedDir, _ filesystems: MadeFileSystems) throws(SandboxError) {
+        if plan.userNamespace != nil { return try bindDevices(root, filesystems) }
+        let nodes = try plan.deviceNodes().filter { !(plan.ownsDevices && $0.path.hasPrefix("/dev/")) }
+        guard !nodes.isEmpty || plan.fillsRootDevices else { return }
         try step(.devices) { () throws(KernelError) in
-            if fillsRoot {
-                _ = try root.mkdirAll("/dev")
-                let directory = RootedDir(adopting: try root.openWithoutLinks("/dev", [.path, .directory]))
+            if plan.fillsRootDevices {
+                let directory = try openDeviceDirectory(root)
                 for node in DeviceFiles.defaults { try DeviceFiles.make(node, in: directory) }
-                for link in DeviceFiles.links {
-                    do throws(KernelError) { try directory.symlink(link.name, to: link.target) } catch
-                        where error.errno == .exists
-                    {}
-                }
             }
             for node in nodes {
-                let parent = node.path.split(separator: "/").dropLast().joined(separator: "/")
-                if !parent.isEmpty { _ = try root.mkdirAll("/" + parent) }
+                try makeParent(of: node.path, root)
                 try DeviceFiles.make(node, in: root)
             }
         }
+    }
+
+    /// Puts the prepared device files on files of the container's.
+    private func bindDevices(
+        _ root: borrowing RootedDir,
+        _ filesystems: MadeFileSystems
+    ) throws(SandboxError) {
+        // These it can make itself, so they are in its own ids.
+        let pipes = try plan.devices.map { device throws(SandboxError) in try DeviceFiles.node(device) }.filter {
+            $0.kind == .fifo && !(plan.ownsDevices && $0.path.hasPrefix("/dev/"))
+        }
+        try step(.devices) { () throws(KernelError) in
+            if plan.fillsRootDevices { _ = try openDeviceDirectory(root) }
+            for (node, tree) in zip(plan.deviceStore?.nodes ?? [], filesystems.devices) {
+                let target = try root.makeFileTarget(node.path)
+                try tree.mount.attach(to: target.raw, object: node.path)
+            }
+            for node in pipes {
+                try makeParent(of: node.path, root)
+                try DeviceFiles.make(node, in: root)
+            }
+        }
+    }
+
+    /// The `/dev` of an image without a mount there, with its links.
+    private func openDeviceDirectory(_ root: borrowing RootedDir) throws(KernelError) -> RootedDir {
+        _ = try root.mkdirAll("/dev")
+        let directory = RootedDir(adopting: try root.openWithoutLinks("/dev", [.path, .directory]))
+        for link in DeviceFiles.links {
+            do throws(KernelError) { try directory.symlink(link.name, to: link.target) } catch
+                where error.errno == .exists
+            {}
+        }
+        return directory
+    }
+
+    private func makeParent(of path: String, _ root: borrowing RootedDir) throws(KernelError) {
+        let parent = path.split(separator: "/").dropLast().joined(separator: "/")
+        if !parent.isEmpty { _ = try root.mkdirAll("/" + parent) }
     }
 
     /// Opens the terminal in the container's own devpts and shows it as `/dev/console`.

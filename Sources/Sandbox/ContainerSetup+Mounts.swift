@@ -9,14 +9,64 @@ struct AttachedFileSystems {
     var devpts: PreparedTree?
 }
 
+/// What the child makes while the host's root is still there, because the kernel asks for that.
+struct MadeFileSystems {
+    /// By number in the plan's list of mounts.
+    var mounts: [Int: PreparedTree] = [:]
+    /// By number in the plan's store of devices.
+    var devices: [PreparedTree] = []
+}
+
 extension ContainerSetup {
+    /// Makes the filesystems that depend on the container's namespaces.
+    ///
+    /// A procfs or sysfs of a user namespace is only made where another one is fully visible, which the host's is until the
+    /// root changes.
+    func makeFileSystems() throws(SandboxError) -> MadeFileSystems {
+        var made = MadeFileSystems()
+        for (number, mount) in plan.mounts.enumerated() {
+            guard case .fileSystem(let type, let source) = mount.content else { continue }
+            do throws(KernelError) {
+                made.mounts[number] = PreparedTree(
+                    try RootTree.fileSystem(type: type, source: source, options: mount.options)
+                )
+            } catch {
+                throw refusal(mount, type, error)
+            }
+        }
+        if let store = plan.deviceStore {
+            made.devices = try step(.devices) { () throws(KernelError) in try store.clones() }
+        }
+        return made
+    }
+
+    /// The error of a filesystem that could not be made, with the reason when the kernel's errno hides it.
+    private func refusal(_ mount: PlannedMount, _ type: String, _ error: KernelError) -> SandboxError {
+        let namespace: Namespace.Kinds? = ["sysfs": .network, "mqueue": .ipc, "proc": .pid][type]
+        if plan.userNamespace != nil, error.errno == .notPermitted, let namespace,
+            !plan.newNamespaces.contains(namespace)
+        {
+            return .refused(
+                .mounts,
+                "mount",
+                mount.destination,
+                "a \(type) of a namespace of another owner than the container's user namespace is not possible; bind one",
+                code: .permissionDenied
+            )
+        }
+        return .failed(.mounts, .failed("mount", mount.destination, error.errno, detail: error.description))
+    }
+
     /// Attaches the mounts in their order.
-    func attachMounts(_ root: borrowing RootedDir) throws(SandboxError) -> AttachedFileSystems {
+    func attachMounts(
+        _ root: borrowing RootedDir,
+        _ made: MadeFileSystems
+    ) throws(SandboxError) -> AttachedFileSystems {
         var found = AttachedFileSystems()
         var delayed: [(tree: PreparedTree, change: MountOptions.AttributeChange)] = []
-        for mount in plan.mounts {
+        for (number, mount) in plan.mounts.enumerated() {
             do throws(KernelError) {
-                let tree = try attach(mount, root)
+                let tree = try attach(mount, made.mounts[number], root)
                 if mount.destination == "/dev", plan.ownsDevices, mount.options.attributes.set.contains(.readOnly) {
                     delayed.append((tree, mount.options.attributes))
                 }
@@ -34,19 +84,22 @@ extension ContainerSetup {
         return found
     }
 
-    private func attach(_ mount: PlannedMount, _ root: borrowing RootedDir) throws(KernelError) -> PreparedTree {
+    private func attach(
+        _ mount: PlannedMount,
+        _ made: PreparedTree?,
+        _ root: borrowing RootedDir
+    ) throws(KernelError) -> PreparedTree {
         let target = try target(of: mount, root)
         try refuseCovering(target, mount)
         switch mount.content {
         case .tree(let tree):
             try tree.mount.attach(to: target.raw, object: mount.destination)
             return tree
-        case .fileSystem(let type, let source):
-            let made = try RootTree.fileSystem(type: type, source: source, options: mount.options)
-            let tree = PreparedTree(made)
-            try RootTree.apply(mount.options, to: tree.mount, isBind: false)
-            try tree.mount.attach(to: target.raw, object: mount.destination)
-            return tree
+        case .fileSystem(let type, _):
+            guard let made else { throw .failed("mount \(type)", mount.destination, .noDevice) }
+            try RootTree.apply(mount.options, to: made.mount, isBind: false)
+            try made.mount.attach(to: target.raw, object: mount.destination)
+            return made
         case .cgroupHierarchies(let hierarchies):
             return try attachHierarchies(hierarchies, mount, target.raw)
         }

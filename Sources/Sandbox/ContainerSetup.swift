@@ -40,27 +40,37 @@ struct ContainerSetup {
 
     private func create() throws(SandboxError) -> SharedTerminal? {
         try ChildReport.isolate(keeping: keptDescriptors)
+        try ChildReport.enterCgroups(cgroup)
+        if plan.userNamespace != nil { try waitForMappings() }
+        let place = try step(.rootfs) { () throws(KernelError) in
+            // Opened while this process still has the host's root id, which may be needed to get there.
+            try Mount.setPropagation("/", .private, recursive: true)
+            return try File.open(plan.rootPath, [.path, .directory])
+        }
+        if plan.userNamespace != nil { try ChildReport.becomeRoot() }
         try enterNamespaces()
         try runHooksOutside()
-        try step(.rootfs) { () throws(KernelError) in
-            try Mount.setPropagation("/", .private, recursive: true)
-            try plan.root.mount.attach(toPath: plan.rootPath)
+        let tree = try step(.rootfs) { () throws(KernelError) in
+            let tree = try plan.root.tree()
+            try tree.mount.attach(to: place, object: plan.rootPath)
+            return tree
         }
         try runHooksInside()
+        let made = try makeFileSystems()
         try step(.rootfs) { () throws(KernelError) in
-            try Mount.pivotRoot(to: plan.root.mount.raw)
-            if plan.rootPropagation != .private { try plan.root.mount.setPropagation(plan.rootPropagation) }
+            try Mount.pivotRoot(to: tree.mount.raw)
+            if plan.rootPropagation != .private { try tree.mount.setPropagation(plan.rootPropagation) }
         }
         // From here on there is no host path left to reach.
         Umask.set(0)
         let root = try step(.rootfs) { () throws(KernelError) in try RootedDir("/") }
-        let filesystems = try attachMounts(root)
-        try makeDevices(root)
+        let filesystems = try attachMounts(root, made)
+        try makeDevices(root, made)
         let terminal = try openTerminal(root, filesystems)
         try setParameters(filesystems)
         try prepareWorkingDirectory(root)
         try protectPaths(root)
-        try finishRoot(root)
+        try finishRoot(tree)
         try bringUpLoopback()
         try step(.handshake) { () throws(KernelError) in
             if let terminal {
@@ -88,9 +98,10 @@ struct ContainerSetup {
     }
 
     private var keptDescriptors: [RawDescriptor] {
-        var kept = [channel.socket, plan.root.mount.raw] + (cgroup?.descriptors ?? []) + plan.process.keptDescriptors
+        var kept = [channel.socket] + plan.root.descriptors + (cgroup?.descriptors ?? []) + plan.process.keptDescriptors
         if let gate = plan.startGate { kept.append(gate.listener.socket) }
         kept += plan.joined.map(\.descriptor.raw)
+        if let store = plan.deviceStore { kept.append(store.tree.mount.raw) }
         if let mask = plan.emptyDirectory { kept.append(mask.mount.raw) }
         for mount in plan.mounts {
             if case .tree(let tree) = mount.content { kept.append(tree.mount.raw) }
@@ -98,13 +109,27 @@ struct ContainerSetup {
         return kept
     }
 
+    /// Waits until the parent has written the maps and mapped the mounts that are prepared already.
+    ///
+    /// In a namespace that exists both is done.
+    private func waitForMappings() throws(SandboxError) {
+        guard plan.userNamespace?.existing == nil else { return }
+        guard let answer = try channel.receive(within: nil), answer.message == .proceed else { Clone.exit(0) }
+    }
+
     private func enterNamespaces() throws(SandboxError) {
-        try ChildReport.enterCgroups(cgroup)
         try step(.namespaces) { () throws(KernelError) in
             if plan.newNamespaces.contains(.cgroup) { try Namespace.unshare(.cgroup) }
-            for namespace in plan.joined where namespace.kind != .pid {
+            for namespace in plan.joinedAfterClone {
                 try Namespace.enter(namespace.descriptor.raw, namespace.kind)
             }
+        }
+        if !plan.joinedBeforeClone.contains(where: { $0.kind == .uts }) { try Self.setNames(plan) }
+    }
+
+    /// Sets host and domain name of the uts namespace that the caller is in.
+    static func setNames(_ plan: ContainerPlan) throws(SandboxError) {
+        try step(.namespaces) { () throws(KernelError) in
             if let hostname = plan.hostname { try Namespace.setHostName(hostname) }
             if let domainname = plan.domainname { try Namespace.setDomainName(domainname) }
         }
@@ -136,9 +161,9 @@ struct ContainerSetup {
         }
     }
 
-    private func finishRoot(_ root: borrowing RootedDir) throws(SandboxError) {
+    private func finishRoot(_ tree: PreparedTree) throws(SandboxError) {
         guard plan.rootIsReadOnly else { return }
-        try step(.rootfs) { () throws(KernelError) in try plan.root.mount.setAttributes(set: .readOnly) }
+        try step(.rootfs) { () throws(KernelError) in try tree.mount.setAttributes(set: .readOnly) }
     }
 
     private func bringUpLoopback() throws(SandboxError) {
@@ -174,6 +199,28 @@ enum ChildReport {
     static func enterCgroups(_ cgroup: CgroupEntrance?) throws(SandboxError) {
         guard let cgroup else { return }
         try step(.cgroup) { () throws(KernelError) in try cgroup.enter() }
+    }
+
+    /// Becomes user and group 0 of a user namespace; until here the host's ids stood for nobody inside.
+    static func becomeRoot() throws(SandboxError) {
+        try step(.credentials) { () throws(KernelError) in
+            try Credentials.setSupplementaryGroups([])
+            try Credentials.setGroup(0)
+            try Credentials.setUser(0)
+            // The change of the user sets it as fs.suid_dumpable says.
+            try ProcessAttributes.setDumpable(false)
+        }
+    }
+
+    /// Gives the parent a process that was cloned for it, and ends.
+    static func handOver(_ child: consuming Child, _ channel: HandshakeEnd) -> Never {
+        let pid = child.pid
+        let process = child.sharedPidfd()
+        withExtendedLifetime(process) {
+            // When the parent is gone its end of the conversation with the process is closed, and that ends then.
+            try? channel.send(.cloned(pid), passing: [process.raw])
+        }
+        Clone.exit(0)
     }
 
     /// Tells the parent and ends.

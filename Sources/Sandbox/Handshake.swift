@@ -11,6 +11,8 @@ enum HandshakeMessage: Equatable {
     /// A process of the child's: it loads its filter now, whose listener the parent takes over. Carries a pidfd of it
     /// and the memory in which it will tell the listener's number.
     case filterNext
+    /// Guide: the process whose descriptor comes along is made; its number as the parent sees it.
+    case cloned(Int32)
     /// Child: a step failed; it exits.
     case failed(SandboxError)
     /// Parent: it will not stay; the word to start comes over the listener.
@@ -32,9 +34,8 @@ enum HandshakeMessage: Equatable {
                 let part = Array(text.utf8.prefix(8192))
                 bytes += [UInt8(part.count >> 8), UInt8(part.count & 0xff)] + part
             }
-            let number = UInt32(bitPattern: error.errno?.rawValue ?? 0)
-            bytes += (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
-            return bytes
+            return bytes + Self.encode(error.errno?.rawValue ?? 0)
+        case .cloned(let pid): return [8] + Self.encode(pid)
         }
     }
 
@@ -44,6 +45,7 @@ enum HandshakeMessage: Equatable {
         case (2, 1): self = .namespacesReady
         case (3, 1): self = .proceed
         case (7, 1): self = .filterNext
+        case (8, 5): self = .cloned(Self.number(bytes[1...]))
         case (4, _):
             guard let error = Self.decode(bytes[1...]) else { return nil }
             self = .failed(error)
@@ -64,7 +66,7 @@ enum HandshakeMessage: Equatable {
             rest = rest.dropFirst(length)
         }
         guard rest.count == 4, let stage = SandboxStage(rawValue: texts[0]) else { return nil }
-        let number = Int32(bitPattern: rest.reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+        let number = Self.number(rest)
         let errno = number == 0 ? nil : Errno(rawValue: number)
         return SandboxError(
             stage: stage,
@@ -74,6 +76,14 @@ enum HandshakeMessage: Equatable {
             detail: texts[3],
             code: codes.first { $0.description == texts[4] } ?? errno?.code ?? .internal
         )
+    }
+
+    private static func encode(_ number: Int32) -> [UInt8] {
+        (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
+    }
+
+    private static func number(_ bytes: ArraySlice<UInt8>) -> Int32 {
+        Int32(bitPattern: bytes.reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
     }
 
     private static var codes: [ErrorCode] {

@@ -12,10 +12,12 @@ package struct MountOptions: Sendable, Equatable {
     package var bind: Bind?
     /// Propagation changes in the order of the words.
     package var propagation: [PropagationChange] = []
+    /// Whether the owners of the files are mapped, and below the mount too.
+    package var idMap: Bind?
     /// Whether the directory that the mount hides is copied into it first.
     package var copyUp = false
 
-    /// What a bind takes along.
+    /// What a bind or a mapping takes along.
     package enum Bind: Sendable { case single, recursive }
 
     /// One propagation word.
@@ -67,12 +69,12 @@ package struct MountOptions: Sendable, Equatable {
     /// - Parameters:
     ///   - words: The `options`, in order; later words win over earlier ones.
     ///   - field: Name of the mount for errors.
-    /// - Throws: `invalidArgument` for a NUL byte, `unsupported` for id mapping.
+    /// - Throws: `invalidArgument` for a NUL byte.
     package init(_ words: [String], field: String) throws(SandboxError) {
         for word in words {
             guard !word.utf8.contains(0) else { throw .invalid(field, "an option contains a NUL byte") }
             if applyAttribute(word) { continue }
-            if try applyBehaviour(word, field) { continue }
+            if applyBehaviour(word) { continue }
             addParameter(word)
         }
     }
@@ -106,12 +108,13 @@ package struct MountOptions: Sendable, Equatable {
         return true
     }
 
-    private mutating func applyBehaviour(_ word: String, _ field: String) throws(SandboxError) -> Bool {
+    private mutating func applyBehaviour(_ word: String) -> Bool {
         switch word {
         case "bind": if bind == nil { bind = .single }
         case "rbind": bind = .recursive
         case "tmpcopyup": copyUp = true
-        case "idmap", "ridmap": throw .unsupported("\(field): option \(word)")
+        case "idmap": if idMap == nil { idMap = .single }
+        case "ridmap": idMap = .recursive
         // Words about mount(8)'s own business, or with no effect on a new mount.
         case "defaults", "async", "remount", "loud", "noiversion", "nolazytime", "nomand": break
         case "shared": propagation.append(PropagationChange(type: .shared, recursive: false))

@@ -9,6 +9,9 @@ struct ProcessEntry {
     let channel: HandshakeEnd
     /// The terminal, when the process has one.
     var terminal: RawDescriptor?
+    /// Called with everything done but the exec: returns in the process that is to execute the program, which makes its own
+    /// session; nil when that is the caller.
+    var handOver: (() throws(SandboxError) -> Void)?
 
     /// Becomes the program.
     ///
@@ -27,6 +30,7 @@ struct ProcessEntry {
         try runStartHooks(user)
         try setDeadline()
         try takeIdentity(user)
+        try handOver?()
         try execute(environment)
     }
 
@@ -63,7 +67,7 @@ struct ProcessEntry {
 
     /// A process with a deadline cannot be forked, so it gets one last.
     private func setDeadline() throws(SandboxError) {
-        guard let scheduler = plan.scheduler, scheduler.policy == .deadline else { return }
+        guard let scheduler = plan.scheduler, scheduler.policy == .deadline, handOver == nil else { return }
         try step(.limits) { () throws(KernelError) in
             do throws(KernelError) { try scheduler.apply() } catch { throw error.about("process.scheduler") }
         }
@@ -133,7 +137,7 @@ struct ProcessEntry {
         try step(.console) { () throws(KernelError) in
             let sources: [RawDescriptor]
             if let terminal {
-                try Pty.makeControllingTerminal(terminal)
+                if handOver == nil { try Pty.makeControllingTerminal(terminal) }
                 sources = [terminal, terminal, terminal]
             } else {
                 sources = plan.streams ?? []
@@ -179,6 +183,8 @@ struct ProcessEntry {
             try Credentials.setSupplementaryGroups(user.groups)
             try Credentials.setGroup(user.gid)
             try Credentials.setUser(user.uid)
+            // The change of the user sets it as fs.suid_dumpable says.
+            try ProcessAttributes.setDumpable(false)
             if plan.noNewPrivileges { try Credentials.setNoNewPrivileges() }
         }
         try verifyIDs(user)

@@ -24,6 +24,12 @@ extension ProcessPlan {
         }
     }
 
+    /// Whether a copy of the process would not have its scheduling: one with a deadline cannot even be copied, and a flag makes
+    /// copies ordinary.
+    var schedulingEndsWithFork: Bool {
+        scheduler.map { $0.policy == .deadline || $0.flags & SchedulingAttributes.resetOnFork != 0 } ?? false
+    }
+
     private func makePossible(_ resource: Rlimit.Resource, _ limit: Rlimit, _ pid: Int32) throws(SandboxError) {
         let field = "process.rlimits: \(resource.name)"
         let current = try step(.limits) { () throws(KernelError) in try Rlimit.get(resource, of: pid) }

@@ -2,26 +2,6 @@ internal import Kernel
 
 /// Filesystems made as detached mounts: attached nowhere, so nobody sees them until the container's own process does.
 enum RootTree {
-    /// The container's root.
-    static func prepare(_ mounts: [SandboxRootMount], rootPath: String) throws(KernelError) -> PreparedTree {
-        guard let first = mounts.first else {
-            let tree = try DetachedMount(cloning: rootPath, recursive: true)
-            try tree.setPropagation(.private, recursive: true)
-            return PreparedTree(tree)
-        }
-        guard mounts.count == 1 else {
-            throw .failed("mount root", rootPath, .invalid, detail: "\(mounts.count) mounts for one root")
-        }
-        do {
-            let options = try MountOptions(first.options, field: "root mount")
-            return try tree(type: first.type, source: first.source, options: options)
-        } catch let error as SandboxError {
-            throw .failed("mount root", rootPath, error.errno ?? .invalid, detail: error.detail)
-        } catch {
-            throw .failed("mount root", rootPath, .invalid)
-        }
-    }
-
     /// A tree from any type, with the attributes and propagation of its options.
     static func tree(type: String, source: String, options: MountOptions) throws(KernelError) -> PreparedTree {
         if let bind = options.bind ?? (type == "bind" || type == "rbind" ? .single : nil) {
@@ -134,8 +114,16 @@ enum OverlayMount {
         return try context.mount(attributes)
     }
 
-    /// The directories of a colon-separated list; a backslash protects a colon.
     private static func lowerDirectories(_ value: String) throws(KernelError) -> [SharedDescriptor] {
+        var directories: [SharedDescriptor] = []
+        for path in lowerPaths(value) {
+            directories.append(SharedDescriptor(try File.open(path, [.path, .directory])))
+        }
+        return directories
+    }
+
+    /// The paths of a colon-separated list; a backslash protects a colon.
+    static func lowerPaths(_ value: String) -> [String] {
         var names: [[UInt8]] = [[]]
         var escaped = false
         for byte in value.utf8 {
@@ -147,11 +135,6 @@ enum OverlayMount {
                 escaped = false
             }
         }
-        var directories: [SharedDescriptor] = []
-        for name in names {
-            let path = String(decoding: name, as: UTF8.self)
-            directories.append(SharedDescriptor(try File.open(path, [.path, .directory])))
-        }
-        return directories
+        return names.map { String(decoding: $0, as: UTF8.self) }
     }
 }

@@ -23,12 +23,8 @@ public enum Sandbox {
         let (ours, theirs) = try step(.handshake) { () throws(KernelError) in
             try UnixSocket.pair(kind: .sequentialPackets)
         }
-        let joinedProcesses = plan.joined.first { $0.kind == .pid }?.descriptor
-        let child = try clone(
-            plan.newNamespaces.subtracting(.cgroup),
-            processNamespace: joinedProcesses?.raw,
-            cgroup: request.cgroup?.directory?.raw
-        )
+        if let owner = plan.userNamespace?.root { try give(plan.process.streams ?? [], to: owner) }
+        let child = try ContainerGuide.clone(plan, cgroup: request.cgroup)
         guard let child else {
             ContainerSetup(plan: plan, cgroup: request.cgroup, channel: HandshakeEnd(socket: theirs.raw)).run()
         }
@@ -38,7 +34,7 @@ public enum Sandbox {
             plan: plan.process,
             hooks: plan.hooks,
             netDevices: plan.netDevices
-        )
+        ) { (pid) throws(SandboxError) in try mapIDs(of: pid, plan, HandshakeEnd(socket: ours.raw)) }
     }
 
     /// The filter of a bundle: the compiled `seccomp.bpf` beside the document if there is one, else the document's section.
@@ -83,47 +79,57 @@ public enum Sandbox {
         }
     }
 
+    /// Gives the ids of a new user namespace their meaning, maps the mounts that wait for it, and lets the process go on.
+    private static func mapIDs(
+        of pid: Int32,
+        _ plan: ContainerPlan,
+        _ end: HandshakeEnd
+    ) throws(SandboxError) {
+        guard let userNamespace = plan.userNamespace, userNamespace.existing == nil else { return }
+        do throws(KernelError) { try userNamespace.mappings.write(to: pid) } catch {
+            throw .failed(.namespaces, .failed("map ids", "linux.uidMappings", error.errno, detail: error.description))
+        }
+        if !plan.pendingIDMaps.isEmpty {
+            let namespace = try step(.namespaces) { () throws(KernelError) in
+                SharedDescriptor(try Namespace.open(.user, of: pid))
+            }
+            for request in plan.pendingIDMaps { try request.apply(namespace.raw) }
+        }
+        try step(.handshake) { () throws(KernelError) in try end.send(.proceed) }
+    }
+
+    /// Makes the container's root the owner of the standard streams.
+    ///
+    /// The host's ids stand for nobody in its user namespace, so that it could not hand the streams on to the program's user.
+    static func give(_ streams: [RawDescriptor], to owner: HostOwner) throws(SandboxError) {
+        try step(.console) { () throws(KernelError) in
+            for number in Set(streams) {
+                let stream = BorrowedDescriptor(number)
+                let status = try stream.status()
+                guard status.kind == .fifo || status.kind == .socket else { continue }
+                try stream.changeOwner(uid: owner.user, gid: owner.group)
+            }
+        }
+    }
+
     /// Clones the caller.
     ///
     /// Nil is the child.
-    static func clone(
+    static func fork(
         _ namespaces: Namespace.Kinds,
-        processNamespace: RawDescriptor?,
-        cgroup: RawDescriptor?
-    ) throws(SandboxError) -> Child? {
-        guard let processNamespace else { return try fork(namespaces, cgroup, failing: {}) }
-        // Children get the process namespace that their parent chose for them; the parent itself never changes.
-        let own = try step(.namespaces) { () throws(KernelError) in
-            let own = SharedDescriptor(try Namespace.openForChildren())
-            try Namespace.enter(processNamespace, .pid)
-            return own
-        }
-        guard
-            let child = try fork(
-                namespaces,
-                cgroup,
-                // The first error is what matters; entering one's own namespace does not fail.
-                failing: { _ = try? Namespace.enter(own.raw, .pid) }
-            )
-        else { return nil }
-        do throws(KernelError) { try Namespace.enter(own.raw, .pid) } catch {
-            SandboxProcess.abandon(child.pidfd.raw)
-            throw .failed(.namespaces, error)
-        }
-        return child
-    }
-
-    private static func fork(
-        _ namespaces: Namespace.Kinds,
-        _ cgroup: RawDescriptor?,
-        failing undo: () -> Void
+        cgroup: RawDescriptor?,
+        asSibling: Bool = false
     ) throws(SandboxError) -> Child? {
         do throws(KernelError) {
             // Inherited by the copy: from its first moment nothing in the container may look into it.
             try ProcessAttributes.setDumpable(false)
-            return try Clone.fork(namespaces, intoCgroup: cgroup, clearingHandlers: true)
+            return try Clone.fork(
+                namespaces,
+                intoCgroup: cgroup,
+                clearingHandlers: true,
+                asSibling: asSibling
+            )
         } catch {
-            undo()
             throw .failed(.clone, error)
         }
     }

@@ -5,19 +5,16 @@ internal import OCISpec
 extension Sandbox {
     /// Starts one more process in a running container, under the same confinement as its first.
     ///
-    /// The process is born in the container's process namespace as a child of the caller, enters the container's cgroup
-    /// before anything else, then all its other namespaces in one call.
-    ///
     /// - Parameter request: What to run.
-    /// - Returns: The process, which runs its program already.
-    /// - Throws: The step that failed. No process is left then.
+    /// - Returns: The process, which runs its program already. It is a child of the caller, who reaps it.
+    /// - Throws: The step that failed; `failedPrecondition` when the container's first process has ended. No process is left
+    ///   then.
     public static func exec(_ request: SandboxExecRequest) throws(SandboxError) -> SandboxProcess {
-        let process = try begin(request)
-        do throws(SandboxError) { try process.start() } catch {
-            SandboxProcess.abandon(process)
+        let setup = try begin(request)
+        do throws(SandboxError) { return try setup.handOver() } catch {
+            SandboxProcess.abandon(setup)
             throw error
         }
-        return process
     }
 
     /// Sets the process up as far as its program.
@@ -25,29 +22,28 @@ extension Sandbox {
     /// In a function of its own, because the caller must not keep the child's end of the conversation: its close is how
     /// the exec is seen.
     private static func begin(_ request: SandboxExecRequest) throws(SandboxError) -> SandboxProcess {
+        let user = try RunningContainer(request.container)
         var plan = try ProcessPlan(
             request.process,
             streams: request.streams,
             seccomp: request.seccomp,
-            surroundings: request.surroundings
+            surroundings: request.surroundings,
+            grantable: user.root == nil ? nil : .allKnown
         )
         plan.preservedDescriptors = request.preservedDescriptors
-        if let listener = plan.listener {
-            let pid = try step(.seccomp) { () throws(KernelError) in
-                try SeccompListener.number(of: request.container)
-            }
-            plan.listener = listener.telling(.running, pid: pid)
-        }
+        if let listener = plan.listener { plan.listener = listener.telling(.running, pid: user.pid) }
+        if let owner = user.root { try give(plan.streams ?? [], to: owner) }
         let (ours, theirs) = try step(.handshake) { () throws(KernelError) in
             try UnixSocket.pair(kind: .sequentialPackets)
         }
         let child = try bound(to: plan.initialProcessors) { () throws(SandboxError) in
-            try clone([], processNamespace: request.container, cgroup: request.cgroup?.directory?.raw)
+            try fork([], cgroup: request.cgroup?.directory?.raw)
         }
         guard let child else {
             ExecSetup(
                 plan: plan,
                 container: request.container,
+                hasUserNamespace: user.root != nil,
                 cgroup: request.cgroup,
                 channel: HandshakeEnd(socket: theirs.raw)
             ).run()
@@ -83,10 +79,57 @@ extension Sandbox {
     }
 }
 
+/// What can be seen from outside of a container that runs.
+struct RunningContainer {
+    /// The host's ids of its root; nil when it has the caller's user namespace.
+    let root: HostOwner?
+    /// Number of its first process.
+    let pid: Int32
+
+    /// Looks at a container through its first process, which must not have been reaped.
+    init(_ container: RawDescriptor) throws(SandboxError) {
+        let ended = try step(.namespaces) { () throws(KernelError) in
+            !(try BorrowedDescriptor(container).poll(for: .readable, timeout: .zero).isEmpty)
+        }
+        guard !ended else { throw Self.ended }
+        do throws(KernelError) {
+            let pid = try Pidfd.number(of: container)
+            self.pid = pid
+            if try IDMapNamespace.isOwn(Namespace.open(.user, of: pid).status()) {
+                root = nil
+                return
+            }
+            let mappings = try IDMappings(of: pid)
+            guard let user = mappings.hostUser(0), let group = mappings.hostGroup(0) else {
+                throw .failed("read", "/proc/\(pid)/uid_map", .invalid, detail: "no id 0 in the user namespace")
+            }
+            root = HostOwner(user: user, group: group)
+        } catch  where error.errno == .noEntry || error.errno == .noProcess {
+            throw Self.ended
+        } catch {
+            throw .failed(.namespaces, error)
+        }
+    }
+
+    /// The refusal of whatever needs a running container.
+    static var ended: SandboxError {
+        .refused(.namespaces, "enter container", "", "its first process has ended")
+    }
+}
+
 /// The child's side of an additional process.
+///
+/// It does everything outside of the container's process namespace, where nobody inside can see it, let alone take it over
+/// while it still has rights or descriptors that are not the container's. Only when it has the final ids, capabilities and
+/// filter does it clone the process inside, as its own sibling, and end. That process makes a session, executes the program
+/// and has nothing but its streams and the means to say what failed.
+///
+/// The filter is loaded here and inherited: loaded by the process inside, it would come later than a process of the container
+/// with CAP_SYS_PTRACE might, and without no_new_privs that process would need CAP_SYS_ADMIN until then.
 struct ExecSetup {
     let plan: ProcessPlan
     let container: RawDescriptor
+    let hasUserNamespace: Bool
     let cgroup: CgroupEntrance?
     let channel: HandshakeEnd
 
@@ -96,18 +139,62 @@ struct ExecSetup {
             let kept = [channel.socket, container] + (cgroup?.descriptors ?? []) + plan.keptDescriptors
             try ChildReport.isolate(keeping: kept)
             try ChildReport.enterCgroups(cgroup)
-            try step(.namespaces) { () throws(KernelError) in
-                try Namespace.enter(container, [.mount, .uts, .ipc, .network, .cgroup])
-            }
+            try enterContainer()
             Umask.set(0)
             let terminal = try openTerminal()
             try step(.handshake) { () throws(KernelError) in
                 try channel.send(.ready, passing: terminal.map { [$0.controller.raw] } ?? [])
             }
             guard let answer = try channel.receive(within: nil), answer.message == .proceed else { Clone.exit(0) }
-            try ProcessEntry(plan: plan, channel: channel, terminal: terminal?.terminal.raw).run()
+            var entry = ProcessEntry(plan: plan, channel: channel, terminal: terminal?.terminal.raw)
+            entry.handOver = { () throws(SandboxError) in try handOver(hasTerminal: terminal != nil) }
+            try entry.run()
         } catch {
             ChildReport.failAndExit(channel, error)
+        }
+    }
+
+    /// Enters all namespaces in one call; that of processes only counts for who is cloned later.
+    private func enterContainer() throws(SandboxError) {
+        var kinds: Namespace.Kinds = [.mount, .uts, .ipc, .network, .cgroup, .pid]
+        if File.exists("/proc/self/ns/time") { kinds.insert(.time) }
+        if hasUserNamespace { kinds.insert(.user) }
+        do throws(KernelError) { try Namespace.enter(container, kinds) } catch  where error.errno == .noProcess {
+            throw RunningContainer.ended
+        } catch {
+            throw .failed(.namespaces, error)
+        }
+        if hasUserNamespace { try ChildReport.becomeRoot() }
+    }
+
+    /// Goes on as the process inside, in a session of its own; what was outside ends.
+    private func handOver(hasTerminal: Bool) throws(SandboxError) {
+        try step(.clone) { () throws(KernelError) in
+            // The process inside is visible from its first moment: what it has must be the container's.
+            let first = 3 + RawDescriptor(clamping: plan.preservedDescriptors)
+            if channel.socket > first {
+                try DescriptorTable.close(from: UInt32(first), through: UInt32(channel.socket - 1))
+            }
+            try DescriptorTable.close(from: UInt32(channel.socket + 1))
+        }
+        let child: Child?
+        do throws(KernelError) { child = try Clone.sibling() } catch  where error.errno == .noMemory {
+            // The namespace takes no more processes when its first has ended.
+            throw RunningContainer.ended
+        } catch {
+            throw .failed(.clone, error)
+        }
+        if let child { ChildReport.handOver(child, channel) }
+        if plan.schedulingEndsWithFork {
+            // The parent sets it.
+            guard let answer = try channel.receive(within: nil), answer.message == .proceed else { Clone.exit(0) }
+        }
+        do throws(KernelError) {
+            try ProcessAttributes.startSession()
+            if hasTerminal { try Pty.makeControllingTerminal(0) }
+        } catch {
+            // A filter may forbid it. Without a terminal the session of the set-up, which has none either, does as well.
+            if hasTerminal { throw .failed(.console, error) }
         }
     }
 

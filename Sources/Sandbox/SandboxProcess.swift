@@ -14,6 +14,8 @@ public final class SandboxProcess: Sendable {
     public let warnings: [String]
     private let hooks: HookRunner?
     private let listener: SeccompListener?
+    /// What is set on the process that this one clones.
+    private let lateScheduler: SchedulingAttributes?
 
     private init(
         pid: Int32,
@@ -22,8 +24,10 @@ public final class SandboxProcess: Sendable {
         door: StartDoor,
         warnings: [String],
         listener: SeccompListener?,
-        hooks: HookRunner?
+        hooks: HookRunner?,
+        lateScheduler: SchedulingAttributes? = nil
     ) {
+        self.lateScheduler = lateScheduler
         self.hooks = hooks
         self.warnings = warnings
         self.listener = listener
@@ -119,6 +123,74 @@ public final class SandboxProcess: Sendable {
     /// - Returns: What went wrong; each hook runs whatever happens to others.
     public func runPoststopHooks() -> [SandboxError] { hooks?.runAll(.poststop, status: .stopped) ?? [] }
 
+    /// Lets the set-up of an additional process clone it, and returns that when it has executed its program.
+    ///
+    /// - Throws: The step that failed; the cloned process has been reaped then, the set-up is the caller's still.
+    func handOver() throws(SandboxError) -> SandboxProcess {
+        let channel = try door.open()
+        let (process, failure) = try receiveClone(channel)
+        Self.reap(pidfd.raw)
+        do throws(SandboxError) {
+            if let failure { throw failure }
+            try process.waitForExecution(channel)
+        } catch {
+            Self.abandon(process)
+            throw error
+        }
+        return process
+    }
+
+    /// The process that the set-up has cloned, and why it has failed already if so: it may be faster than the set-up, whose
+    /// message must be waited for all the same, or nobody would reap the process.
+    private func receiveClone(_ channel: SharedDescriptor) throws(SandboxError) -> (SandboxProcess, SandboxError?) {
+        // The other end must not see ours close before it has said what it has to say.
+        defer { withExtendedLifetime(channel) {} }
+        var failure: SandboxError?
+        while let answer = try HandshakeEnd(socket: channel.raw).receive(within: Sandbox.patience) {
+            switch answer.message {
+            case .failed(let error): failure = error
+            case .filterNext: try deliver(answer.descriptors)
+            case .cloned(let pid):
+                guard let pidfd = answer.descriptors.first else { continue }
+                if let lateScheduler {
+                    do throws(SandboxError) { try setLate(lateScheduler, pid, channel) } catch { failure = error }
+                }
+                let process = SandboxProcess(
+                    pid: pid,
+                    pidfd: pidfd,
+                    terminal: terminal,
+                    door: .channel(channel),
+                    warnings: warnings,
+                    listener: listener,
+                    hooks: nil
+                )
+                return (process, failure)
+            default: throw .refused(.handshake, "start process", "", "unexpected message", code: .internal)
+            }
+        }
+        throw failure ?? .refused(.handshake, "start process", "", "the set-up ended early", code: .internal)
+    }
+
+    /// Gives a cloned process the scheduling that its set-up could not hand on, and lets it go on.
+    private func setLate(
+        _ scheduler: SchedulingAttributes,
+        _ pid: Int32,
+        _ channel: SharedDescriptor
+    ) throws(SandboxError) {
+        try step(.limits) { () throws(KernelError) in
+            do throws(KernelError) { try scheduler.apply(to: pid) } catch { throw error.about("process.scheduler") }
+        }
+        try step(.handshake) { () throws(KernelError) in try HandshakeEnd(socket: channel.raw).send(.proceed) }
+    }
+
+    /// Hands the listener of a filter that is about to be loaded to who answers it.
+    private func deliver(_ descriptors: [SharedDescriptor]) throws(SandboxError) {
+        guard let listener, descriptors.count == 2 else {
+            throw .refused(.handshake, "start process", "", "a filter that nobody expects", code: .internal)
+        }
+        try listener.deliver(from: descriptors[0].raw, descriptors[1])
+    }
+
     private func waitForExecution(_ channel: SharedDescriptor) throws(SandboxError) {
         // The other end must not see ours close before it has said what it has to say.
         defer { withExtendedLifetime(channel) {} }
@@ -127,11 +199,7 @@ public final class SandboxProcess: Sendable {
         while let answer = try HandshakeEnd(socket: channel.raw).receive(within: patience) {
             switch answer.message {
             case .failed(let error): throw error
-            case .filterNext:
-                guard let listener, answer.descriptors.count == 2 else {
-                    throw .refused(.handshake, "start process", "", "a filter that nobody expects", code: .internal)
-                }
-                try listener.deliver(from: answer.descriptors[0].raw, answer.descriptors[1])
+            case .filterNext: try deliver(answer.descriptors)
             default: throw .refused(.handshake, "start process", "", "unexpected message", code: .internal)
             }
         }
@@ -143,7 +211,8 @@ public final class SandboxProcess: Sendable {
         channel: SharedDescriptor,
         plan: ProcessPlan,
         hooks: HookRunner? = nil,
-        netDevices: [MovedDevice] = []
+        netDevices: [MovedDevice] = [],
+        prepare: (Int32) throws(SandboxError) -> Void = { _ in }
     ) throws(SandboxError) -> SandboxProcess {
         var plan = plan
         let pid = child.pid
@@ -155,6 +224,11 @@ public final class SandboxProcess: Sendable {
                 plan.listener = plan.listener?.telling(.created, pid: pid)
             }
             let end = HandshakeEnd(socket: channel.raw)
+            do throws(SandboxError) { try prepare(pid) } catch {
+                // When the process has failed on its own, that is the reason.
+                if case .failed(let reason) = try end.receive(within: .zero)?.message { throw reason }
+                throw error
+            }
             let patience = Sandbox.patience + HookRunner.patience(hooks?.hooks.createContainer)
             var answer = try Self.answer(end, within: patience)
             if answer.message == .namespacesReady {
@@ -174,7 +248,8 @@ public final class SandboxProcess: Sendable {
                 door: .channel(channel),
                 warnings: plan.warnings,
                 listener: plan.listener,
-                hooks: hooks
+                hooks: hooks,
+                lateScheduler: plan.schedulingEndsWithFork ? plan.scheduler : nil
             )
         } catch {
             // While the namespace exists: with it virtual devices would end.
@@ -187,7 +262,7 @@ public final class SandboxProcess: Sendable {
     }
 
     /// The child's next message, when it is not the report of a failure.
-    private static func answer(
+    static func answer(
         _ end: HandshakeEnd,
         within patience: Duration
     ) throws(SandboxError) -> (message: HandshakeMessage, descriptors: [SharedDescriptor]) {
@@ -205,6 +280,12 @@ public final class SandboxProcess: Sendable {
     static func abandon(_ pidfd: RawDescriptor) {
         // A process that is gone already is what is wanted.
         _ = try? Pidfd.send(.kill, to: pidfd)
+        reap(pidfd)
+    }
+
+    /// Waits for a process that ends by itself and reaps it.
+    static func reap(_ pidfd: RawDescriptor) {
+        // A process that is gone already is what is wanted.
         _ = try? Pidfd.waitForEnd(pidfd)
     }
 }

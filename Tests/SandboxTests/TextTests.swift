@@ -75,8 +75,13 @@ import Testing
         #expect(options.parameters.map(\.value) == ["755", "64k", nil, "b=c"])
     }
 
-    @Test(arguments: ["idmap", "ridmap", "x\0y"])
-    func whatCannotBeDoneIsAnError(_ word: String) {
-        #expect(throws: SandboxError.self) { try MountOptions([word], field: "x") }
+    @Test func aByteThatEndsTextIsAnError() {
+        #expect(throws: SandboxError.self) { try MountOptions(["x\0y"], field: "x") }
+    }
+
+    @Test func mappingsAreNoParameters() throws {
+        #expect(try MountOptions(["idmap"], field: "x").idMap == .single)
+        #expect(try MountOptions(["ridmap", "idmap"], field: "x").idMap == .recursive)
+        #expect(try MountOptions(["idmap", "ridmap"], field: "x").parameters.isEmpty)
     }
 }

@@ -167,6 +167,8 @@ int ck_seccomp_listen(unsigned flags, void *program, uint32_t *words);
 
 // clone3 without CLONE_VM: returns in both processes, 0 in the child. Single-threaded callers only.
 pid_t ck_clone3(uint64_t flags, int exit_signal, int cgroup, int *pidfd);
+// The same by clone, as a child of the caller's parent.
+pid_t ck_clone_sibling(int *pidfd);
 
 // Throw-away user namespaces: the child waits for a byte on ends[0] and ends when the parent's ends[1] is closed.
 pid_t ck_hold_namespaces(uint64_t flags, const int ends[2], int *pidfd);

@@ -1,7 +1,7 @@
 // Runs the container of a bundle with nothing but Sandbox: for tests and measurements.
 //
-//   sandbox-run BUNDLE [--overlay LOWER,...:UPPER:WORK] [--terminal] [--cgroup PATH] [--exec PROCESS.json]...
-//               [--exec-times N] [--wait] [--repeat N | --tally N]
+//   sandbox-run BUNDLE [--overlay LOWER,...:UPPER:WORK | --bind DIRECTORY] [--root-option WORD]... [--terminal]
+//               [--cgroup PATH] [--exec PROCESS.json]... [--exec-times N] [--wait] [--repeat N | --tally N]
 //
 // Standard streams are the caller's own. The exit status is the first process's (128 + signal), 125 when it could not be
 // made; the error is one line of JSON on standard error. `--exec` processes run after it has started, one after the other,
@@ -39,6 +39,8 @@ struct Options {
             case "--exec-times": executionTimes = rest.popFirst().flatMap { Int($0) } ?? 1
             case "--wait": waits = true
             case "--exec": executions += rest.popFirst().map { [$0] } ?? []
+            case "--bind": overlay = SandboxRootMount(type: "bind", source: rest.popFirst() ?? "", options: ["rbind"])
+            case "--root-option": overlay?.options += rest.popFirst().map { [$0] } ?? []
             case "--overlay":
                 let parts = (rest.popFirst() ?? "").split(separator: ":").map { $0.replacing(",", with: ":") }
                 guard parts.count == 3 else { fail("bad --overlay") }
