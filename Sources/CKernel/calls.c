@@ -71,6 +71,8 @@ int ck_getresids(uid_t ids[6])
     return getresuid(&ids[0], &ids[1], &ids[2]) != 0 ? -1 : getresgid(&ids[3], &ids[4], &ids[5]);
 }
 int ck_setgroups(size_t count, const gid_t *ids) { return (int)syscall(SYS_setgroups, count, ids); }
+// KEYCTL_JOIN_SESSION_KEYRING with a keyring of its own, without a name.
+int ck_new_session_keyring(void) { return syscall(SYS_keyctl, 1, (char *)0) < 0 ? -1 : 0; }
 int ck_setns(int fd, int flags) { return (int)syscall(SYS_setns, fd, flags); }
 int ck_unshare(int flags) { return (int)syscall(SYS_unshare, flags); }
 int ck_prlimit(pid_t pid, int resource, const uint64_t set[2], uint64_t get[2])

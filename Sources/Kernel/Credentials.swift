@@ -59,6 +59,19 @@ public enum Credentials {
     /// The effective group of the calling thread.
     public static var effectiveGroup: UInt32 { getegid() }
 
+    /// Leaves the session keyring, which a process otherwise shares with who started it, for an empty one of its own.
+    ///
+    /// A kernel without keyrings has nothing to leave.
+    ///
+    /// - Throws: `KernelError`; errno is `.quotaExceeded` when the user has too many keys.
+    public static func newSessionKeyring() throws(KernelError) {
+        do throws(KernelError) {
+            try system("join a new session keyring") { ck_new_session_keyring() }
+        } catch  where error.errno == .noSystemCall {
+            return
+        }
+    }
+
     /// The calling process's number.
     public static var processID: Int32 { getpid() }
 

@@ -86,6 +86,7 @@ extension ContainerPlan {
         guard OCIVersion.isSupported(spec.ociVersion) else {
             throw .invalid("ociVersion", "version '\(spec.ociVersion)' is not supported")
         }
+        guard spec.annotations?.keys.contains("") != true else { throw .invalid("annotations", "an empty key") }
         guard let specRoot = spec.root else { throw .invalid("root", "missing") }
         guard let specProcess = spec.process else { throw .invalid("process", "missing") }
         let linux = spec.linux ?? RuntimeSpec.Linux()

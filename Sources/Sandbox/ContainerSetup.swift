@@ -92,9 +92,8 @@ struct ContainerSetup {
     /// Runs the hooks that belong into the container's namespaces before the root changes.
     private func runHooksInside() throws(SandboxError) {
         guard let hooks = plan.hooks else { return }
-        // The host's procfs is still there and knows this process by its number outside.
-        let name = try step(.hooks) { () throws(KernelError) in try RootedDir("/proc").readlink("self") }
-        try hooks.run(.createContainer, status: .creating, pid: Int32(String(decoding: name, as: UTF8.self)))
+        // What runs in the container's namespaces is told the number that it has there.
+        try hooks.run(.createContainer, status: .creating, pid: Credentials.processID)
     }
 
     private var keptDescriptors: [RawDescriptor] {

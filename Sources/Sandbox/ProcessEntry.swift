@@ -45,6 +45,8 @@ struct ProcessEntry {
 
     /// What needs rights that the process is about to give up, and what its filter may forbid it.
     private func setAttributes() throws(SandboxError) {
+        // Keys of who started the shim are not the container's, and those of the container nobody else's.
+        try step(.credentials) { () throws(KernelError) in try Credentials.newSessionKeyring() }
         for entry in plan.limits {
             try step(.limits) { () throws(KernelError) in try Rlimit.set(entry.resource, entry.limit) }
         }

@@ -54,6 +54,8 @@ public enum Conformance {
     public struct Result: Sendable {
         /// The check.
         public let check: String
+        /// Its row in the specification.
+        public let row: String
         /// How it ended.
         public let outcome: Outcome
         /// How long it took.
@@ -87,14 +89,15 @@ public enum Conformance {
         } else {
             do { try check.run(on: program) } catch { outcome = .failed("\(error)") }
         }
-        return Result(check: check.name, outcome: outcome, duration: Clock.monotonic.now - start)
+        return Result(check: check.name, row: check.row, outcome: outcome, duration: Clock.monotonic.now - start)
     }
 
     /// The results as text, one line each.
     public static func table(_ results: [Result], title: String) -> String {
-        let width = results.map(\.check.count).max() ?? 0
-        let lines = results.map { result in
-            let name = result.check + String(repeating: " ", count: width - result.check.count)
+        let names = results.map { $0.row.isEmpty ? $0.check : "\($0.check) (\($0.row))" }
+        let width = names.map(\.count).max() ?? 0
+        let lines = zip(names, results).map { name, result in
+            let name = name + String(repeating: " ", count: width - name.count)
             let milliseconds = result.duration / .milliseconds(1)
             let time = "\(Int(milliseconds.rounded())) ms"
             switch result.outcome {

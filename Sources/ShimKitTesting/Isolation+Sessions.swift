@@ -125,7 +125,7 @@ extension Conformance {
             try report.expect("ioprio", "2 5")
             try container.kill(.kill)
         },
-        isolated("execOfAPausedOrStoppedContainerIsRefused", "exec states") { box in
+        isolated("execOfAStoppedContainerIsRefused", "exec states") { box in
             let container = try box.open(["exit=0"])
             try container.run()
             _ = try container.waitForExit()

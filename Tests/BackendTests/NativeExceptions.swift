@@ -2,12 +2,6 @@ import ShimKitTesting
 
 /// What the native backend is known not to do, by the reason.
 let nativeExceptions: [String: [String]] = [
-    "the state has the number outside": [
-        "stateIsOnTheInputOfCreateContainer"
-    ],
-    "not looked at": [
-        "annotationsHaveKeys"
-    ],
     "refused by name": [
         "mountIsMapped",
         "tmpcopyupKeepsTheFiles",
@@ -39,9 +33,6 @@ let nativeExceptions: [String: [String]] = [
     ],
     "mounted once more on top": [
         "remountChangesTheEarlierMount"
-    ],
-    "the session keyring is the manager's": [
-        "keyringIsItsOwn"
     ],
     "the cgroup tree of the host is never the container's business: its namespace is always its own": [
         "absentCgroupNamespaceIsTheRuntimes"

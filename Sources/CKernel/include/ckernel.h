@@ -43,6 +43,7 @@ int ck_setresgid(gid_t id);
 // Real, effective and saved user, then the same of the group.
 int ck_getresids(uid_t ids[6]);
 int ck_setgroups(size_t count, const gid_t *ids);
+int ck_new_session_keyring(void);
 int ck_setns(int fd, int flags);
 int ck_unshare(int flags);
 int ck_prlimit(pid_t pid, int resource, const uint64_t set[2], uint64_t get[2]);
