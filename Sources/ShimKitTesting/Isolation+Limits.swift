@@ -142,6 +142,15 @@ extension Conformance {
             Landing(isUnified: true, directory: "/sys/fs/cgroup", name: name, values: values)
         }
 
+        /// The same in the second version's tree beside those of the first; nil where that has no such controller.
+        func besideVersion1() throws -> Landing? {
+            let tree = "/sys/fs/cgroup/unified"
+            guard isUnified, File.exists(tree + "/cgroup.controllers") else { return nil }
+            let controllers = try File.readText(tree + "/cgroup.controllers").split(whereSeparator: \.isWhitespace)
+            guard controllers.contains(where: { name.hasPrefix($0 + ".") }) else { return nil }
+            return Landing(isUnified: true, directory: tree, name: name, values: values)
+        }
+
         /// Whether the kernel has the file for groups below the top.
         func exists(_ group: String) -> Bool { File.exists("\(directory)\(group)/\(name)") }
     }
@@ -155,7 +164,8 @@ extension Conformance {
         isolated("\(name)ReachesItsFile", "2.5 resources", needs: needs) { box in
             box.linux["resources"] = resources
             let isUnified = KernelFeature.cgroup2.isPresent
-            let relevant = places.filter { $0.isUnified == isUnified && File.exists($0.directory) }
+            var relevant = places.filter { $0.isUnified == isUnified && File.exists($0.directory) }
+            if relevant.isEmpty { relevant = try places.compactMap { try $0.besideVersion1() } }
             // A controller that no hierarchy has: the limit cannot be honoured, and must not be ignored.
             guard !relevant.isEmpty else { return try box.expectRefusal(name) }
             let (container, _) = try box.hold()

@@ -97,7 +97,9 @@ extension ShimProgram {
         because("flags are refused whatever they are", "flagsAreAccepted"),
         because("an error for an action that has none is ignored", "errorIsOnlyForErrors"),
         because("the mask is not set for further processes", "execIsWhoItSays"),
-        because("the files stay the host's", "cgroupOfAMappedContainerIsItsOwn")
+        because("the files stay the host's", "cgroupOfAMappedContainerIsItsOwn"),
+        KernelFeature.cgroup2.isPresent
+            ? [:] : because("of hierarchies of both versions only the first's are used", "hugePagesReachesItsFile")
     )
 
     private static let crunExceptions = merged(
