@@ -88,7 +88,11 @@ extension RuntimeSpec.Memory {
 
 /// What this machine is, found by looking.
 enum Machine {
+    /// Whether cgroup v2 is all there is.
     static let isUnified = File.exists(CgroupTree.defaultRoot + "/cgroup.controllers")
+
+    /// Whether there is a v2 hierarchy at all.
+    static let hasUnified = isUnified || File.exists(CgroupTree.defaultRoot + "/unified/cgroup.controllers")
 
     /// Whether swap space is in use.
     static var hasSwap: Bool {
