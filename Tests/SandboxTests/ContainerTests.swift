@@ -285,7 +285,7 @@ import Testing
     @Test func whatIsNotSupportedIsNamed() throws {
         let changes: [(inout RuntimeSpec) -> Void] = [
             { $0.linux?.namespaces?.removeAll { $0.type == .mount } },
-            { $0.process?.apparmorProfile = "x" },
+            { $0.process?.selinuxLabel = "x" },
             { $0.linux?.mountLabel = "x" },
         ]
         for change in changes {
