@@ -1,15 +1,15 @@
-internal import OCISpec
+package import OCISpec
 
 /// A list of allowed devices instead of rules whose order counts.
-struct AllowedDevices {
+package struct AllowedDevices {
     /// Devices of one kind; nil numbers are any.
-    struct Entry: Hashable {
+    package struct Entry: Hashable {
         /// 1 block, 2 character.
-        let type: UInt32
-        let major: UInt32?
-        let minor: UInt32?
+        package let type: UInt32
+        package let major: UInt32?
+        package let minor: UInt32?
         /// 1 mknod, 2 read, 4 write.
-        var access: UInt32 = 0
+        package var access: UInt32 = 0
 
         func covers(_ other: Entry) -> Bool {
             type == other.type && (major == nil || major == other.major) && (minor == nil || minor == other.minor)
@@ -30,19 +30,27 @@ struct AllowedDevices {
     }
 
     /// What is allowed; an access is allowed when any entry allows it.
-    private(set) var entries: [Entry] = []
+    package private(set) var entries: [Entry] = []
     /// Whether every access to every device is allowed.
-    let isEverything: Bool
+    package let isEverything: Bool
     /// Whether the list means the same as the rules; else it allows more.
-    let isExact: Bool
+    package let isExact: Bool
 
-    init(_ rules: [RuntimeSpec.DeviceRule]) throws(CgroupError) {
+    /// Finds the list.
+    package init(_ rules: [RuntimeSpec.DeviceRule]) throws(CgroupError) {
         let checked = try rules.map { (rule) throws(CgroupError) in try CheckedDeviceRule(rule) }
         var kinds: [Entry] = [Entry(type: 1, major: nil, minor: nil), Entry(type: 2, major: nil, minor: nil)]
         for rule in checked {
             for type in rule.type.map({ [$0] }) ?? [1, 2] {
                 let kind = Entry(type: type, major: rule.major, minor: rule.minor)
                 if !kinds.contains(kind) { kinds.append(kind) }
+            }
+        }
+        // A device can be of two kinds of which neither is the narrower: of one driver, and with one minor number of any.
+        for one in kinds where one.major != nil && one.minor == nil {
+            for other in kinds where other.type == one.type && other.major == nil && other.minor != nil {
+                let both = Entry(type: one.type, major: one.major, minor: other.minor)
+                if !kinds.contains(both) { kinds.append(both) }
             }
         }
         // What holds for a device of that kind that no narrower rule names.

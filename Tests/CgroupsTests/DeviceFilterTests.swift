@@ -76,6 +76,40 @@ import Testing
         }
     }
 
+    @Test func listForSystemdMeansTheSameOrAllowsMore() throws {
+        var generator = SystemRandomNumberGenerator()
+        let numbers: [Int64?] = [nil, 0, 1, 2]
+        var exact = 0
+        for _ in 0..<300 {
+            let rules = (0..<Int.random(in: 0...5, using: &generator)).map { _ in
+                Rule(
+                    allow: Int.random(in: 0...3, using: &generator) > 0,
+                    type: ["a", "b", "c", nil].randomElement(using: &generator) ?? nil,
+                    major: numbers.randomElement(using: &generator) ?? nil,
+                    minor: numbers.randomElement(using: &generator) ?? nil,
+                    access: ["r", "w", "m", "rw", "rwm", nil].randomElement(using: &generator) ?? nil
+                )
+            }
+            let list = try AllowedDevices(rules)
+            exact += list.isExact ? 1 : 0
+            for type: UInt32 in 1...2 {
+                for major: UInt32 in 0...3 {
+                    for minor: UInt32 in 0...3 {
+                        let granted = list.entries.filter {
+                            $0.type == type && ($0.major ?? major) == major && ($0.minor ?? minor) == minor
+                        }.reduce(UInt32(0)) { $0 | $1.access }
+                        for access: UInt32 in 1...7 {
+                            let wanted = reference(rules, type: type, major: major, minor: minor, access: access)
+                            let found = access & ~granted == 0
+                            #expect(found == wanted || (found && !list.isExact), "\(rules)")
+                        }
+                    }
+                }
+            }
+        }
+        #expect(exact > 30)
+    }
+
     /// The v2 hierarchy of this host, alone where the host is hybrid.
     static let unified: String = {
         let beside = CgroupTree.defaultRoot + "/unified"
