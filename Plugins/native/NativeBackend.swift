@@ -11,7 +11,7 @@ final class NativeBackend: Backend {
     static let information = BackendInformation(
         name: "native",
         version: "0.1.0",
-        capabilities: ["exec", "terminal", "pause", "update", "seccomp-program"],
+        capabilities: ["exec", "terminal", "pause", "update", "seccomp-program", "idmap"],
         mountTypes: ["overlay", "bind"]
     )
 
