@@ -54,6 +54,11 @@ extension SecurityTests {
             try #require(ends.count == Self.table.count, "\(outcome)")
             for (entry, end) in zip(Self.table, ends) {
                 guard end.hasSuffix(": 0") else {
+                    if mode == .user, let ids = entry.ids, ids.split(separator: " ").contains(where: { $0.count > 5 }) {
+                        // Right as a number, and nobody in a user namespace of 65,536 ids.
+                        #expect(end.contains(#""code":"invalidArgument""#), "\(entry.text.debugDescription): \(end)")
+                        continue
+                    }
                     #expect(entry.ids == nil, "\(entry.text.debugDescription): \(end)")
                     #expect(end.contains(#""stage":"user""#), "\(entry.text.debugDescription): \(end)")
                     continue
@@ -213,8 +218,8 @@ extension SecurityTests {
                 "id -u; id -g; pwd -P; grep -o ' /run/[a-z/]* ' /proc/self/mountinfo; wc -c < /var/run/file"
             )
             #expect(
-                outcome.lines == [
-                    "35", "46", "/run", " /run/service ", " /run/lock/deep/inner ", " /run/file ", "128",
+                outcome.lines.sorted() == [
+                    " /run/file ", " /run/lock/deep/inner ", " /run/service ", "/run", "128", "35", "46",
                 ],
                 "\(outcome)"
             )

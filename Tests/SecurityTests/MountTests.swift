@@ -27,7 +27,7 @@ extension SecurityTests {
             let box = try Box(mode)
             let (one, other) = try prepareRace(box, link)
             box.spec.mounts? += [
-                .init(destination: "/volume", type: "bind", source: box.volume, options: ["rbind", "rw"]),
+                .init(destination: "/volume", type: "bind", source: box.volume, options: box.shared),
                 .init(destination: "/volume/place/inner", type: "tmpfs", source: "target", options: ["size=4k"]),
             ]
             try race(box, one, other, "tmpfs target")
@@ -38,7 +38,7 @@ extension SecurityTests {
             let box = try Box(mode)
             let (one, other) = try prepareRace(box, link)
             box.spec.mounts? += [
-                .init(destination: "/volume", type: "bind", source: box.volume, options: ["rbind", "rw"]),
+                .init(destination: "/volume", type: "bind", source: box.volume, options: box.shared),
                 .init(destination: "/volume/place/new/a/b", type: "tmpfs", source: "target", options: ["size=4k"]),
                 .init(
                     destination: "/volume/place/new/file",
@@ -55,7 +55,7 @@ extension SecurityTests {
             let box = try Box()
             let (one, other) = try prepareRace(box, "canary")
             box.spec.mounts?.append(
-                .init(destination: "/volume", type: "bind", source: box.volume, options: ["rbind", "rw"])
+                .init(destination: "/volume", type: "bind", source: box.volume, options: box.shared)
             )
             if what == "device" {
                 box.spec.linux?.devices = [.init(type: "c", path: "/volume/place/new/null", major: 1, minor: 3)]
@@ -211,7 +211,10 @@ extension SecurityTests {
                 let box = try Box(mode)
                 box.spec.process?.args = ["/bin/true"]
                 try damage(box)
-                #expect(try box.run().failure?.stage == stage)
+                // In a user namespace a device is mounted over the file, which then is no program any more.
+                let isMount = mode == .user && stage == "devices"
+                let failure = try box.run().failure
+                #expect(failure?.stage == stage || (isMount && failure?.stage == "exec"), "\(stage)")
             }
         }
     }

@@ -73,12 +73,13 @@ extension SecurityTests {
         @Test(arguments: Box.Mode.allCases)
         func parametersLandInTheContainersOwnNamespace(_ mode: Box.Mode) throws {
             let box = try Box(mode)
-            box.spec.linux?.sysctl = [
-                "net.ipv4.ip_default_ttl": "77", "kernel.shm_rmid_forced": "1", "kernel.domainname": "d.test",
-            ]
+            // The kernel lets nobody but its own root write the name of a domain as a parameter.
+            let domain = mode == .host ? ["kernel.domainname": "d.test"] : [:]
+            box.spec.linux?.sysctl = ["net.ipv4.ip_default_ttl": "77", "kernel.shm_rmid_forced": "1"]
+                .merging(domain) { $1 }
             let names = "net/ipv4/ip_default_ttl kernel/shm_rmid_forced kernel/domainname"
             let outcome = try box.run("for n in \(names); do cat /proc/sys/$n; done")
-            #expect(outcome.lines == ["77", "1", "d.test"], "\(outcome)")
+            #expect(outcome.lines == ["77", "1", mode == .host ? "d.test" : "(none)"], "\(outcome)")
         }
 
         /// Each of these is the machine's, or tries to become two, or a path.
@@ -153,7 +154,7 @@ extension SecurityTests {
             default: try box.link("/dev/null", to: target)
             }
             // The container may not come up at all. What must never be: a mask that is not the null device.
-            let outcome = try box.run("stat -c '%F %t:%T' /proc/keys /proc/kcore")
+            let outcome = try box.run("stat -c '%F %t:%T' /proc/keys /proc/timer_list")
             if outcome.failure == nil {
                 #expect(outcome.lines == Array(repeating: "character special file 1:3", count: 2), "\(outcome)")
             } else {

@@ -12,7 +12,7 @@ import Testing
 final class Box {
     /// What root in the container is outside.
     enum Mode: String, CaseIterable, CustomTestStringConvertible {
-        case host
+        case host, user
         var testDescription: String { "\(rawValue) ids" }
     }
 
@@ -36,6 +36,12 @@ final class Box {
         self.mode = mode
         folder = URL(fileURLWithPath: "/tmp/berth-test-\(Random.hex(8))")
         spec = Self.plainSpec
+        if mode == .user {
+            let ids = [RuntimeSpec.IDMapping(containerID: 0, hostID: 300_000, size: 65536)]
+            spec.linux?.namespaces?.append(.init(type: .user))
+            spec.linux?.uidMappings = ids
+            spec.linux?.gidMappings = ids
+        }
         for name in ["bundle/rootfs", "image/bin", "image/etc", "image/tmp", "image/root", "volume", "upper", "work"] {
             try File.makeDirectories("\(path)/\(name)", mode: 0o755)
         }
@@ -80,6 +86,9 @@ final class Box {
 
     /// A link that leads to the canary from anywhere on the host, and nowhere from inside.
     var wayOut: String { "../../../../../../../../../.." + canary }
+
+    /// Options of a bind whose files belong to the container's root.
+    var shared: [String] { ["rbind", "rw"] + (mode == .user ? ["idmap"] : []) }
 
     // Running ---------------------------------------------------------------------------------------------------------
 
@@ -211,7 +220,9 @@ final class Box {
                 cat /proc/self/mountinfo > \(path)/mounts-after
                 exit $code
                 """
-            let overlay = ["--overlay", "\(image):\(path)/upper:\(path)/work"]
+            let overlay =
+                ["--overlay", "\(image):\(path)/upper:\(path)/work"]
+                + (mode == .user ? ["--root-option", "idmap"] : [])
             let words = [Binaries.path("sandbox-run"), bundle] + overlay + options
             let arguments = ["--mount", "--propagation", "private", "bash", "-c", host, "host"] + words
             return { [folder] in try Command("unshare", arguments, in: folder) }
