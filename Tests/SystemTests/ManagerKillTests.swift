@@ -15,12 +15,17 @@ extension SystemTests {
 
         @Test func twentyWritersLoseNothing() throws {
             try Daemon.with { (daemon) throws in
+                // What is told from outside, with the manager gone, is told by a file in a directory of both.
+                let gate = daemon.scratch.appendingPathComponent("gate")
+                try FileManager.default.createDirectory(at: gate, withIntermediateDirectories: false)
                 let endings = ["exit 0", "exit 1", "exit 42", "exec sleep 1000", "exit 126", "exit 127"]
                 let codes = ["0", "1", "42", "137", "126", "127"]
                 for index in 0..<20 {
                     let remove = index >= 18 ? ["--rm"] : []
                     let script = Self.writer(endings[index % 6])
-                    let options = ["run", "-d", "--name", "w\(index)", "--log-opt", "max-size=200m"] + remove
+                    let options =
+                        ["run", "-d", "--name", "w\(index)", "--log-opt", "max-size=200m", "-v", "\(gate.path):/gate"]
+                        + remove
                     let outcome = try daemon.client(options + ["berth/default", "sh", "-c", script]).finish()
                     try #require(outcome.status == 0, "\(outcome)")
                 }
@@ -32,7 +37,8 @@ extension SystemTests {
                 try eventually("the exec runs") { exec.output == "begun\n" }
                 let stoppers = try early.map { index in
                     try daemon.client([
-                        "exec", "w\(index)", "sh", "-c", "echo begun; sleep \(1 + index % 3); touch /stop",
+                        "exec", "w\(index)", "sh", "-c",
+                        "echo begun; until [ -e /gate/go ]; do sleep 0.05; done; sleep \(index % 3); touch /stop",
                     ])
                 }
                 for stopper in stoppers { try eventually("the stopper runs") { stopper.output == "begun\n" } }
@@ -41,6 +47,7 @@ extension SystemTests {
 
                 let killed = Date()
                 try daemon.crash()
+                try Data().write(to: gate.appendingPathComponent("go"))
                 // The first process of a container takes no signal of its own: those that end by one get it from here,
                 // when their log says that they are done.
                 func killDone(_ indices: [Int]) throws {

@@ -8,14 +8,28 @@ extension UpgradeTests {
         @Test func codeIsKeptWhenTheContainerEndsAsWell() throws {
             try Daemon.with { (daemon) throws in
                 // The container goes as soon as the session has gone.
+                // What is told from outside, with the manager gone, is told by a file in a directory of both.
+                let gate = daemon.scratch.appendingPathComponent("gate")
+                try FileManager.default.createDirectory(at: gate, withIntermediateDirectories: false)
                 let life = "until [ -s /pid ]; do sleep 0.02; done; while kill -0 $(cat /pid); do :; done; exit 7"
-                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sh", "-c", life)
-                let session = "echo begun; echo $$ >/pid; while [ ! -e /end ]; do sleep 0.02; done; exit 33"
+                try daemon.ok(
+                    "run",
+                    "-d",
+                    "--name",
+                    "one",
+                    "-v",
+                    "\(gate.path):/gate",
+                    "berth/default",
+                    "sh",
+                    "-c",
+                    life
+                )
+                let session = "echo begun; echo $$ >/pid; while [ ! -e /gate/end ]; do sleep 0.02; done; exit 33"
                 let exec = try daemon.client(["exec", "one", "sh", "-c", session])
                 try eventually("the session runs") { exec.output == "begun\n" }
                 let pid = try daemon.field(".State.Pid", "one")
                 try daemon.crash()
-                try Data().write(to: URL(fileURLWithPath: "/proc/\(pid)/root/end"))
+                try Data().write(to: gate.appendingPathComponent("end"))
                 try eventually("the container has ended") { !FileManager.default.fileExists(atPath: "/proc/\(pid)") }
                 try daemon.start()
                 let end = try exec.finish(within: 20)
