@@ -176,17 +176,16 @@ extension SecurityTests {
             box.preamble = """
                 (while [ ! -e \(box.path)/stop ]; do
                     for n in 1 2 3 4 5 6 7 8 9 10; do
-                        mount -t tmpfs churn \(box.path)/churn && umount \(box.path)/churn
+                        mount -t tmpfs churn \(box.path)/churn || exit
+                        umount \(box.path)/churn || exit
                         echo . >> \(box.path)/count
                     done
                 done) &
                 churn=$!
                 """
-            let text = "trap 'touch \(box.path)/stop; wait $churn' EXIT"
-            box.preamble += "\n" + text
+            box.postamble = "touch \(box.path)/stop; wait $churn"
             box.options = ["--tally", "300"]
             box.spec.process?.args = ["/bin/grep", "-c", "churn", "/proc/self/mountinfo"]
-            // The look at the end comes after the churn: its own script waits for it.
             let outcome = try box.run()
             let count = try String(contentsOfFile: box.path + "/count", encoding: .utf8).split(separator: "\n").count
             print("row 30: 300 containers, \(count * 2) mounts and unmounts meanwhile")

@@ -23,6 +23,8 @@ final class Box {
     var options: [String] = []
     /// What the shell does before it becomes `sandbox-run`.
     var preamble = ""
+    /// Lines of shell behind it, before the look at the mounts.
+    var postamble = ""
 
     var path: String { folder.path }
     var bundle: String { path + "/bundle" }
@@ -217,6 +219,7 @@ final class Box {
                 \(preamble)
                 "$@"
                 code=$?
+                \(postamble)
                 cat /proc/self/mountinfo > \(path)/mounts-after
                 exit $code
                 """
