@@ -169,7 +169,8 @@ import Testing
         box.spec.process?.oomScoreAdj = 5
         box.spec.linux?.resources = .init(pids: .init(limit: 50))
         let outcome = try box.run("cat /proc/self/cgroup /proc/self/oom_score_adj")
-        #expect(outcome.lines.count > 2, "\(outcome.errors)")
+        // One line for each hierarchy, then the score.
+        #expect(outcome.lines.count > 1, "\(outcome.errors)")
         #expect(outcome.lines.dropLast().allSatisfy { $0.hasSuffix(":/") }, "\(outcome.output)")
         #expect(outcome.lines.last == "5")
     }

@@ -19,7 +19,9 @@ do {
     switch scenario {
     case "exit": Clone.exit(Int32(arguments[2]) ?? 99)
     case "signal": try Signals.send(Signal(name: arguments[2]) ?? .kill, toChild: Credentials.processID)
-    case "wait": _ = try BorrowedDescriptor.standardInput.readToEnd(limit: 1 << 20)
+    case "wait":
+        try BorrowedDescriptor.standardOutput.writeAll("ready\n")
+        _ = try BorrowedDescriptor.standardInput.readToEnd(limit: 1 << 20)
     case "facts": try reportFacts()
     case "namespaces": try enterNamespaces()
     case "mounts": try tryMounts()
