@@ -115,8 +115,9 @@ build_tests() {
 summary() {
     # The summary of a run does not say how many were skipped.
     local passed failed skipped name unexpected=0
-    passed=$(grep -cE '^[^[:alnum:]]*Test .* passed after' "$2" || true)
-    failed=$(grep -cE '^[^[:alnum:]]*Test .* failed after' "$2" || true)
+    # The line of the whole run, "Test run with …", is no test.
+    passed=$(grep -E '^[^[:alnum:]]*Test .* passed after' "$2" | grep -cv 'Test run with' || true)
+    failed=$(grep -E '^[^[:alnum:]]*Test .* failed after' "$2" | grep -cv 'Test run with' || true)
     skipped=$(grep -cE '^[^[:alnum:]]*Test .* skipped' "$2" || true)
     if [ "$3" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
     # A skipped test shows nothing: where the machine is known, as CI's is, one that is not expected counts as failed.
