@@ -31,6 +31,8 @@ for path in programs {
     }
     if let runtime {
         program.runtime = runtime
+        // What is known is known of another runtime.
+        (program.exceptions, program.unsteady) = ([:], [:])
         program.name += " with " + runtime
     }
     let checks = family.filter { check in only.map { check.name.contains($0) } ?? true }
