@@ -225,8 +225,8 @@ public final class SandboxProcess: Sendable {
             }
             let end = HandshakeEnd(socket: channel.raw)
             do throws(SandboxError) { try prepare(pid) } catch {
-                // When the process has failed on its own, that is the reason.
-                if case .failed(let reason) = try end.receive(within: .zero)?.message { throw reason }
+                // When the process has failed on its own, that is the reason; usually it has said nothing.
+                if let said = try? end.receive(within: .zero), case .failed(let reason) = said.message { throw reason }
                 throw error
             }
             let patience = Sandbox.patience + HookRunner.patience(hooks?.hooks.createContainer)

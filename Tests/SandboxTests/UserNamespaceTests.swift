@@ -211,6 +211,17 @@ import Testing
         #expect(try box.run("true").failure?.code == "invalidArgument")
     }
 
+    @Test func aMountThatCannotBeMappedIsNamed() throws {
+        let box = try mapped()
+        // Processes have no owners on a disk.
+        box.spec.mounts?.append(
+            .init(destination: "/processes", type: "bind", source: "/proc/sys", options: ["bind", "idmap"])
+        )
+        let outcome = try box.run("true")
+        #expect(outcome.failure?.stage == "mounts", "\(outcome.errors)")
+        #expect(outcome.errors.contains("/processes"), "\(outcome.errors)")
+    }
+
     @Test func anExecHasItsIDsAndItsConfinement() throws {
         let box = try mapped()
         box.spec.linux?.seccomp = DefaultProfile.profile(capabilities: [])
