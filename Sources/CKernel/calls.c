@@ -126,6 +126,7 @@ void ck_release_stack(void)
 }
 
 int ck_fsopen(const char *type, unsigned flags) { return (int)syscall(SYS_fsopen, type, flags); }
+int ck_fspick(int dir, const char *path, unsigned flags) { return (int)syscall(SYS_fspick, dir, path, flags); }
 int ck_fsconfig(int fs, unsigned command, const char *key, const void *value, int aux)
 {
     return (int)syscall(SYS_fsconfig, fs, command, key, value, aux);

@@ -32,31 +32,44 @@ ssize_t ck_send_fds(int socket, const void *bytes, size_t size, const int *fds, 
 }
 
 ssize_t ck_recv_fds(int socket, void *bytes, size_t size, int *fds, size_t capacity, size_t *count, int *truncated,
-                    int flags)
+                    pid_t *sender, int flags)
 {
-    union { char space[CMSG_SPACE(CK_MAX_PASSED * sizeof(int))]; struct cmsghdr align; } control;
+    enum { SENDER = CMSG_SPACE(sizeof(struct ucred)) };
+    union { char space[CMSG_SPACE(CK_MAX_PASSED * sizeof(int)) + SENDER]; struct cmsghdr align; } control;
     struct iovec part = {bytes, size};
     if (capacity > CK_MAX_PASSED) { errno = EINVAL; return -1; }
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = capacity ? control.space : NULL,
-                             .msg_controllen = capacity ? CMSG_SPACE(capacity * sizeof(int)) : 0};
+                             .msg_controllen = capacity ? CMSG_SPACE(capacity * sizeof(int)) + SENDER : 0};
     *count = 0;
+    *sender = 0;
     ssize_t received = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
     if (received < 0)
         return -1;
     *truncated = (message.msg_flags & MSG_CTRUNC) != 0;
     for (struct cmsghdr *h = CMSG_FIRSTHDR(&message); h != NULL; h = CMSG_NXTHDR(&message, h)) {
+        struct ucred credentials;
+        if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_CREDENTIALS) {
+            memcpy(&credentials, CMSG_DATA(h), sizeof credentials);
+            *sender = credentials.pid;
+        }
         if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
             continue;
         size_t passed = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (size_t i = 0; i < passed; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof fd);
-            // CMSG_SPACE rounds up, so the kernel may deliver one more than was asked for.
+            // CMSG_SPACE rounds up, and a sender need not come: the kernel may deliver more than was asked for.
             if (*count < capacity) fds[(*count)++] = fd;
             else { close(fd); *truncated = 1; }
         }
     }
     return received;
+}
+
+int ck_ask_for_senders(int socket)
+{
+    int on = 1;
+    return setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
 }
 
 static int address(const char *path, struct sockaddr_un *out)

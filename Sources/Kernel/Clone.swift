@@ -61,10 +61,12 @@ public enum Clone {
     /// Takes the older call where a system call filter hides clone3(2), as common profiles do because they cannot look at what its
     /// argument points to.
     ///
+    /// - Parameter older: whether to take the older call at once, where a filter would kill for the newer one.
     /// - Returns: the sibling; **nil in the sibling itself**.
     /// - Throws: `KernelError`; errno is `.noMemory` also when the PID namespace for children has lost its first process.
-    public static func sibling() throws(KernelError) -> Child? {
+    public static func sibling(older: Bool = false) throws(KernelError) -> Child? {
         do throws(KernelError) {
+            if older { throw .failed("clone process", .noSystemCall) }
             return try fork(asSibling: true)
         } catch  where error.errno == .noSystemCall || error.errno == .notPermitted {
             var pidfd: Int32 = -1

@@ -129,6 +129,8 @@ extension DescriptorHolder where Self: ~Copyable {
         // fchmod refuses O_PATH descriptors, so fchmodat2 (Linux 6.6); before that /proc/self/fd names exactly the file.
         if unsafe ck_fchmodat2(raw, "", permissions, 0x1000) == 0 { return }
         guard Errno.current == .noSystemCall else { throw .failed("change mode", .current) }
+        // Where the file is really open no /proc is needed, which in a container may be anything.
+        if fchmod(raw, permissions) == 0 { return }
         try system("change mode") { unsafe chmod(procPath, permissions) }
     }
 

@@ -162,6 +162,25 @@ public struct FileSystemContext: ~Copyable, Sendable {
         self.type = type
     }
 
+    /// Starts to change the file system of a mount that is in place (`fspick(2)`); `reconfigure` does it.
+    ///
+    /// - Parameters:
+    ///   - mount: the root of the mount, O_PATH is enough.
+    ///   - type: how to call it in errors.
+    /// - Throws: `KernelError`.
+    public init(changing mount: RawDescriptor, type: String) throws(KernelError) {
+        // FSPICK_CLOEXEC | FSPICK_EMPTY_PATH
+        descriptor = Descriptor(adopting: try system("change file system", type) { unsafe ck_fspick(mount, "", 1 | 8) })
+        self.type = type
+    }
+
+    /// Puts the options that were set in force on a file system that exists.
+    ///
+    /// - Throws: `KernelError` with the kernel's own message in `detail`.
+    public consuming func reconfigure() throws(KernelError) {
+        try configure("reconfigure") { ck_fsconfig(descriptor.raw, 7, nil, nil, 0) }
+    }
+
     /// Sets an option without value.
     ///
     /// - Parameter key: for example `ro`.

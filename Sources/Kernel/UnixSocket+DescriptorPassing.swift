@@ -13,6 +13,8 @@ extension UnixSocket {
         public let descriptors: [SharedDescriptor]
         /// Whether descriptors were lost because there were more than accepted.
         public let truncated: Bool
+        /// Number of the process that sent it, in the receiver's PID namespace; nil unless `askForSenders` was called.
+        public let sender: Int32?
     }
 
     /// Sends bytes and descriptors in one message (`SCM_RIGHTS`); the receiver gets duplicates.
@@ -50,15 +52,25 @@ extension UnixSocket {
         descriptorLimit: Int
     ) throws(KernelError) -> Message {
         var numbers = [Int32](repeating: -1, count: min(descriptorLimit, maximumPassedDescriptors))
-        var (count, truncated): (Int, Int32) = (0, 0)
+        var (count, truncated, sender): (Int, Int32, Int32) = (0, 0, 0)
         var buffer = [UInt8](repeating: 0, count: byteLimit)
         let received = try system("receive descriptors") {
-            unsafe ck_recv_fds(socket, &buffer, byteLimit, &numbers, numbers.count, &count, &truncated, 0)
+            unsafe ck_recv_fds(socket, &buffer, byteLimit, &numbers, numbers.count, &count, &truncated, &sender, 0)
         }
         return Message(
             bytes: Array(buffer[..<received]),
             descriptors: numbers[..<count].map { SharedDescriptor(Descriptor(adopting: $0)) },
-            truncated: truncated != 0
+            truncated: truncated != 0,
+            sender: sender == 0 ? nil : sender
         )
+    }
+    /// Has the kernel say of every later message who sent it (`SO_PASSCRED`).
+    ///
+    /// Nobody can say he was another, but who has CAP_SYS_ADMIN over the receiver's PID namespace.
+    ///
+    /// - Parameter socket: the receiving end.
+    /// - Throws: `KernelError`.
+    public static func askForSenders(_ socket: RawDescriptor) throws(KernelError) {
+        try system("ask for senders") { ck_ask_for_senders(socket) }
     }
 }

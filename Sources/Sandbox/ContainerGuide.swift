@@ -40,8 +40,8 @@ struct ContainerGuide {
 
     /// The maker's side: waits for the process.
     static func receive(_ end: HandshakeEnd) throws(SandboxError) -> Child {
-        let (message, descriptors) = try SandboxProcess.answer(end, within: Sandbox.patience)
-        guard case .cloned(let pid) = message, let pidfd = descriptors.first else {
+        let answer = try SandboxProcess.answer(end, within: Sandbox.patience)
+        guard case .cloned(let pid) = answer.message, let pidfd = answer.descriptors.first else {
             throw .refused(.handshake, "create process", "", "unexpected message", code: .internal)
         }
         return try step(.handshake) { () throws(KernelError) in

@@ -10,9 +10,9 @@ extension ContainerPlan {
             let destination = Paths.clean(mount.destination)
             guard destination != "/" else { throw .invalid(field, "the root is not a mount of the list") }
             let options = try MountOptions(mount.options ?? [], field: field)
-            let planned = try plan(mount, destination, options, field, bundle: bundle)
+            var planned = try plan(mount, destination, options, field, bundle: bundle)
             try mapIDs(mount, planned, field, bundle: bundle)
-            if destination == "/dev" {
+            if destination == "/dev", !options.remount {
                 if case .tree(let tree) = planned.content, options.bind == nil, mount.type == "tmpfs" {
                     deviceTree = tree
                     ownsDevices = true
@@ -20,6 +20,7 @@ extension ContainerPlan {
                     devicesAreForeign = true
                 }
             }
+            planned.isOwn = options.bind == nil && ["tmpfs", "devpts"].contains(mount.type)
             mounts.append(planned)
         }
         if let deviceTree { try fill(deviceTree) }
@@ -41,7 +42,7 @@ extension ContainerPlan {
             return
         }
         guard case .tree(let tree) = planned.content else {
-            throw .invalid(field, "idmap is for binds; a filesystem made in a user namespace has its ids")
+            throw .invalid(field, "idmap is for new binds; a filesystem made in a user namespace has its ids")
         }
         try mapIDs(
             of: tree,
@@ -70,8 +71,14 @@ extension ContainerPlan {
     ) throws(SandboxError) -> PlannedMount {
         let type = mount.type ?? ""
         let source = mount.source ?? ""
-        if options.copyUp { throw .unsupported("\(field): option tmpcopyup") }
+        if options.remount { return try planRemount(destination, options, field) }
+        if options.copyUp, type != "tmpfs" || options.bind != nil || destination == "/dev" {
+            throw .invalid(field, "tmpcopyup is for a tmpfs, and not for /dev, which is filled with devices")
+        }
         if options.bind != nil || type == "bind" || type == "rbind" {
+            if let unknown = options.parameters.first(where: { !MountOptions.commonFlags.contains($0.key) }) {
+                throw .invalid(field, "option '\(unknown.key)' is none of a bind")
+            }
             return try planBind(type, Paths.absolute(source, in: bundle), destination, options)
         }
         switch type {
@@ -82,7 +89,8 @@ extension ContainerPlan {
             let content = try cgroupView(source)
             return PlannedMount(destination: destination, content: content, options: options, isStrict: true)
         case "": throw .invalid(field, "a type is missing")
-        case _ where isMadeInside(type, destination):
+        // Filled inside the root, where no link of the image leads out.
+        case _ where options.copyUp || isMadeInside(type, destination):
             return PlannedMount(
                 destination: destination,
                 content: .fileSystem(type: type, source: source),
@@ -113,6 +121,25 @@ extension ContainerPlan {
                 isStrict: Self.isStrict(type, destination)
             )
         }
+    }
+
+    /// A change of what an earlier mount, or one below it, has put there.
+    ///
+    /// The words change what they name and nothing else. Parameters belong to the filesystem, which may be the host's too.
+    private func planRemount(
+        _ destination: String,
+        _ options: MountOptions,
+        _ field: String
+    ) throws(SandboxError) -> PlannedMount {
+        let isOwn = mounts.last { $0.destination == destination }?.isOwn ?? false
+        if let parameter = options.parameters.first, !isOwn || options.bind != nil {
+            throw .invalid(
+                field,
+                "option '\(parameter.key)' would change a filesystem that is not the container's alone"
+            )
+        }
+        guard !options.copyUp else { throw .invalid(field, "tmpcopyup does not go with remount") }
+        return PlannedMount(destination: destination, content: .existing, options: options)
     }
 
     /// A tmpfs may lie behind an image's link, such as `/var/run`; those for devices may not.
@@ -193,7 +220,7 @@ extension ContainerPlan {
                 _ = try directory.create("console", mode: 0o600)
                 try directory.give("console", to: owner)
             }
-            for mount in mounts where mount.destination.hasPrefix("/dev/") {
+            for mount in mounts where mount.destination.hasPrefix("/dev/") && !mount.options.remount {
                 let name = String(mount.destination.dropFirst("/dev/".count))
                 if mount.isDirectory {
                     try directory.makeDirectories(name, owner)

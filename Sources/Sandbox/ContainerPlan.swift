@@ -18,6 +18,8 @@ struct PlannedMount {
         case fileSystem(type: String, source: String)
         /// The v1 hierarchies of the cgroup namespace, a directory for each.
         case cgroupHierarchies([CgroupHierarchy])
+        /// What lies there already is changed.
+        case existing
     }
 
     var destination: String
@@ -26,6 +28,8 @@ struct PlannedMount {
     var isDirectory = true
     /// Whether the destination must be free of symbolic links: those of kernel filesystems lead nowhere else.
     var isStrict = false
+    /// Whether the filesystem is this container's alone, so that its parameters may be changed.
+    var isOwn = false
 }
 
 /// One mounted v1 hierarchy, as `/proc/self/cgroup` names it.

@@ -28,7 +28,13 @@ extension ContainerSetup {
             guard case .fileSystem(let type, let source) = mount.content else { continue }
             do throws(KernelError) {
                 made.mounts[number] = PreparedTree(
-                    try RootTree.fileSystem(type: type, source: source, options: mount.options)
+                    try RootTree.fileSystem(
+                        type: type,
+                        source: source,
+                        options: mount.options,
+                        // What is to be filled becomes read-only after that.
+                        withholding: mount.options.copyUp ? .readOnly : []
+                    )
                 )
             } catch {
                 throw refusal(mount, type, error)
@@ -89,6 +95,9 @@ extension ContainerSetup {
         _ made: PreparedTree?,
         _ root: borrowing RootedDir
     ) throws(KernelError) -> PreparedTree {
+        if case .existing = mount.content { return try change(mount, root) }
+        // A directory that the image does not have says nothing of how it should be.
+        let isThere = mount.options.copyUp ? try Self.exists(mount.destination, root) : true
         let target = try target(of: mount, root)
         try refuseCovering(target, mount)
         switch mount.content {
@@ -97,12 +106,44 @@ extension ContainerSetup {
             return tree
         case .fileSystem(let type, _):
             guard let made else { throw .failed("mount \(type)", mount.destination, .noDevice) }
+            if mount.options.copyUp {
+                if isThere { try CopyUp.fill(made.mount, from: target, mount.options) }
+                if mount.options.attributes.set.contains(.readOnly) { try made.mount.setAttributes(set: .readOnly) }
+            }
             try RootTree.apply(mount.options, to: made.mount, isBind: false)
             try made.mount.attach(to: target.raw, object: mount.destination)
             return made
         case .cgroupHierarchies(let hierarchies):
             return try attachHierarchies(hierarchies, mount, target.raw)
+        case .existing: throw .failed("mount on", mount.destination, .invalid)
         }
+    }
+
+    private static func exists(_ path: String, _ root: borrowing RootedDir) throws(KernelError) -> Bool {
+        do throws(KernelError) {
+            _ = try root.openPath(path, follow: true)
+            return true
+        } catch  where error.errno == .noEntry {
+            return false
+        }
+    }
+
+    /// Changes what is mounted at a place.
+    private func change(_ mount: PlannedMount, _ root: borrowing RootedDir) throws(KernelError) -> PreparedTree {
+        let absent = KernelError.failed("remount", mount.destination, .invalid, detail: "nothing is mounted there")
+        guard try Self.exists(mount.destination, root) else { throw absent }
+        let place = try root.openPath(mount.destination, follow: true)
+        guard try place.status().isMountRoot else { throw absent }
+        if !mount.options.parameters.isEmpty {
+            let context = try FileSystemContext(changing: place.raw, type: mount.destination)
+            try RootTree.set(mount.options.parameters, on: context)
+            try context.reconfigure()
+        }
+        let tree = DetachedMount(place)
+        let attributes = mount.options.attributes
+        if !attributes.isEmpty { try tree.setAttributes(set: attributes.set, clear: attributes.clear) }
+        try RootTree.apply(mount.options, to: tree, isBind: false)
+        return PreparedTree(tree)
     }
 
     /// Opens the place of a mount inside the root and makes what is missing.

@@ -57,10 +57,7 @@ struct ContainerSetup {
         }
         try runHooksInside()
         let made = try makeFileSystems()
-        try step(.rootfs) { () throws(KernelError) in
-            try Mount.pivotRoot(to: tree.mount.raw)
-            if plan.rootPropagation != .private { try tree.mount.setPropagation(plan.rootPropagation) }
-        }
+        try step(.rootfs) { () throws(KernelError) in try Mount.pivotRoot(to: tree.mount.raw) }
         // From here on there is no host path left to reach.
         Umask.set(0)
         let root = try step(.rootfs) { () throws(KernelError) in try RootedDir("/") }
@@ -161,8 +158,11 @@ struct ContainerSetup {
     }
 
     private func finishRoot(_ tree: PreparedTree) throws(SandboxError) {
-        guard plan.rootIsReadOnly else { return }
-        try step(.rootfs) { () throws(KernelError) in try tree.mount.setAttributes(set: .readOnly) }
+        try step(.rootfs) { () throws(KernelError) in
+            // After the mounts: those on a shared one would become shared, whatever their own options say.
+            if plan.rootPropagation != .private { try tree.mount.setPropagation(plan.rootPropagation) }
+            if plan.rootIsReadOnly { try tree.mount.setAttributes(set: .readOnly) }
+        }
     }
 
     private func bringUpLoopback() throws(SandboxError) {

@@ -94,6 +94,14 @@ enum HandshakeMessage: Equatable {
     }
 }
 
+/// What the other end has said.
+struct HandshakeAnswer {
+    var message: HandshakeMessage
+    var descriptors: [SharedDescriptor]
+    /// Number of the process that said it, where the end asks for that.
+    var sender: Int32?
+}
+
 /// One end of the conversation.
 struct HandshakeEnd: Sendable {
     let socket: RawDescriptor
@@ -111,7 +119,7 @@ struct HandshakeEnd: Sendable {
     /// - Throws: `timedOut`, or what reading the socket gives.
     func receive(
         within deadline: Duration?
-    ) throws(SandboxError) -> (message: HandshakeMessage, descriptors: [SharedDescriptor])? {
+    ) throws(SandboxError) -> HandshakeAnswer? {
         let packet = try step(.handshake) { () throws(KernelError) -> UnixSocket.Message? in
             if let deadline {
                 let events = try BorrowedDescriptor(socket).poll(for: .readable, timeout: deadline)
@@ -130,6 +138,6 @@ struct HandshakeEnd: Sendable {
         guard let message = HandshakeMessage(packet.bytes) else {
             throw .refused(.handshake, "read message", "", "malformed message", code: .internal)
         }
-        return (message, packet.descriptors)
+        return HandshakeAnswer(message: message, descriptors: packet.descriptors, sender: packet.sender)
     }
 }

@@ -16,6 +16,8 @@ package struct MountOptions: Sendable, Equatable {
     package var idMap: Bind?
     /// Whether the directory that the mount hides is copied into it first.
     package var copyUp = false
+    /// Whether what is mounted there already is changed instead of something mounted.
+    package var remount = false
 
     /// What a bind or a mapping takes along.
     package enum Bind: Sendable { case single, recursive }
@@ -54,6 +56,12 @@ package struct MountOptions: Sendable, Equatable {
         mutating func turnOff(_ attributes: Mount.Attributes) {
             clear.formUnion(attributes)
             set.subtract(attributes)
+        }
+
+        /// Takes one setting of the access time back, which leaves the kernel's default when it was the one in force.
+        mutating func withdraw(_ value: Mount.Attributes) {
+            let asked = set.intersection(.accessTimeMask)
+            if asked.isEmpty || asked == value { accessTime([]) }
         }
 
         /// The access time settings are one number, not bits: the field is cleared whenever one is set.
@@ -100,7 +108,11 @@ package struct MountOptions: Sendable, Equatable {
         case "diratime": self[keyPath: target].turnOff(.noDirectoryAccessTime)
         case "nosymfollow": self[keyPath: target].turnOn(.noSymbolicLinks)
         case "symfollow": self[keyPath: target].turnOff(.noSymbolicLinks)
-        case "relatime", "atime", "norelatime", "nostrictatime": self[keyPath: target].accessTime([])
+        case "relatime": self[keyPath: target].accessTime([])
+        case "atime": self[keyPath: target].withdraw(.noAccessTime)
+        case "nostrictatime": self[keyPath: target].withdraw(.strictAccessTime)
+        // The kernel has nothing else for a mount that asks for neither of the other two.
+        case "norelatime": break
         case "noatime": self[keyPath: target].accessTime(.noAccessTime)
         case "strictatime": self[keyPath: target].accessTime(.strictAccessTime)
         default: return false
@@ -115,8 +127,13 @@ package struct MountOptions: Sendable, Equatable {
         case "tmpcopyup": copyUp = true
         case "idmap": if idMap == nil { idMap = .single }
         case "ridmap": idMap = .recursive
-        // Words about mount(8)'s own business, or with no effect on a new mount.
-        case "defaults", "async", "remount", "loud", "noiversion", "nolazytime", "nomand": break
+        case "remount": remount = true
+        case "async": parameters.removeAll { $0.key == "sync" }
+        case "nolazytime": parameters.removeAll { $0.key == "lazytime" }
+        case "nomand": parameters.removeAll { $0.key == "mand" }
+        // Words about mount(8)'s own business, or about what the kernel has no choice in any more: filesystems that count
+        // changes of a file do so always, and "silent" is about a log that the new interface does not write.
+        case "defaults", "loud", "silent", "iversion", "noiversion": break
         case "shared": propagation.append(PropagationChange(type: .shared, recursive: false))
         case "rshared": propagation.append(PropagationChange(type: .shared, recursive: true))
         case "slave": propagation.append(PropagationChange(type: .slave, recursive: false))
@@ -126,16 +143,18 @@ package struct MountOptions: Sendable, Equatable {
         case "unbindable": propagation.append(PropagationChange(type: .unbindable, recursive: false))
         case "runbindable": propagation.append(PropagationChange(type: .unbindable, recursive: true))
         // Flags of the filesystem itself, which fsconfig takes by name like any parameter: sync, dirsync, lazytime,
-        // mand, silent, iversion.
+        // mand.
         default: return false
         }
         return true
     }
 
+    /// Parameters that are flags of every filesystem; a bind, which shares its filesystem, has the flags of that one.
+    package static let commonFlags: Set<String> = ["sync", "dirsync", "lazytime", "mand"]
+
     private mutating func addParameter(_ word: String) {
         guard let equals = word.firstIndex(of: "=") else {
-            // "silent" is a mount(2) flag about the kernel log that the new interface does not have.
-            if word != "silent", !word.isEmpty { parameters.append(Parameter(key: word, value: nil)) }
+            if !word.isEmpty { parameters.append(Parameter(key: word, value: nil)) }
             return
         }
         let value = String(word[word.index(after: equals)...])

@@ -31,6 +31,7 @@ struct ProcessEntry {
         try setDeadline()
         try takeIdentity(user)
         try handOver?()
+        if loadsInside { try loadFilter() }
         try execute(environment)
     }
 
@@ -175,9 +176,7 @@ struct ProcessEntry {
     /// Labels, groups, ids and capabilities, then the filter; every step is looked at again before the program may run.
     func takeIdentity(_ user: ResolvedUser) throws(SandboxError) {
         // Without no_new_privs the filter needs CAP_SYS_ADMIN: it is loaded before that capability goes, if it goes.
-        let administration = CapabilitySet(name: "CAP_SYS_ADMIN") ?? []
-        let loadsEarly =
-            !plan.filter.isEmpty && !plan.noNewPrivileges && !plan.capabilities.effective.contains(administration)
+        let loadsEarly = !plan.filter.isEmpty && !plan.filterIsLast
         try plan.labels.apply()
         try step(.credentials) { () throws(KernelError) in
             try Credentials.limitBounding(to: plan.capabilities.bounding)
@@ -194,7 +193,7 @@ struct ProcessEntry {
             try step(.credentials) { () throws(KernelError) in
                 // Changing the user emptied the effective set; the permitted one was kept for this.
                 var sets = try Credentials.capabilities()
-                sets.effective = administration.union(plan.capabilities.effective)
+                sets.effective = (CapabilitySet(name: "CAP_SYS_ADMIN") ?? []).union(plan.capabilities.effective)
                 sets.permitted = sets.effective.union(plan.capabilities.permitted)
                 sets.inheritable = plan.capabilities.inheritable
                 try Credentials.setCapabilities(sets)
@@ -207,7 +206,13 @@ struct ProcessEntry {
             try Credentials.setKeepCapabilities(false)
         }
         try verifyCapabilities()
-        if !plan.filter.isEmpty, !loadsEarly { try loadFilter() }
+        if !plan.filter.isEmpty, !loadsEarly, !loadsInside { try loadFilter() }
+    }
+
+    /// Whether the process that is handed over to loads the filter, see `ExecCloning`.
+    private var loadsInside: Bool {
+        guard handOver != nil, !plan.filter.isEmpty, case .beforeFilter = plan.cloning else { return false }
+        return true
     }
 
     private func loadFilter() throws(SandboxError) {

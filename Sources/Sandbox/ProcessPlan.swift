@@ -23,6 +23,8 @@ struct ProcessPlan {
     /// Records of the system call filter, empty without one.
     var filter: [UInt64] = []
     var filterFlags: UInt32 = 0
+    /// How an additional process is cloned in spite of the filter.
+    var cloning = ExecCloning.newer
     /// How many descriptors from 3 on stay open for the program.
     var preservedDescriptors = 0
     /// Who answers the filter's questions.
@@ -60,6 +62,14 @@ struct ProcessPlan {
         if let hooks = startHooks { kept.append(hooks.null.raw) }
         return kept
     }
+
+    /// Whether the filter can be loaded with nothing but what the program has: else that takes CAP_SYS_ADMIN, before it goes.
+    var filterIsLast: Bool {
+        noNewPrivileges || capabilities.effective.contains(CapabilitySet(name: "CAP_SYS_ADMIN") ?? [])
+    }
+
+    /// Whether an additional process waits for the parent before its program.
+    var waitsForParent: Bool { schedulingEndsWithFork || (listener != nil && cloning != .beforeFilter) }
 
     /// Whether HOME must be looked up.
     var lacksHome: Bool { !environment.contains { $0.hasPrefix("HOME=") } }
@@ -129,6 +139,7 @@ extension ProcessPlan {
         if let seccomp {
             filter = seccomp.records
             filterFlags = seccomp.flags
+            if !isFirst { cloning = try ExecCloning(seccomp, loadsLast: filterIsLast) }
         }
         listener = try SeccompListener.plan(surroundings, asks: seccomp?.asks ?? false, flags: filterFlags)
     }

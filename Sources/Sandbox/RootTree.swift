@@ -35,14 +35,22 @@ enum RootTree {
         if type == "overlay" { return try OverlayMount.make(options.parameters, attributes) }
         let context = try FileSystemContext(type)
         try context.set("source", source.isEmpty ? type : source)
-        for parameter in options.parameters {
+        try set(options.parameters, on: context)
+        return try context.mount(attributes)
+    }
+
+    /// Sets the parameters of a filesystem; an error names the one that it is about.
+    static func set(
+        _ parameters: [MountOptions.Parameter],
+        on context: borrowing FileSystemContext
+    ) throws(KernelError) {
+        for parameter in parameters {
             if let value = parameter.value {
                 try context.set(parameter.key, value)
             } else {
                 try context.set(parameter.key)
             }
         }
-        return try context.mount(attributes)
     }
 
     /// Attributes below a mount, and propagation.

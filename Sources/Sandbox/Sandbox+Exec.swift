@@ -34,7 +34,10 @@ extension Sandbox {
         if let listener = plan.listener { plan.listener = listener.telling(.running, pid: user.pid) }
         if let owner = user.root { try give(plan.streams ?? [], to: owner) }
         let (ours, theirs) = try step(.handshake) { () throws(KernelError) in
-            try UnixSocket.pair(kind: .sequentialPackets)
+            let pair = try UnixSocket.pair(kind: .sequentialPackets)
+            // The process inside could be made to say what only its set-up may.
+            try UnixSocket.askForSenders(pair.0.raw)
+            return pair
         }
         let child = try bound(to: plan.initialProcessors) { () throws(SandboxError) in
             try fork([], cgroup: request.cgroup?.directory?.raw)
@@ -125,7 +128,8 @@ struct RunningContainer {
 /// and has nothing but its streams and the means to say what failed.
 ///
 /// The filter is loaded here and inherited: loaded by the process inside, it would come later than a process of the container
-/// with CAP_SYS_PTRACE might, and without no_new_privs that process would need CAP_SYS_ADMIN until then.
+/// with CAP_SYS_PTRACE might, and without no_new_privs that process would need CAP_SYS_ADMIN until then. Where the filter
+/// itself makes that impossible, see `ExecCloning`.
 struct ExecSetup {
     let plan: ProcessPlan
     let container: RawDescriptor
@@ -178,15 +182,17 @@ struct ExecSetup {
             try DescriptorTable.close(from: UInt32(channel.socket + 1))
         }
         let child: Child?
-        do throws(KernelError) { child = try Clone.sibling() } catch  where error.errno == .noMemory {
+        do throws(KernelError) { child = try Clone.sibling(older: plan.cloning == .older) } catch
+            where error.errno == .noMemory
+        {
             // The namespace takes no more processes when its first has ended.
             throw RunningContainer.ended
         } catch {
             throw .failed(.clone, error)
         }
         if let child { ChildReport.handOver(child, channel) }
-        if plan.schedulingEndsWithFork {
-            // The parent sets it.
+        if plan.waitsForParent {
+            // It sets what could not be handed on, and hands the filter's listener to who answers.
             guard let answer = try channel.receive(within: nil), answer.message == .proceed else { Clone.exit(0) }
         }
         do throws(KernelError) {

@@ -129,7 +129,8 @@ public final class SandboxProcess: Sendable {
     func handOver() throws(SandboxError) -> SandboxProcess {
         let channel = try door.open()
         let (process, failure) = try receiveClone(channel)
-        Self.reap(pidfd.raw)
+        // It has nothing left to do, and its filter might ask somebody even about its end.
+        Self.abandon(pidfd.raw)
         do throws(SandboxError) {
             if let failure { throw failure }
             try process.waitForExecution(channel)
@@ -145,18 +146,19 @@ public final class SandboxProcess: Sendable {
     private func receiveClone(_ channel: SharedDescriptor) throws(SandboxError) -> (SandboxProcess, SandboxError?) {
         // The other end must not see ours close before it has said what it has to say.
         defer { withExtendedLifetime(channel) {} }
+        let end = HandshakeEnd(socket: channel.raw)
         var failure: SandboxError?
-        while let answer = try HandshakeEnd(socket: channel.raw).receive(within: Sandbox.patience) {
+        var filter: LoadedFilter?
+        while let answer = try Self.next(end, filter) {
             switch answer.message {
             case .failed(let error): failure = error
-            case .filterNext: try deliver(answer.descriptors)
-            case .cloned(let pid):
+            case .filterNext where answer.sender == pid && filter == nil: filter = try take(answer.descriptors)
+            // Nobody but the set-up may say which process it has cloned: the caller reaps that, and signals it.
+            case .cloned(let cloned) where answer.sender == pid:
                 guard let pidfd = answer.descriptors.first else { continue }
-                if let lateScheduler {
-                    do throws(SandboxError) { try setLate(lateScheduler, pid, channel) } catch { failure = error }
-                }
+                do throws(SandboxError) { try letGo(cloned, pidfd, filter, channel) } catch { failure = error }
                 let process = SandboxProcess(
-                    pid: pid,
+                    pid: cloned,
                     pidfd: pidfd,
                     terminal: terminal,
                     door: .channel(channel),
@@ -171,16 +173,36 @@ public final class SandboxProcess: Sendable {
         throw failure ?? .refused(.handshake, "start process", "", "the set-up ended early", code: .internal)
     }
 
-    /// Gives a cloned process the scheduling that its set-up could not hand on, and lets it go on.
-    private func setLate(
-        _ scheduler: SchedulingAttributes,
+    private static func next(_ end: HandshakeEnd, _ filter: LoadedFilter?) throws(SandboxError) -> HandshakeAnswer? {
+        guard let filter else { return try end.receive(within: Sandbox.patience) }
+        return try filter.answerSetUp(until: end)
+    }
+
+    /// Gives a cloned process what its set-up could not, and lets it go on if it waits for that.
+    private func letGo(
         _ pid: Int32,
+        _ pidfd: SharedDescriptor,
+        _ filter: LoadedFilter?,
         _ channel: SharedDescriptor
     ) throws(SandboxError) {
-        try step(.limits) { () throws(KernelError) in
-            do throws(KernelError) { try scheduler.apply(to: pid) } catch { throw error.about("process.scheduler") }
+        if let lateScheduler {
+            try step(.limits) { () throws(KernelError) in
+                do throws(KernelError) { try lateScheduler.apply(to: pid) } catch {
+                    throw error.about("process.scheduler")
+                }
+            }
         }
+        if let filter, let listener { try listener.send(filter.listener, of: pidfd.raw) }
+        guard lateScheduler != nil || filter != nil else { return }
         try step(.handshake) { () throws(KernelError) in try HandshakeEnd(socket: channel.raw).send(.proceed) }
+    }
+
+    /// Takes the listener of the filter that the set-up loads; it is handed on with the process that the filter is for.
+    private func take(_ descriptors: [SharedDescriptor]) throws(SandboxError) -> LoadedFilter {
+        guard let listener, descriptors.count == 2 else {
+            throw .refused(.handshake, "start process", "", "a filter that nobody expects", code: .internal)
+        }
+        return LoadedFilter(listener: try listener.take(from: descriptors[0].raw, descriptors[1]))
     }
 
     /// Hands the listener of a filter that is about to be loaded to who answers it.
@@ -265,7 +287,7 @@ public final class SandboxProcess: Sendable {
     static func answer(
         _ end: HandshakeEnd,
         within patience: Duration
-    ) throws(SandboxError) -> (message: HandshakeMessage, descriptors: [SharedDescriptor]) {
+    ) throws(SandboxError) -> HandshakeAnswer {
         guard let answer = try end.receive(within: patience) else {
             throw .refused(.handshake, "create process", "", "the process ended during its set-up", code: .internal)
         }

@@ -78,27 +78,57 @@ struct SeccompListener: Sendable {
     ///   - memory: What it has passed to tell the number in.
     /// - Throws: `seccomp`, when the process ends or nobody takes the filter; the process waits for ever then.
     func deliver(from process: RawDescriptor, _ memory: SharedDescriptor) throws(SandboxError) {
+        try take(from: process, memory) { (filter) throws(SandboxError) in try send(filter, of: process) }
+    }
+
+    /// The parent's side: waits for the process to load its filter, and takes the listener.
+    ///
+    /// - Parameters:
+    ///   - process: A pidfd of the process.
+    ///   - memory: What it has passed to tell the number in.
+    ///   - use: What is done before the process goes on.
+    /// - Returns: The listener.
+    /// - Throws: `seccomp`, when the process ends; else it waits for ever then.
+    @discardableResult
+    func take(
+        from process: RawDescriptor,
+        _ memory: SharedDescriptor,
+        _ use: (SharedDescriptor) throws(SandboxError) -> Void = { _ in }
+    ) throws(SandboxError) -> SharedDescriptor {
         let handover = try step(.seccomp) { () throws(KernelError) in try ListenerHandover(sharing: memory) }
         let pidfd = try step(.seccomp) { () throws(KernelError) in
             Pidfd(try BorrowedDescriptor(process).duplicate())
         }
         let number = try waitForListener(pidfd, handover)
+        let listener = try step(.seccomp) { () throws(KernelError) in
+            SharedDescriptor(try pidfd.copyDescriptor(number))
+        }
+        try use(listener)
+        handover.acknowledge()
+        return listener
+    }
+
+    /// Hands a listener to who answers it.
+    ///
+    /// - Parameters:
+    ///   - filter: The listener.
+    ///   - process: A pidfd of the process that the filter is for.
+    /// - Throws: `seccomp`, when nobody takes it.
+    func send(_ filter: SharedDescriptor, of process: RawDescriptor) throws(SandboxError) {
         try step(.seccomp) { () throws(KernelError) in
             do throws(KernelError) {
-                let listener = try pidfd.copyDescriptor(number)
                 let pid = try Self.number(of: process)
                 let message = ContainerProcessState(pid: pid, metadata: metadata, state: state).json
                 let socket = try UnixSocket.connect(path)
                 guard try socket.poll(for: .writable, timeout: Self.patience).contains(.writable) else {
                     throw .failed("send to", path, .timedOut)
                 }
-                let sent = try UnixSocket.sendDescriptors([listener.raw], with: message, to: socket.raw)
+                let sent = try UnixSocket.sendDescriptors([filter.raw], with: message, to: socket.raw)
                 if sent < message.count { try socket.writeAll(Array(message[sent...])) }
             } catch {
                 throw .failed("hand filter to listener", path, error.errno, detail: "\(error)")
             }
         }
-        handover.acknowledge()
     }
 
     /// The number of the listener in the process.
@@ -131,5 +161,41 @@ struct SeccompListener: Sendable {
             if let number = Int32(line.dropFirst(4).drop { $0 == "\t" || $0 == " " }), number > 0 { return number }
         }
         throw .failed("find number of process", .noProcess)
+    }
+}
+
+/// A filter that the set-up of an additional process has loaded for it.
+///
+/// Its questions about calls of the set-up, which are not the process's and come before anybody knows the process, are answered
+/// here: they are made. The process itself waits until its listener has been handed on.
+struct LoadedFilter {
+    let listener: SharedDescriptor
+
+    /// Waits for the next word of the set-up.
+    func answerSetUp(until end: HandshakeEnd) throws(SandboxError) -> HandshakeAnswer? {
+        let begin = Clock.monotonic.now
+        var isAsked = true
+        while Clock.monotonic.now - begin < Sandbox.patience {
+            let ready = try step(.handshake) { () throws(KernelError) in
+                var polled = PollSet()
+                polled.add(end.socket, .readable)
+                // Once no process has the filter any more it would be ready for ever.
+                if isAsked { polled.add(listener.raw, .readable) }
+                return try polled.wait(timeout: Sandbox.patience)
+            }
+            if ready.contains(where: { $0.descriptor == end.socket }) { return try end.receive(within: .zero) }
+            for event in ready where event.descriptor == listener.raw {
+                isAsked = event.events.contains(.readable)
+                guard isAsked else { continue }
+                try step(.seccomp) { () throws(KernelError) in
+                    guard let question = try SeccompNotification.next(from: listener.raw) else { return }
+                    // Who asked may have been killed meanwhile.
+                    do throws(KernelError) { try question.answer(.proceed, to: listener.raw) } catch
+                        where error.errno == .noEntry
+                    {}
+                }
+            }
+        }
+        throw .refused(.handshake, "wait for the process", "", "no answer in time", code: .timedOut)
     }
 }

@@ -93,4 +93,74 @@ import Testing
         process.terminal = true
         #expect(try exec([process], in: box).failure?.stage == "console")
     }
+
+    /// Nothing that copies a process.
+    private func unclonable(_ action: RuntimeSpec.Seccomp.Action) -> RuntimeSpec.Seccomp {
+        .init(
+            defaultAction: .allow,
+            syscalls: [.init(names: ["clone", "clone3", "fork", "vfork"], action: action)]
+        )
+    }
+
+    @Test(arguments: [RuntimeSpec.Seccomp.Action.errno, .killProcess])
+    func aFilterThatForbidsCloneHoldsForIt(_ action: RuntimeSpec.Seccomp.Action) throws {
+        let box = try ContainerFixture()
+        box.spec.linux?.seccomp = unclonable(action)
+        var bound = script("")
+        bound.args = ["/bin/grep", "-E", "^(Seccomp|NoNewPrivs|CapEff):", "/proc/self/status"]
+        bound.noNewPrivileges = true
+        var privileged = bound
+        privileged.noNewPrivileges = false
+        let capabilities = ["CAP_SYS_ADMIN"]
+        privileged.capabilities = .init(bounding: capabilities, effective: capabilities, permitted: capabilities)
+        let outcome = try exec([bound, privileged], in: box)
+        let seccomp = outcome.lines.filter { $0.hasPrefix("Seccomp:") }
+        #expect(seccomp == ["Seccomp:\t2", "Seccomp:\t2"], "\(outcome.errors)")
+        #expect(outcome.lines.filter { $0.hasPrefix("NoNewPrivs") } == ["NoNewPrivs:\t1", "NoNewPrivs:\t0"])
+        // Without either nothing could load the filter that late.
+        var plain = bound
+        plain.noNewPrivileges = false
+        let another = try ContainerFixture()
+        another.spec.linux?.seccomp = unclonable(action)
+        let failure = try exec([plain], in: another).failure
+        #expect(failure?.code == "unsupported" && failure?.object == "linux.seccomp")
+    }
+
+    @Test func aFilterThatKillsForClone3AloneDoesNotMatter() throws {
+        let box = try ContainerFixture()
+        box.spec.linux?.seccomp = .init(
+            defaultAction: .allow,
+            syscalls: [.init(names: ["clone3"], action: .killProcess)]
+        )
+        #expect(try exec([script("echo $((1+1))")], in: box).lines == ["2"])
+    }
+
+    @Test func itHasADeadlineOrASchedulingThatEndsWithForks() throws {
+        var deadline = script("")
+        deadline.args = ["/bin/cat", "/proc/self/stat"]
+        deadline.scheduler = .init(
+            policy: "SCHED_DEADLINE",
+            runtime: 1_000_000,
+            deadline: 20_000_000,
+            period: 50_000_000
+        )
+        var reset = deadline
+        reset.scheduler = .init(policy: "SCHED_FIFO", priority: 5, flags: ["SCHED_FLAG_RESET_ON_FORK"])
+        var forked = script("cat /proc/self/stat; true")
+        forked.scheduler = reset.scheduler
+        let outcome = try exec([deadline, reset, forked], in: ContainerFixture())
+        let policies = outcome.lines.map { $0.split(separator: " ").dropFirst(39).prefix(2).joined(separator: " ") }
+        #expect(policies == ["0 6", "5 1", "0 0"], "\(outcome.errors)")
+    }
+
+    @Test func afterTheFirstProcessHasEndedThereIsNone() throws {
+        let box = try ContainerFixture()
+        let path = box.scratch.path + "/late.json"
+        try File.writeAtomically(path, Array(JSONEncoder().encode(script("echo late"))), durable: false)
+        box.spec.process?.args = ["/bin/true"]
+        box.options = ["--after-end", "--exec", path]
+        let outcome = try box.run()
+        #expect(outcome.failure?.code == "failedPrecondition", "\(outcome.errors)")
+        #expect(outcome.lines.isEmpty)
+    }
 }

@@ -152,7 +152,28 @@ import Testing
         #expect(Set(greetings.map(\.pid)).count == 4)
         #expect(Set(greetings.map(\.state.pid)).count <= 2)
         #expect(questions.count == 3)
+        // What is told is who asks: the listener sees the processes by the numbers that it is told.
+        #expect(greetings.map(\.pid).filter(questions.map(\.pid).contains) == [0, 2, 3].map { greetings[$0].pid })
         for name in ["hook", "exec0", "exec1"] { #expect(File.exists("\(box.root)/\(name)"), "\(name)") }
+    }
+
+    @Test(arguments: [true, false])
+    func aFilterThatAsksAboutEverythingHoldsUpNoFurtherProcess(_ noNewPrivileges: Bool) throws {
+        box.spec.linux?.seccomp = .init(defaultAction: .notify, listenerPath: path)
+        box.spec.process?.args = ["/bin/sleep", "1000"]
+        var process = ContainerFixture.plainSpec.process ?? .init()
+        process.args = ["/bin/echo", "through"]
+        process.noNewPrivileges = noNewPrivileges
+        process.user = .init(uid: 7, gid: 8)
+        let file = box.scratch.path + "/exec.json"
+        try File.writeAtomically(file, Array(JSONEncoder().encode(process)), durable: false)
+        box.options += ["--exec", file]
+        let (greetings, questions, outcome) = try run { _ in .proceed }
+        #expect(outcome.lines == ["through"], "\(outcome.errors)")
+        try #require(greetings.count == 2)
+        // The program's own call comes to the listener, from the process that it was told of.
+        #expect(questions.contains { $0.call == 59 && $0.pid == greetings[1].pid })
+        #expect(greetings[1].state.pid == greetings[0].pid)
     }
 
     @Test func withoutAListenerThereIsNoContainer() throws {

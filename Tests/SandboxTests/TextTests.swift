@@ -70,8 +70,11 @@ import Testing
     }
 
     @Test func whatIsNoWordOfMountGoesToTheFilesystem() throws {
-        let options = try MountOptions(["mode=755", "size=64k", "sync", "async", "defaults", "", "a=b=c"], field: "x")
-        #expect(options.parameters.map(\.key) == ["mode", "size", "sync", "a"])
+        let options = try MountOptions(
+            ["mode=755", "sync", "size=64k", "dirsync", "async", "defaults", "", "a=b=c"],
+            field: "x"
+        )
+        #expect(options.parameters.map(\.key) == ["mode", "size", "dirsync", "a"])
         #expect(options.parameters.map(\.value) == ["755", "64k", nil, "b=c"])
     }
 

@@ -62,6 +62,7 @@ void ck_release_stack(void);
 // New mount API -------------------------------------------------------------------------------------------------------
 
 int ck_fsopen(const char *type, unsigned flags);
+int ck_fspick(int dir, const char *path, unsigned flags);
 int ck_fsconfig(int fs, unsigned command, const char *key, const void *value, int aux);
 int ck_fsmount(int fs, unsigned flags, unsigned attributes);
 int ck_open_tree(int dir, const char *path, unsigned flags);
@@ -109,9 +110,12 @@ int ck_pidfd_info(int pidfd, struct ck_pidfd_info *info);
 enum { CK_MAX_PASSED = 64 };
 // One message with count descriptors (0...CK_MAX_PASSED).
 ssize_t ck_send_fds(int socket, const void *bytes, size_t size, const int *fds, size_t count, int flags);
-// One message; *count gets the number of received descriptors, *truncated whether any were lost.
+// One message; *count gets the number of received descriptors, *truncated whether any were lost, *sender who sent it if
+// the socket asks for that, else 0.
 ssize_t ck_recv_fds(int socket, void *bytes, size_t size, int *fds, size_t capacity, size_t *count, int *truncated,
-                    int flags);
+                    pid_t *sender, int flags);
+// SO_PASSCRED.
+int ck_ask_for_senders(int socket);
 int ck_unix_bind(int socket, const char *path);
 int ck_unix_connect(int socket, const char *path);
 int ck_peer_credentials(int socket, pid_t *pid, uid_t *uid, gid_t *gid);

@@ -1,12 +1,12 @@
 // Runs the container of a bundle with nothing but Sandbox: for tests and measurements.
 //
 //   sandbox-run BUNDLE [--overlay LOWER,...:UPPER:WORK | --bind DIRECTORY] [--root-option WORD]... [--terminal]
-//               [--cgroup PATH] [--exec PROCESS.json]... [--exec-times N] [--wait] [--repeat N | --tally N]
+//               [--cgroup PATH] [--exec PROCESS.json]... [--exec-times N] [--after-end] [--wait] [--repeat N | --tally N]
 //
 // Standard streams are the caller's own. The exit status is the first process's (128 + signal), 125 when it could not be
 // made; the error is one line of JSON on standard error. `--exec` processes run after it has started, one after the other,
 // each with a line `exec N: status` on standard error; with `--exec-times` the first of them that often, and only
-// what is not status 0 has a line. After them the first process is killed, but for `--wait`. `--repeat` prints microseconds from the first call to the exit. `--tally` goes on after failures and
+// what is not status 0 has a line; with `--after-end` only when the first process has ended. After them the first process is killed, but for `--wait`. `--repeat` prints microseconds from the first call to the exit. `--tally` goes on after failures and
 // prints at the end how many containers were created and how many failed at which stage: `tally created=3 mounts=2`.
 
 import Cgroups
@@ -23,6 +23,7 @@ struct Options {
     var executions: [String] = []
     var executionTimes = 1
     var waits = false
+    var afterEnd = false
     var repetitions = 1
     var tallies = false
 
@@ -38,6 +39,7 @@ struct Options {
                 tallies = true
             case "--exec-times": executionTimes = rest.popFirst().flatMap { Int($0) } ?? 1
             case "--wait": waits = true
+            case "--after-end": afterEnd = true
             case "--exec": executions += rest.popFirst().map { [$0] } ?? []
             case "--bind": overlay = SandboxRootMount(type: "bind", source: rest.popFirst() ?? "", options: ["rbind"])
             case "--root-option": overlay?.options += rest.popFirst().map { [$0] } ?? []
@@ -136,6 +138,7 @@ func run(_ options: Options, _ specification: RuntimeSpec) throws -> Int32 {
         for error in process.runPoststopHooks() { say(report(error)) }
         throw error
     }
+    if options.afterEnd { _ = try process.pidfd.poll(for: .readable, timeout: nil) }
     for (number, path) in options.executions.enumerated() {
         let document = try RuntimeSpec.Process(parsing: File.read(path, limit: 1 << 20))
         for _ in 0..<(number == 0 ? options.executionTimes : 1) {
