@@ -54,6 +54,24 @@ import Testing
         #expect(try pipe.reader.read(upTo: 4) == Array("x".utf8))
     }
 
+    @Test func theKernelSaysWhoSentAMessage() throws {
+        let (a, b) = try UnixSocket.pair(kind: .sequentialPackets)
+        try UnixSocket.sendDescriptors([a.raw], with: [1], to: a.raw)
+        func receive() throws -> UnixSocket.Message {
+            try UnixSocket.receiveDescriptors(from: b.raw, byteLimit: 16, descriptorLimit: 1)
+        }
+        #expect(try receive().sender == nil)
+        try UnixSocket.askForSenders(b.raw)
+        try UnixSocket.sendDescriptors([a.raw, a.raw, a.raw], with: [2], to: a.raw)
+        let own = try receive()
+        #expect(own.sender == Credentials.processID && own.descriptors.count == 1 && own.truncated)
+        var spawn = Spawn(arguments: ["sh", "-c", "echo x >&3"], environment: [])
+        spawn.descriptors = [3: a.raw]
+        let child = try spawn.start("/bin/sh")
+        #expect(try receive().sender == child.pid)
+        #expect(try child.pidfd.wait() == .exited(0))
+    }
+
     @Test func surplusDescriptorsAreClosed() throws {
         let (a, b) = try UnixSocket.pair()
         let pipe = try Pipe()
