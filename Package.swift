@@ -114,14 +114,32 @@ let targets: [Target] = [
 
     // 5 engine
     .target(
-        name: "Engine",
+        name: "EngineModel",
+        dependencies: ["Kernel", "ContentStore", "Snapshots", log],
+        swiftSettings: swift
+    ),
+    .target(name: "EngineSpec", dependencies: ["EngineModel", "Kernel", "OCISpec"], swiftSettings: swift),
+    .target(
+        name: "EngineStore",
+        dependencies: ["EngineModel", "EngineSpec", "Kernel", .product(name: "GRDB", package: "GRDB.swift")],
+        swiftSettings: swift
+    ),
+    .target(
+        name: "EngineShim",
         dependencies: [
-            "Kernel", "OCISpec", "ShimProtocol", "ContainerIO", "Archive", "ContentStore", "Snapshots", "Seccomp",
-            "Cgroups", log,
-            protobuf,
+            "EngineModel", "Kernel", "ShimProtocol", protobuf,
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
-            .product(name: "GRDB", package: "GRDB.swift"),
+        ],
+        swiftSettings: swift
+    ),
+    .target(
+        name: "Engine",
+        dependencies: [
+            "EngineModel", "EngineSpec", "EngineStore", "EngineShim", "Kernel", "OCISpec", "ShimProtocol",
+            "ContainerIO", "Archive", "ContentStore", "Snapshots", "Seccomp", log, protobuf,
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
         ],
         swiftSettings: swift
     ),
@@ -131,7 +149,7 @@ let targets: [Target] = [
     .target(
         name: "DockerAPI",
         dependencies: [
-            "Engine", "DockerTypes", "Kernel", log,
+            "Engine", "EngineModel", "DockerTypes", "Kernel", log,
             .product(name: "HummingbirdCore", package: "hummingbird"),
             .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "NIOCore", package: "swift-nio"),
@@ -157,7 +175,7 @@ let targets: [Target] = [
     .target(
         name: "BerthDaemon",
         dependencies: [
-            "Engine", "DockerAPI", "Kernel", log,
+            "Engine", "EngineModel", "DockerAPI", "Kernel", log,
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -246,7 +264,7 @@ let targets: [Target] = [
     .testTarget(
         name: "DockerAPITests",
         dependencies: [
-            "DockerAPI", "DockerTypes", "Engine", "Kernel", log,
+            "DockerAPI", "DockerTypes", "Engine", "EngineModel", "Kernel", log,
             .product(name: "HummingbirdCore", package: "hummingbird"),
             .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "NIOCore", package: "swift-nio"),
@@ -258,13 +276,16 @@ let targets: [Target] = [
     // The daemon that ends itself between two steps; run by tests of recovery.
     .executableTarget(
         name: "berthd-faults",
-        dependencies: ["BerthDaemon", "Engine", "Kernel"],
+        dependencies: ["BerthDaemon", "EngineModel", "Kernel"],
         path: "Tests/Support/berthd-faults",
         swiftSettings: swift
     ),
     .testTarget(
         name: "EngineTests",
-        dependencies: ["Engine", "Kernel", "OCISpec", .product(name: "GRDB", package: "GRDB.swift")],
+        dependencies: [
+            "EngineModel", "EngineSpec", "EngineStore", "Kernel", "OCISpec",
+            .product(name: "GRDB", package: "GRDB.swift"),
+        ],
         swiftSettings: swift
     ),
     .testTarget(name: "BerthDaemonTests", dependencies: ["BerthDaemon", "Kernel"], swiftSettings: swift),

@@ -5,7 +5,8 @@
 
 import ArgumentParser
 import DockerAPI
-public import Engine
+import Engine
+public import EngineModel
 import Kernel
 import Logging
 import ServiceLifecycle

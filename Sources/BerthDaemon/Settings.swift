@@ -1,4 +1,4 @@
-import Engine
+import EngineModel
 import FoundationEssentials
 import Kernel
 import Logging

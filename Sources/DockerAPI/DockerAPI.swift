@@ -5,6 +5,7 @@
 // byte that arrived early (`Hijack`).
 
 public import Engine
+import EngineModel
 public import Kernel
 public import Logging
 public import ServiceLifecycle

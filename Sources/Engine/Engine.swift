@@ -1,3 +1,5 @@
+public import EngineModel
+
 /// The engine: containers, exec sessions, images and their events on one node.
 ///
 /// It knows neither HTTP nor gRPC. A face (DockerAPI, CRI) decodes a request, calls one method here, encodes the answer

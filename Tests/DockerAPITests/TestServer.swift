@@ -1,5 +1,5 @@
 import DockerAPI
-import Engine
+import EngineModel
 import HTTPTypes
 import HummingbirdCore
 import Kernel

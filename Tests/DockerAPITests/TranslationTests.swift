@@ -1,6 +1,6 @@
 import DockerAPI
 import DockerTypes
-import Engine
+import EngineModel
 import HTTPTypes
 import Kernel
 import Testing

@@ -1,4 +1,5 @@
-import Engine
+import EngineModel
+import EngineSpec
 import Kernel
 import Testing
 

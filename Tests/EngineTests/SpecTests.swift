@@ -1,4 +1,5 @@
-import Engine
+import EngineModel
+import EngineSpec
 import OCISpec
 import Testing
 

@@ -1,4 +1,6 @@
-import Engine
+import EngineModel
+import EngineSpec
+import EngineStore
 import GRDB
 import Kernel
 import Synchronization

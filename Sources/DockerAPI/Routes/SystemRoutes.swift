@@ -1,5 +1,6 @@
 import DockerTypes
 import Engine
+import EngineModel
 import HTTPTypes
 import HummingbirdCore
 import Kernel

@@ -1,4 +1,4 @@
-package import Engine
+package import EngineModel
 import HTTPTypes
 import Kernel
 import NIOCore

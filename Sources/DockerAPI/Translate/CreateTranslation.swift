@@ -1,5 +1,5 @@
 package import DockerTypes
-package import Engine
+package import EngineModel
 
 /// Turns Docker's create request into the engine's configuration.
 package enum CreateTranslation {

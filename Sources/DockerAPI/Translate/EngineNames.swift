@@ -1,7 +1,7 @@
+package import EngineModel
+
 // Names that both DockerTypes and Engine have. The module Engine has a class of its own name, so its types cannot be written with
 // the module's name in front; this file sees only Engine.
-
-package import Engine
 
 /// The engine's restart policy.
 package typealias EngineRestartPolicy = RestartPolicy

@@ -1,4 +1,4 @@
-import Engine
+import EngineModel
 import Kernel
 
 extension APIError {

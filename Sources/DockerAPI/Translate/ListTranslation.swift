@@ -1,5 +1,5 @@
 import DockerTypes
-import Engine
+import EngineModel
 import Kernel
 
 /// Turns the engine's snapshots into the rows of Docker's container list.

@@ -1,4 +1,4 @@
-package import Engine
+package import EngineModel
 import Kernel
 
 /// Turns log records into the bytes of a logs reply.

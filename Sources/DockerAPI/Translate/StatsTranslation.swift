@@ -1,5 +1,5 @@
 import DockerTypes
-import Engine
+import EngineModel
 
 /// Turns the engine's samples into Docker's stats documents.
 enum StatsTranslation {

@@ -1,44 +1,4 @@
-public import Kernel
-
-/// What create answers.
-public struct CreatedContainer: Sendable {
-    /// Id of the new container.
-    public var id: ContainerID
-    /// What was asked for and will not be so.
-    public var warnings: [String]
-}
-
-/// What may be changed while a container lives; nil leaves as it is.
-public struct ContainerUpdate: Sendable {
-    /// New limits; a nil field inside leaves that limit.
-    public var resources: ResourceLimits?
-    /// New policy.
-    public var restartPolicy: RestartPolicy?
-
-    /// Changes nothing by default.
-    public init(resources: ResourceLimits? = nil, restartPolicy: RestartPolicy? = nil) {
-        self.resources = resources
-        self.restartPolicy = restartPolicy
-    }
-}
-
-/// What a wait waits for.
-public enum WaitCondition: String, Sendable {
-    /// That it does not run; true at once for a container that is created or ended.
-    case notRunning = "not-running"
-    /// The next exit.
-    case nextExit = "next-exit"
-    /// That it is gone.
-    case removed
-}
-
-/// The end of a wait.
-public struct WaitResult: Sendable {
-    /// Code, 128 + signal, 255 for unknown.
-    public var exitCode: Int
-    /// What went wrong beside the exit, such as a removal that failed.
-    public var error: String?
-}
+public import EngineModel
 
 /// A wait that is registered: what happens from now on is not missed.
 public struct ContainerWait: Sendable {
@@ -48,17 +8,6 @@ public struct ContainerWait: Sendable {
     ///
     /// Ends with `.cancelled` when the task is cancelled. No deadline: the client's.
     public func result() async throws -> WaitResult { try await future() }
-}
-
-/// Filters by key, as in docker-api "Filters by endpoint": all keys must match, any value of a key is enough.
-public typealias Filters = [String: [String]]
-
-/// One row for each process of a container.
-public struct ProcessTable: Sendable {
-    /// Column names.
-    public var titles: [String]
-    /// Rows in the order of the titles.
-    public var processes: [[String]]
 }
 
 extension Engine {
@@ -186,46 +135,5 @@ extension Engine {
     /// Sets the size of a container's terminal.
     public func resizeContainer(_ reference: String, to size: TerminalSize) async throws {
         try await core.resize(reference, to: size)
-    }
-}
-
-/// One sample of what a container uses.
-public struct ContainerStatistics: Sendable {
-    /// Id of the container.
-    public var id: ContainerID
-    /// Its name.
-    public var name: String
-    /// When the sample was taken; nil when the container does not run.
-    public var read: Timestamp?
-    /// CPU time in nanoseconds: all, kernel mode, user mode.
-    public var cpuTotal: UInt64 = 0, cpuKernel: UInt64 = 0, cpuUser: UInt64 = 0
-    /// CPU time of the whole host in nanoseconds.
-    public var systemCPU: UInt64 = 0
-    /// Processors that are online.
-    public var onlineCPUs: Int = 0
-    /// CFS periods, periods throttled, nanoseconds throttled.
-    public var throttlingPeriods: UInt64 = 0, throttledPeriods: UInt64 = 0, throttledTime: UInt64 = 0
-    /// Memory used and its limit in bytes.
-    public var memoryUsage: UInt64 = 0, memoryLimit: UInt64 = 0
-    /// Detailed memory counters by the kernel's names.
-    public var memoryDetails: [String: UInt64] = [:]
-    /// Tasks and their limit; a limit of 0 is none.
-    public var pids: UInt64 = 0, pidsLimit: UInt64 = 0
-    /// Bytes by device and operation.
-    public var blockIO: [BlockIO] = []
-
-    /// Bytes that one device moved.
-    public struct BlockIO: Sendable {
-        /// Device number.
-        public var major: UInt64, minor: UInt64
-        /// The operation, such as `read` or `write`.
-        public var operation: String
-        /// Bytes.
-        public var value: UInt64
-    }
-
-    init(id: ContainerID, name: String) {
-        self.id = id
-        self.name = name
     }
 }

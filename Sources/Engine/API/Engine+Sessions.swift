@@ -1,43 +1,4 @@
-public import Kernel
-
-/// A client's connection that is handed to a shim: from then on the shim reads and writes it.
-public struct ClientConnection: Sendable {
-    /// The socket.
-    ///
-    /// The engine's reference goes away once the shim has its own.
-    public var descriptor: SharedDescriptor
-    /// Bytes that the face had already read behind the request: the beginning of stdin.
-    public var leftover: [UInt8]
-    /// Whether the client has already ended its side.
-    public var inputClosed: Bool
-
-    /// A connection with what was already read of it.
-    public init(descriptor: SharedDescriptor, leftover: [UInt8] = [], inputClosed: Bool = false) {
-        self.descriptor = descriptor
-        self.leftover = leftover
-        self.inputClosed = inputClosed
-    }
-}
-
-/// Which streams a client wants.
-public struct AttachOptions: Sendable {
-    /// Whether the client's bytes go to stdin.
-    public var stdin: Bool
-    /// Whether the client gets stdout.
-    public var stdout: Bool
-    /// Whether the client gets stderr.
-    public var stderr: Bool
-    /// Keys that detach, in Docker's notation; nil takes ctrl-p,ctrl-q.
-    public var detachKeys: String?
-
-    /// The streams that are true.
-    public init(stdin: Bool, stdout: Bool, stderr: Bool, detachKeys: String? = nil) {
-        self.stdin = stdin
-        self.stdout = stdout
-        self.stderr = stderr
-        self.detachKeys = detachKeys
-    }
-}
+public import EngineModel
 
 /// An attach that was accepted but not yet given its connection.
 ///
@@ -66,51 +27,6 @@ public final class AttachSession: Sendable {
     }
 }
 
-/// A process to run in a running container.
-public struct ExecConfiguration: Sendable, Equatable, Codable {
-    /// Program and arguments.
-    public var command: [String]
-    /// Additions to the container's environment.
-    public var environment: [String] = []
-    /// Directory; empty takes the container's.
-    public var workingDirectory: String = ""
-    /// User; empty takes the container's.
-    public var user: String = ""
-    /// Whether it gets a terminal.
-    public var terminal = false
-    /// Which streams will be attached.
-    public var attachStdin = false, attachStdout = false, attachStderr = false
-    /// All capabilities.
-    public var privileged = false
-    /// Keys that detach; nil takes ctrl-p,ctrl-q.
-    public var detachKeys: String?
-    /// Initial terminal size.
-    public var consoleSize: TerminalSize?
-
-    /// Runs `command`.
-    public init(command: [String]) {
-        self.command = command
-    }
-}
-
-/// An exec session at one moment.
-public struct ExecSnapshot: Sendable {
-    /// Its id.
-    public var id: ExecID
-    /// The container it belongs to.
-    public var containerID: ContainerID
-    /// What was asked for.
-    public var configuration: ExecConfiguration
-    /// User that holds, maybe the container's.
-    public var user: String
-    /// Whether it runs.
-    public var running: Bool
-    /// Host pid once started.
-    public var pid: Int32?
-    /// How it ended, nil before the end; 126 and 127 also stand for a failed start.
-    public var exitCode: Int?
-}
-
 /// An exec start that was accepted: the face may now tell its client to go on.
 public final class ExecSession: Sendable {
     /// Whether output is raw (a terminal) or in frames.
@@ -128,50 +44,6 @@ public final class ExecSession: Sendable {
     /// the session frames its output, then thrown; the connection is then closed by dropping it.
     public func start(_ connection: ClientConnection?) async throws {
         try await body(connection)
-    }
-}
-
-/// Which log records to read.
-public struct LogOptions: Sendable {
-    /// Whether stdout is wanted.
-    public var stdout = true
-    /// Whether stderr is wanted.
-    public var stderr = true
-    /// Whether to go on until the container ends.
-    public var follow = false
-    /// Records from this time on.
-    public var since: Timestamp?
-    /// Records up to this time.
-    public var until: Timestamp?
-    /// Only the last so many records; nil is all.
-    public var tail: Int?
-
-    /// Everything that there is, both streams.
-    public init() {}
-}
-
-/// One piece of output with its time.
-public struct LogRecord: Sendable {
-    /// Which stream.
-    public enum Stream: UInt8, Sendable {
-        /// Standard output.
-        case stdout = 1
-        /// Standard error.
-        case stderr = 2
-    }
-
-    /// Which stream.
-    public var stream: Stream
-    /// When it was read from the process.
-    public var time: Timestamp
-    /// The bytes; a complete line ends with a newline, a piece of a long line does not.
-    public var bytes: [UInt8]
-
-    /// `bytes` of `stream`, read at `time`.
-    public init(stream: Stream, time: Timestamp, bytes: [UInt8]) {
-        self.stream = stream
-        self.time = time
-        self.bytes = bytes
     }
 }
 

@@ -1,5 +1,8 @@
-import Logging
+import EngineModel
+import EngineShim
+import EngineStore
 import Kernel
+import Logging
 import ShimProtocol
 
 extension Container {

@@ -1,5 +1,8 @@
-import Logging
+import EngineModel
+import EngineSpec
+import EngineStore
 import Kernel
+import Logging
 
 extension Container {
     /// Removes on a user's behalf.

@@ -1,5 +1,9 @@
-import Logging
+import EngineModel
+import EngineShim
+import EngineSpec
+import EngineStore
 import Kernel
+import Logging
 import OCISpec
 import ShimProtocol
 import SwiftProtobuf

@@ -1,3 +1,7 @@
+import EngineModel
+import EngineShim
+import EngineSpec
+import EngineStore
 import Kernel
 import Logging
 import Synchronization

@@ -1,3 +1,4 @@
+import EngineSpec
 import Kernel
 
 /// Removes what a crash left of a container's cgroups.

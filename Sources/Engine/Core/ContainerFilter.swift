@@ -1,3 +1,5 @@
+package import EngineModel
+
 /// Docker's container filters (docker-api 5.5): every key must match, one value of a key is enough; all labels must match.
 package struct ContainerFilter: Sendable {
     /// Keys that are understood.
@@ -90,19 +92,6 @@ struct NamePattern: Sendable {
         case (true, false): name.hasPrefix(text)
         case (false, true): name.hasSuffix(text)
         case (false, false): text.isEmpty || name.contains(text)
-        }
-    }
-}
-
-extension NetworkMode {
-    /// The mode as Docker's clients write it.
-    public var name: String {
-        switch self {
-        case .none: "none"
-        case .host: "host"
-        case .bridge: "bridge"
-        case .container(let reference): "container:" + reference
-        case .named(let name): name
         }
     }
 }

@@ -1,3 +1,4 @@
+import EngineModel
 import Synchronization
 
 /// Who is who: ids, names and prefixes.

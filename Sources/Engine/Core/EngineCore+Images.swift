@@ -1,5 +1,7 @@
 import Archive
 import ContentStore
+import EngineModel
+import EngineStore
 import Kernel
 import OCISpec
 import Snapshots
@@ -232,19 +234,22 @@ struct ReferencePattern {
 extension ImageSnapshot {
     init(_ stored: StoredImage, _ images: ImageService) {
         let (image, config) = (stored.image, stored.image.config)
-        id = image.id.description
-        tags = stored.references.filter { $0.tag != nil }.map(\.familiar)
-        digests = Set(stored.references.map { $0.familiarName + "@" + image.descriptor.digest.description }).sorted()
-        created = config.created.flatMap { Timestamp($0) }
-        size = image.layers.reduce(0) { $0 + images.size(of: $1.chainID) }
-        author = config.author ?? ""
-        architecture = config.architecture
-        variant = config.variant ?? ""
-        os = config.os
-        configuration = ImageConfiguration(config.config)
-        layers = config.rootfs.diffIDs.map(\.description)
-        lastTagged = nil
-        comment = config.comment ?? config.history?.last?.comment ?? ""
+        self.init(
+            id: image.id.description,
+            tags: stored.references.filter { $0.tag != nil }.map(\.familiar),
+            digests: Set(stored.references.map { $0.familiarName + "@" + image.descriptor.digest.description })
+                .sorted(),
+            created: config.created.flatMap { Timestamp($0) },
+            size: image.layers.reduce(0) { $0 + images.size(of: $1.chainID) },
+            author: config.author ?? "",
+            architecture: config.architecture,
+            variant: config.variant ?? "",
+            os: config.os,
+            configuration: ImageConfiguration(config.config),
+            layers: config.rootfs.diffIDs.map(\.description),
+            lastTagged: nil,
+            comment: config.comment ?? config.history?.last?.comment ?? ""
+        )
     }
 }
 

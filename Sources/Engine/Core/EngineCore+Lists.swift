@@ -1,4 +1,7 @@
 import ContentStore
+import EngineModel
+import EngineSpec
+import EngineStore
 import Kernel
 import Snapshots
 

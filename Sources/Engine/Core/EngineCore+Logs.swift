@@ -1,4 +1,5 @@
 import ContainerIO
+import EngineModel
 import Kernel
 import Synchronization
 
@@ -44,13 +45,13 @@ final class LogIterationSource: Sendable {
         self.node = node
     }
 
-    func next() async throws -> [LogRecord]? {
+    func next() async throws -> [EngineModel.LogRecord]? {
         do {
             guard let log = try await opened() else { return nil }
             while true {
                 try Task.checkCancellation()
                 switch try await node.pool.run({ try log.next() }) {
-                case .records(let records): return records.map(LogRecord.init)
+                case .records(let records): return records.map(EngineModel.LogRecord.init)
                 case .end:
                     state.withLock { $0 = .ended }
                     return nil
@@ -147,7 +148,7 @@ private final class OpenLog: Sendable {
     }
 }
 
-extension LogRecord {
+extension EngineModel.LogRecord {
     fileprivate init(_ record: ContainerIO.LogRecord) {
         self.init(
             stream: record.stream == .stderr ? .stderr : .stdout,

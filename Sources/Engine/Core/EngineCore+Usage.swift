@@ -1,3 +1,6 @@
+import EngineModel
+import EngineShim
+import EngineSpec
 import Kernel
 import ShimProtocol
 import SwiftProtobuf

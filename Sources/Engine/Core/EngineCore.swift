@@ -1,3 +1,6 @@
+import EngineModel
+import EngineSpec
+import EngineStore
 import Kernel
 import Logging
 import NIOPosix

@@ -1,5 +1,8 @@
-import Logging
+import EngineModel
+import EngineShim
+import EngineStore
 import Kernel
+import Logging
 import Snapshots
 
 /// What a crash left behind that belongs to no container: exactly this is removed, and nothing else.

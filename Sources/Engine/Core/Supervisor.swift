@@ -1,3 +1,4 @@
+import EngineModel
 import Kernel
 import NIOPosix
 import Synchronization

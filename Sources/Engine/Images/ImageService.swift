@@ -1,5 +1,6 @@
 import Archive
 import ContentStore
+import EngineModel
 import Kernel
 import OCISpec
 import ShimProtocol

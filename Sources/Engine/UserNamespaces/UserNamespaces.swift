@@ -1,3 +1,6 @@
+import EngineModel
+import EngineShim
+import EngineStore
 import Kernel
 import Logging
 
@@ -74,12 +77,5 @@ struct UserNamespaces: Sendable {
             ids: ids.pool.count,
             held: ids.held
         )
-    }
-}
-
-enum Hash {
-    /// FNV-1a: the same in every life and version of the engine.
-    static func fnv1a(_ text: String) -> UInt64 {
-        text.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01b3 }
     }
 }

@@ -5,7 +5,7 @@
 //   BERTH_FAULT=list berthd-faults                 prints the steps, one a line
 
 import BerthDaemon
-import Engine
+import EngineModel
 import FoundationEssentials
 import Kernel
 import Synchronization

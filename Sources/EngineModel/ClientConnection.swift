@@ -1,0 +1,40 @@
+public import Kernel
+
+/// A client's connection that is handed to a shim: from then on the shim reads and writes it.
+public struct ClientConnection: Sendable {
+    /// The socket.
+    ///
+    /// The engine's reference goes away once the shim has its own.
+    public var descriptor: SharedDescriptor
+    /// Bytes that the face had already read behind the request: the beginning of stdin.
+    public var leftover: [UInt8]
+    /// Whether the client has already ended its side.
+    public var inputClosed: Bool
+
+    /// A connection with what was already read of it.
+    public init(descriptor: SharedDescriptor, leftover: [UInt8] = [], inputClosed: Bool = false) {
+        self.descriptor = descriptor
+        self.leftover = leftover
+        self.inputClosed = inputClosed
+    }
+}
+
+/// Which streams a client wants.
+public struct AttachOptions: Sendable {
+    /// Whether the client's bytes go to stdin.
+    public var stdin: Bool
+    /// Whether the client gets stdout.
+    public var stdout: Bool
+    /// Whether the client gets stderr.
+    public var stderr: Bool
+    /// Keys that detach, in Docker's notation; nil takes ctrl-p,ctrl-q.
+    public var detachKeys: String?
+
+    /// The streams that are true.
+    public init(stdin: Bool, stdout: Bool, stderr: Bool, detachKeys: String? = nil) {
+        self.stdin = stdin
+        self.stdout = stdout
+        self.stderr = stderr
+        self.detachKeys = detachKeys
+    }
+}

@@ -1,0 +1,241 @@
+package import EngineModel
+import Kernel
+package import ShimProtocol
+package import SwiftProtobuf
+
+/// The calls that the engine makes to one container's shim.
+package struct ShimClient: Sendable {
+    package let id: ContainerID
+    package let connection: ShimConnection
+    package let deadlines: EngineConfiguration.Deadlines
+
+    package init(
+        id: ContainerID,
+        connection: ShimConnection,
+        deadlines: EngineConfiguration.Deadlines
+    ) {
+        self.id = id
+        self.connection = connection
+        self.deadlines = deadlines
+    }
+
+    private func task<Answer: Message & Sendable>(
+        _ method: TaskMethod,
+        _ request: some Message,
+        deadline: Duration? = nil,
+        as type: Answer.Type
+    ) async throws -> Answer {
+        try await connection.call(
+            ServiceName.taskV3,
+            method.rawValue,
+            request,
+            deadline: deadline ?? deadlines.call,
+            as: type
+        )
+    }
+
+    private func task(_ method: TaskMethod, _ request: some Message, deadline: Duration? = nil) async throws {
+        _ = try await task(method, request, deadline: deadline, as: Google_Protobuf_Empty.self)
+    }
+
+    package func info(deadline: Duration) async throws -> ShimInfoResponse {
+        try await connection.call(
+            ServiceName.supervisor,
+            SupervisorMethod.info.rawValue,
+            ShimInfoRequest(),
+            deadline: deadline,
+            as: ShimInfoResponse.self
+        )
+    }
+
+    /// Waits up to `wait` for events behind `sequence`.
+    package func events(after sequence: UInt64, wait: Duration) async throws -> ShimEventsResponse {
+        var request = ShimEventsRequest()
+        request.afterSeq = sequence
+        request.waitMilliseconds = UInt32(wait.components.seconds * 1000)
+        let message = request
+        // Only the engine's end cancels a poll, and then nobody needs the connection any more.
+        return try await withTaskCancellationHandler {
+            try await connection.call(
+                ServiceName.supervisor,
+                SupervisorMethod.events.rawValue,
+                message,
+                deadline: wait + deadlines.call,
+                as: ShimEventsResponse.self
+            )
+        } onCancel: {
+            connection.close()
+        }
+    }
+
+    package func acknowledge(_ sequence: UInt64) async throws {
+        var request = ShimAcknowledgeRequest()
+        request.seq = sequence
+        _ = try await connection.call(
+            ServiceName.supervisor,
+            SupervisorMethod.acknowledge.rawValue,
+            request,
+            deadline: deadlines.call,
+            as: ShimAcknowledgeResponse.self
+        )
+    }
+
+    package func state(deadline: Duration? = nil) async throws -> TaskStateResponse {
+        var request = TaskStateRequest()
+        request.id = id.description
+        return try await task(.state, request, deadline: deadline, as: TaskStateResponse.self)
+    }
+
+    package func create(_ request: TaskCreateRequest) async throws -> Int32 {
+        Int32(
+            truncatingIfNeeded: try await task(
+                .create,
+                request,
+                deadline: deadlines.start,
+                as: TaskCreateResponse.self
+            ).pid
+        )
+    }
+
+    package func start(exec: ExecID? = nil) async throws -> Int32 {
+        var request = TaskStartRequest()
+        request.id = id.description
+        request.execID = exec?.description ?? ""
+        return Int32(
+            truncatingIfNeeded: try await task(
+                .start,
+                request,
+                deadline: deadlines.start,
+                as: TaskStartResponse.self
+            ).pid
+        )
+    }
+
+    package func exec(_ exec: ExecID, process: [UInt8], terminal: Bool) async throws {
+        var request = TaskExecRequest()
+        request.id = id.description
+        request.execID = exec.description
+        request.terminal = terminal
+        request.spec = Google_Protobuf_Any(typeURL: TypeURL.process, json: process)
+        try await task(.exec, request, deadline: deadlines.start)
+    }
+
+    package func kill(signal: Int32, all: Bool = false, exec: ExecID? = nil) async throws {
+        var request = TaskKillRequest()
+        request.id = id.description
+        request.execID = exec?.description ?? ""
+        request.signal = UInt32(signal)
+        request.all = all
+        try await task(.kill, request)
+    }
+
+    package func pause() async throws {
+        var request = TaskPauseRequest()
+        request.id = id.description
+        try await task(.pause, request)
+    }
+
+    package func resume() async throws {
+        var request = TaskResumeRequest()
+        request.id = id.description
+        try await task(.resume, request)
+    }
+
+    package func resize(exec: ExecID?, to size: TerminalSize) async throws {
+        var request = TaskResizePtyRequest()
+        request.id = id.description
+        request.execID = exec?.description ?? ""
+        request.height = UInt32(size.height)
+        request.width = UInt32(size.width)
+        try await task(.resizePty, request)
+    }
+
+    package func update(resources: [UInt8]) async throws {
+        var request = TaskUpdateRequest()
+        request.id = id.description
+        request.resources = Google_Protobuf_Any(typeURL: TypeURL.linuxResources, json: resources)
+        try await task(.update, request)
+    }
+
+    package func pids() async throws -> [Int32] {
+        var request = TaskPidsRequest()
+        request.id = id.description
+        return try await task(.pids, request, as: TaskPidsResponse.self).processes.map {
+            Int32(truncatingIfNeeded: $0.pid)
+        }
+    }
+
+    package func stats() async throws -> Google_Protobuf_Any {
+        var request = TaskStatsRequest()
+        request.id = id.description
+        return try await task(.stats, request, as: TaskStatsResponse.self).stats
+    }
+
+    package func delete(exec: ExecID? = nil) async throws -> TaskDeleteResponse {
+        var request = TaskDeleteRequest()
+        request.id = id.description
+        request.execID = exec?.description ?? ""
+        return try await task(.delete, request, deadline: deadlines.start, as: TaskDeleteResponse.self)
+    }
+
+    /// Ends the shim.
+    ///
+    /// A connection that ends instead of an answer is what was asked for.
+    package func shutdown() async throws {
+        var request = TaskShutdownRequest()
+        request.id = id.description
+        request.now = true
+        do {
+            try await task(.shutdown, request)
+        } catch let error as RPCError where error.status == .unavailable {
+            return
+        }
+    }
+}
+
+extension EngineError {
+    /// What a shim answered, as the engine's error: a failed start keeps its stage and errno.
+    package static func shim(_ error: any Error, _ what: String, _ id: ContainerID) -> EngineError {
+        guard let error = error as? RPCError else { return wrap(error, "container \(id): \(what)") }
+        switch error.status {
+        case .deadlineExceeded, .unavailable: return unreachable(id, "\(what): \(error)")
+        default: break
+        }
+        let failure = error.failure.map {
+            Failure(
+                stage: $0.stage,
+                operation: $0.operation,
+                object: $0.object,
+                errno: $0.errno == 0 ? nil : Errno(rawValue: $0.errno)
+            )
+        }
+        return EngineError(error.code, "\(what): \(error.message)", failure: failure)
+    }
+
+    /// A failed start of `program`, with the words that clients look for.
+    package static func startFailure(_ error: any Error, program: String, _ id: ContainerID) -> EngineError {
+        var result = shim(error, "failed to start", id)
+        let isMissing = result.message.hasSuffix("executable file not found in $PATH")
+        guard let errno = isMissing ? .noEntry : result.failure?.errno, isMissing || result.failure?.stage == "exec"
+        else {
+            if result.reason == .general { result.reason = .startFailed }
+            return result
+        }
+        result.code = .invalidArgument
+        switch errno {
+        case .noEntry, .notDirectory:
+            result.reason = .commandNotFound
+            let path = program.contains("/")
+            result.message =
+                "failed to create task for container: exec: \"\(program)\": "
+                + (path ? "stat \(program): no such file or directory" : "executable file not found in $PATH")
+        case .accessDenied, .isDirectory, .execFormat:
+            result.reason = .commandNotExecutable
+            let text = errno == .accessDenied ? "permission denied" : errno.description.lowercased()
+            result.message = "failed to create task for container: exec: \"\(program)\": \(text)"
+        default:
+            result.reason = .startFailed
+        }
+        return result
+    }
+}

@@ -1,0 +1,190 @@
+import EngineModel
+import Kernel
+package import NIOCore
+import NIOPosix
+import ShimProtocol
+package import SwiftProtobuf
+
+/// One ttrpc connection to one shim: concurrent calls, each with a deadline.
+///
+/// An answer that is late is dropped and the call fails with `.timedOut`; the connection stays. When the connection ends,
+/// every open call fails with `.unavailable` and ``closed`` completes.
+package final class ShimConnection: Sendable {
+    private let channel: any Channel
+    private let calls: NIOLoopBound<CallHandler>
+
+    private init(channel: any Channel, calls: NIOLoopBound<CallHandler>) {
+        self.channel = channel
+        self.calls = calls
+    }
+
+    /// Connects to the socket at `path`; its directory is opened first, so the path may be longer than a socket's.
+    package static func connect(
+        to path: String,
+        token: String,
+        deadline: Duration,
+        group: any EventLoopGroup
+    ) async throws -> ShimConnection {
+        let slash = path.lastIndex(of: "/") ?? path.startIndex
+        let directory = try File.open(String(path[..<slash]), [.path, .directory])
+        let short = "\(directory.procPath)/\(path[path.index(after: slash)...])"
+        let address = try SocketAddress(unixDomainSocketPath: short)
+        let channel = try await ClientBootstrap(group: group)
+            .connectTimeout(TimeAmount(deadline))
+            .connect(to: address) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let handler = CallHandler(token: token, eventLoop: channel.eventLoop)
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                    return ShimConnection(
+                        channel: channel,
+                        calls: NIOLoopBound(handler, eventLoop: channel.eventLoop)
+                    )
+                }
+            }
+        return channel
+    }
+
+    /// Calls a method and decodes its answer.
+    package func call<Answer: Message & Sendable>(
+        _ service: String,
+        _ method: String,
+        _ request: some Message,
+        deadline: Duration,
+        as type: Answer.Type
+    ) async throws -> Answer {
+        let bytes = try await call(service, method, request.bytes, deadline: deadline)
+        do {
+            return try Answer(serializedBytes: bytes)
+        } catch {
+            throw EngineError.internalFailure("\(method): the shim's answer is no \(Answer.protoMessageName)")
+        }
+    }
+
+    private func call(
+        _ service: String,
+        _ method: String,
+        _ payload: [UInt8],
+        deadline: Duration
+    ) async throws -> [UInt8] {
+        try await withCheckedThrowingContinuation { continuation in
+            let calls = calls
+            channel.eventLoop.execute {
+                calls.value.call(service, method, payload, deadline: deadline, continuation)
+            }
+        }
+    }
+
+    /// Waits until the connection has ended, or for the cancellation of the task.
+    package func closed() async {
+        // However the channel ends: it has ended.
+        try? await channel.closeFuture.get()
+    }
+
+    package func close() {
+        channel.close(promise: nil)
+    }
+}
+
+extension TimeAmount {
+    package init(_ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        self = .nanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+    }
+}
+
+/// Feeds the connection's state machine on its event loop.
+private final class CallHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private struct Waiting {
+        var continuation: CheckedContinuation<[UInt8], any Error>
+        var timeout: Scheduled<Void>
+    }
+
+    private var machine = TTRPCClientConnection()
+    private var waiting: [UInt32: Waiting] = [:]
+    private var context: ChannelHandlerContext?
+    private var token: String?
+    private let eventLoop: any EventLoop
+
+    init(token: String, eventLoop: any EventLoop) {
+        self.token = token
+        self.eventLoop = eventLoop
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        failAll()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        failAll()
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = [UInt8](buffer: unwrapInboundIn(data))
+        for completion in machine.receive(bytes.span.bytes) { finish(completion.streamID, completion.result) }
+    }
+
+    func call(
+        _ service: String,
+        _ method: String,
+        _ payload: [UInt8],
+        deadline: Duration,
+        _ continuation: CheckedContinuation<[UInt8], any Error>
+    ) {
+        let metadata = token.map { [(key: MetadataKey.token, value: $0)] } ?? []
+        do {
+            let stream = try machine.call(
+                service: service,
+                method: method,
+                payload: payload,
+                timeout: deadline,
+                metadata: metadata
+            )
+            token = nil
+            let bound = NIOLoopBound(self, eventLoop: eventLoop)
+            let timeout = eventLoop.scheduleTask(in: TimeAmount(deadline)) {
+                bound.value.timedOut(stream, method)
+            }
+            waiting[stream] = Waiting(continuation: continuation, timeout: timeout)
+            flush()
+        } catch {
+            continuation.resume(throwing: error)
+        }
+    }
+
+    private func flush() {
+        guard let context else { return failAll() }
+        let bytes = machine.takeOutput()
+        guard !bytes.isEmpty else { return }
+        context.writeAndFlush(wrapOutboundOut(context.channel.allocator.buffer(bytes: bytes)), promise: nil)
+    }
+
+    private func timedOut(_ stream: UInt32, _ method: String) {
+        guard machine.abandon(stream) else { return }
+        waiting.removeValue(forKey: stream)?.continuation.resume(
+            throwing: RPCError.timedOut("\(method): no answer before the deadline")
+        )
+    }
+
+    private func finish(_ stream: UInt32, _ result: Result<[UInt8], RPCError>) {
+        guard let call = waiting.removeValue(forKey: stream) else { return }
+        call.timeout.cancel()
+        call.continuation.resume(with: result.mapError { $0 })
+    }
+
+    private func failAll() {
+        for completion in machine.close() { finish(completion.streamID, completion.result) }
+    }
+}

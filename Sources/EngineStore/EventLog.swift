@@ -1,0 +1,112 @@
+package import EngineModel
+import GRDB
+package import Kernel
+
+/// An event that is not yet written: the database gives it its place.
+package struct EventDraft: Sendable {
+    package var time: Timestamp
+    package var kind: EngineEvent.Kind
+    package var action: String
+    package var id: String
+    package var attributes: [String: String]
+
+    package init(
+        time: Timestamp = .now,
+        kind: EngineEvent.Kind,
+        action: String,
+        id: String,
+        attributes: [String: String]
+    ) {
+        self.time = time
+        self.kind = kind
+        self.action = action
+        self.id = id
+        self.attributes = attributes
+    }
+
+    /// Appends the event; the sequence number is greater than any before, also of deleted rows.
+    func insert(_ db: Database) throws -> EngineEvent {
+        try db.execute(
+            sql: """
+                INSERT INTO events (seconds, nanoseconds, kind, action, object, attributes) VALUES (?, ?, ?, ?, ?, ?)
+                """,
+            arguments: [
+                time.seconds, Int64(time.nanoseconds), kind.rawValue, action, id, try JSON.encode(attributes),
+            ]
+        )
+        return EngineEvent(
+            sequence: db.lastInsertedRowID,
+            time: time,
+            kind: kind,
+            action: action,
+            id: id,
+            attributes: attributes
+        )
+    }
+}
+
+extension EngineEvent {
+    /// The event of a row, or nil for a row that says nothing that this version knows.
+    init?(row: Row) {
+        guard
+            let sequence = Int64.fromDatabaseValue(row["sequence"]),
+            let seconds = Int64.fromDatabaseValue(row["seconds"]),
+            let nanoseconds = Int64.fromDatabaseValue(row["nanoseconds"]),
+            let kind = String.fromDatabaseValue(row["kind"]).flatMap(Kind.init(rawValue:)),
+            let action = String.fromDatabaseValue(row["action"]),
+            let object = String.fromDatabaseValue(row["object"]),
+            let text = String.fromDatabaseValue(row["attributes"]),
+            let attributes = try? JSON.decode([String: String].self, text)  // a row that cannot be read is left out
+        else { return nil }
+        self.init(
+            sequence: sequence,
+            time: Timestamp(seconds: seconds, nanoseconds: UInt32(truncatingIfNeeded: nanoseconds)),
+            kind: kind,
+            action: action,
+            id: object,
+            attributes: attributes
+        )
+    }
+}
+
+extension Store {
+    /// Events behind `cursor` in order, at most `limit`, and the cursor behind the last row that was looked at.
+    package func events(after cursor: Int64, limit: Int) async throws -> (events: [EngineEvent], cursor: Int64) {
+        try await read { db in
+            let rows = try Row.fetchAll(
+                db,
+                sql: "SELECT * FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?",
+                arguments: [cursor, limit]
+            )
+            let last = rows.last.flatMap { Int64.fromDatabaseValue($0["sequence"]) }
+            return (rows.compactMap(EngineEvent.init(row:)), last ?? cursor)
+        }
+    }
+
+    package func lastEvent() async throws -> Int64 {
+        try await read { try Int64.fetchOne($0, sql: "SELECT MAX(sequence) FROM events") ?? 0 }
+    }
+
+    /// The cursor before the first event at or after `time`.
+    package func eventCursor(since time: Timestamp) async throws -> Int64? {
+        try await read { db in
+            try Int64.fetchOne(
+                db,
+                sql: """
+                    SELECT MIN(sequence) FROM events WHERE seconds > ?1 OR (seconds = ?1 AND nanoseconds >= ?2)
+                    """,
+                arguments: [time.seconds, Int64(time.nanoseconds)]
+            ).map { $0 - 1 }
+        }
+    }
+
+    /// Keeps the newest `count` events.
+    package func trimEvents(keeping count: Int) async throws {
+        try await write { db in
+            try db.execute(
+                sql: "DELETE FROM events WHERE sequence <= (SELECT MAX(sequence) FROM events) - ?",
+                arguments: [count]
+            )
+        }
+    }
+}

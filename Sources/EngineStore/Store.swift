@@ -1,0 +1,277 @@
+package import EngineModel
+import EngineSpec
+package import GRDB
+import Kernel
+import Synchronization
+
+/// The database of one engine.
+///
+/// Writes from everywhere are gathered: while one transaction is being synced to disk the next ones queue up and share the
+/// following sync. A write is durable when its call returns. Events are written in the same transaction as the change that
+/// they tell of, and handed to `publish` in order, after the commit.
+package final class Store: Sendable {
+    package typealias Body = @Sendable (Database) throws -> Void
+
+    private struct Pending {
+        var body: Body
+        var events: [EventDraft]
+        var continuation: CheckedContinuation<Void, any Error>
+    }
+
+    private struct Queue {
+        var pending: [Pending] = []
+        var flushing = false
+    }
+
+    package let pool: DatabasePool
+    private let queue = Mutex(Queue())
+    private let publish: @Sendable ([EngineEvent]) -> Void
+
+    /// Opens or makes the database at `path`; `publish` gets every committed event, in order, on the writer's thread.
+    package init(path: String, publish: @escaping @Sendable ([EngineEvent]) -> Void) throws {
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(5)
+        configuration.maximumReaderCount = 4
+        pool = try DatabasePool(path: path, configuration: configuration)
+        self.publish = publish
+        try pool.writeWithoutTransaction { db in
+            // The pool sets NORMAL after any preparation of ours; a commit must survive a power cut.
+            try db.execute(sql: "PRAGMA synchronous = FULL")
+            let level = try Int.fetchOne(db, sql: "PRAGMA synchronous")
+            guard level == 2 else { throw EngineError.internalFailure("database: synchronous is not FULL") }
+        }
+        try Migrations.migrator.migrate(pool)
+    }
+
+    /// Runs `body` and appends `events` in one transaction; returns when it is on disk.
+    package func write(events: [EventDraft] = [], _ body: @escaping Body = { _ in }) async throws {
+        try await withCheckedThrowingContinuation { continuation in
+            let first = queue.withLock { queue in
+                queue.pending.append(Pending(body: body, events: events, continuation: continuation))
+                defer { queue.flushing = true }
+                return !queue.flushing
+            }
+            guard first else { return }
+            pool.asyncWriteWithoutTransaction { [self] db in flush(db) }
+        }
+    }
+
+    /// Reads on one of the pool's reader threads.
+    package func read<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
+        try await pool.read(body)
+    }
+
+    package func close() throws {
+        try pool.close()
+    }
+
+    private func flush(_ db: Database) {
+        while true {
+            let batch = queue.withLock { queue -> [Pending] in
+                defer { queue.pending = [] }
+                if queue.pending.isEmpty { queue.flushing = false }
+                return queue.pending
+            }
+            if batch.isEmpty { return }
+            commit(batch, db)
+        }
+    }
+
+    private func commit(_ batch: [Pending], _ db: Database) {
+        var results: [Result<Void, any Error>] = []
+        var committed: [EngineEvent] = []
+        do {
+            try db.inTransaction(.immediate) {
+                for pending in batch {
+                    results.append(Result { committed += try apply(pending, db) })
+                }
+                return .commit
+            }
+            if !committed.isEmpty { publish(committed) }
+        } catch {
+            results = batch.map { _ in .failure(error) }
+        }
+        for (pending, result) in zip(batch, results) { pending.continuation.resume(with: result) }
+    }
+
+    private func apply(_ pending: Pending, _ db: Database) throws -> [EngineEvent] {
+        var events: [EngineEvent] = []
+        try db.inSavepoint {
+            try pending.body(db)
+            events = try pending.events.map { try $0.insert(db) }
+            return .commit
+        }
+        return events
+    }
+}
+
+/// The schema, step by step.
+///
+/// A step is never changed once released: the next one adds.
+enum Migrations {
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1 containers, events, meta") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE containers (
+                        id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL UNIQUE, created TEXT NOT NULL,
+                        configuration TEXT NOT NULL, plan TEXT NOT NULL, state TEXT NOT NULL
+                    ) WITHOUT ROWID;
+                    CREATE TABLE events (
+                        sequence INTEGER PRIMARY KEY AUTOINCREMENT, seconds INTEGER NOT NULL, nanoseconds INTEGER NOT NULL,
+                        kind TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL, attributes TEXT NOT NULL
+                    );
+                    CREATE INDEX events_time ON events (seconds, nanoseconds);
+                    CREATE TABLE images (
+                        name TEXT PRIMARY KEY NOT NULL, digest TEXT NOT NULL, tagged TEXT NOT NULL
+                    ) WITHOUT ROWID;
+                    CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
+                    """
+            )
+        }
+        registerUserNamespaces(&migrator)
+        return migrator
+    }
+
+    /// Ids of the host that containers hold, also of containers that are gone and left something.
+    ///
+    /// No two ranges meet; several containers hold one when they share a user namespace.
+    private static func registerUserNamespaces(_ migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("2 ids of user namespaces") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE id_ranges (
+                        first INTEGER PRIMARY KEY NOT NULL, size INTEGER NOT NULL CHECK (size > 0)
+                    );
+                    CREATE TRIGGER id_ranges_are_apart BEFORE INSERT ON id_ranges
+                    WHEN EXISTS (
+                        SELECT 1 FROM id_ranges WHERE first < NEW.first + NEW.size AND NEW.first < first + size
+                    )
+                    BEGIN SELECT RAISE(ABORT, 'ids are held by another container'); END;
+                    CREATE TABLE id_range_holders (
+                        container TEXT PRIMARY KEY NOT NULL, first INTEGER NOT NULL REFERENCES id_ranges (first),
+                        cgroup TEXT NOT NULL
+                    ) WITHOUT ROWID;
+                    CREATE INDEX id_range_holders_first ON id_range_holders (first);
+                    """
+            )
+        }
+    }
+}
+
+extension Store {
+    /// Rows of `containers`, those that cannot be read apart.
+    package func loadContainers() async throws -> (records: [ContainerRecord], unreadable: [UnreadableRow]) {
+        try await read { db in
+            var records: [ContainerRecord] = []
+            var unreadable: [UnreadableRow] = []
+            for row in try Row.fetchAll(db, sql: "SELECT * FROM containers") {
+                do {
+                    records.append(try ContainerRecord(row: row))
+                } catch {
+                    let id = String.fromDatabaseValue(row["id"]) ?? "?"
+                    unreadable.append(
+                        UnreadableRow(
+                            id: id,
+                            name: String.fromDatabaseValue(row["name"]),
+                            reason: String(describing: error)
+                        )
+                    )
+                }
+            }
+            return (records, unreadable)
+        }
+    }
+
+    /// A random text that stays with the root.
+    package func identity() async throws -> String {
+        let fresh = HexIdentifier.random()
+        try await write { db in
+            try db.execute(sql: "INSERT OR IGNORE INTO meta (key, value) VALUES ('identity', ?)", arguments: [fresh])
+        }
+        let stored = try await read { try String.fetchOne($0, sql: "SELECT value FROM meta WHERE key = 'identity'") }
+        return stored ?? fresh
+    }
+}
+
+extension ContainerRecord {
+    init(row: Row) throws {
+        guard
+            let text = String.fromDatabaseValue(row["id"]), let id = ContainerID(text),
+            let name = String.fromDatabaseValue(row["name"]),
+            let time = String.fromDatabaseValue(row["created"]), let created = Timestamp(time),
+            let configuration = String.fromDatabaseValue(row["configuration"]),
+            let plan = String.fromDatabaseValue(row["plan"]),
+            let state = String.fromDatabaseValue(row["state"])
+        else { throw EngineError.internalFailure("a column is missing or of the wrong type") }
+        self.init(
+            id: id,
+            name: name,
+            created: created,
+            configuration: try JSON.decode(ContainerConfiguration.self, configuration),
+            plan: try JSON.decode(ContainerPlan.self, plan),
+            state: try JSON.decode(PersistedState.self, state)
+        )
+    }
+
+    /// A write that makes the container a holder of its ids.
+    private var idInsertion: Store.Body {
+        guard let setting = plan.userNamespace, let range = setting.range else { return { _ in } }
+        let cgroup = CgroupPlace(text: plan.cgroupsPath ?? "").directory
+        return range.insertion(for: id, cgroup: cgroup, isShared: setting.sharedWith != nil)
+    }
+
+    /// A write that adds the row; a name or ids that are taken fail it.
+    package var insertion: Store.Body {
+        get throws {
+            let configuration = try JSON.encode(configuration)
+            let plan = try JSON.encode(plan)
+            let state = try JSON.encode(state)
+            let (id, name, created) = (id.description, name, created.description)
+            let ids = self.idInsertion
+            return { db in
+                try ids(db)
+                try db.execute(
+                    sql: """
+                        INSERT INTO containers (id, name, created, configuration, plan, state) VALUES (?, ?, ?, ?, ?, ?)
+                        """,
+                    arguments: [id, name, created, configuration, plan, state]
+                )
+            }
+        }
+    }
+
+    package static func stateChange(_ id: ContainerID, _ state: PersistedState) throws -> Store.Body {
+        let state = try JSON.encode(state)
+        return { db in
+            try db.execute(
+                sql: "UPDATE containers SET state = ? WHERE id = ?",
+                arguments: [state, id.description]
+            )
+        }
+    }
+
+    package static func configurationChange(
+        _ id: ContainerID,
+        _ configuration: ContainerConfiguration
+    ) throws -> Store.Body {
+        let text = try JSON.encode(configuration)
+        return { db in
+            try db.execute(
+                sql: "UPDATE containers SET configuration = ? WHERE id = ?",
+                arguments: [text, id.description]
+            )
+        }
+    }
+
+    package static func nameChange(_ id: ContainerID, _ name: String) -> Store.Body {
+        { db in
+            try db.execute(sql: "UPDATE containers SET name = ? WHERE id = ?", arguments: [name, id.description])
+        }
+    }
+
+    package static func deletion(_ id: ContainerID) -> Store.Body {
+        { db in try db.execute(sql: "DELETE FROM containers WHERE id = ?", arguments: [id.description]) }
+    }
+}
