@@ -236,7 +236,8 @@ extension ContainerPlan {
 
     /// The document's devices, with owners of the host.
     func deviceNodes() throws(SandboxError) -> [DeviceFiles.Node] {
-        try devices.map { device throws(SandboxError) in try hostNode(DeviceFiles.node(device)) }
+        let nodes = try devices.map { device throws(SandboxError) in try DeviceFiles.node(device) }
+        return try nodes.filter { !$0.isMultiplexer }.map { node throws(SandboxError) in try hostNode(node) }
     }
 
     /// Translates the owner of a device from the container's ids to the host's.

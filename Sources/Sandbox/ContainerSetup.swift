@@ -69,6 +69,7 @@ struct ContainerSetup {
         try protectPaths(root)
         try finishRoot(tree)
         try bringUpLoopback()
+        if plan.startGate != nil { try plan.process.checkProgram(root) }
         try step(.handshake) { () throws(KernelError) in
             if let terminal {
                 try channel.send(.ready, passing: [terminal.controller.raw])

@@ -11,6 +11,9 @@ enum DeviceFiles {
         var permissions: UInt32
         var uid: UInt32
         var gid: UInt32
+
+        /// Whether it is the terminal multiplexer, which every container has as a link to its own devpts.
+        var isMultiplexer: Bool { path == "/dev/ptmx" && device == DeviceNumber(major: 5, minor: 2) }
     }
 
     /// The devices that every container has (OCI runtime-spec "default devices").

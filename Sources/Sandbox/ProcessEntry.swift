@@ -264,14 +264,6 @@ struct ProcessEntry {
                 }
             }
         }
-        if let refusal { throw .failed(.exec, "execute", plan.program, refusal) }
-        throw SandboxError(
-            stage: .exec,
-            operation: "execute",
-            object: plan.program,
-            errno: .noEntry,
-            detail: plan.program.contains("/") ? "" : "executable file not found in $PATH",
-            code: .notFound
-        )
+        throw plan.noProgram(refusal)
     }
 }
