@@ -308,6 +308,11 @@ let targets: [Target] = [
         swiftSettings: swift
     ),
     .testTarget(name: "BackendTests", dependencies: ["ShimKitTesting", "berth-shim-native"], swiftSettings: swift),
+    .testTarget(
+        name: "RuntimeTests",
+        dependencies: ["berth-runtime", "SystemFixture", "Kernel", "shim-conformance"],
+        swiftSettings: swift
+    ),
     .testTarget(name: "ClientTests", dependencies: ["Client"], swiftSettings: swift),
     .testTarget(
         name: "BerthTests",

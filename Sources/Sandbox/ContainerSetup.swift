@@ -14,7 +14,7 @@ struct ContainerSetup {
         var listener: SharedDescriptor?
         do throws(SandboxError) {
             let terminal = try create()
-            listener = try waitForStart()
+            listener = try waitForStart(terminal)
             try ProcessEntry(
                 plan: plan.process,
                 channel: listener.map { HandshakeEnd(socket: $0.raw) } ?? channel,
@@ -27,13 +27,21 @@ struct ContainerSetup {
 
     /// Returns when the program may run.
     ///
+    /// - Parameter terminal: The process's own, when it has one.
     /// - Returns: Who wants to hear of a failure, when it is not the parent.
-    private func waitForStart() throws(SandboxError) -> SharedDescriptor? {
+    /// - Throws: What waiting gives.
+    private func waitForStart(_ terminal: SharedTerminal?) throws(SandboxError) -> SharedDescriptor? {
         let answer = try channel.receive(within: nil)
         if answer?.message == .proceed { return nil }
         guard answer?.message == .leave, let gate = plan.startGate else {
             // The parent is gone or has given up; nobody wants to hear of it.
             Clone.exit(0)
+        }
+        if let terminal {
+            // The parent's streams are not the process's: whoever reads them waits for the parent's end, not for its.
+            try step(.console) { () throws(KernelError) in
+                for number: RawDescriptor in 0...2 { try DescriptorTable.place(terminal.terminal.raw, at: number) }
+            }
         }
         return try gate.wait()
     }

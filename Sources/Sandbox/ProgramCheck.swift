@@ -22,6 +22,7 @@ extension ProcessPlan {
     /// The error of a program that none of the candidates is.
     ///
     /// - Parameter refusal: Why one that is there cannot be executed.
+    /// - Returns: What to throw.
     func noProgram(_ refusal: Errno?) -> SandboxError {
         if let refusal { return .failed(.exec, "execute", program, refusal) }
         return SandboxError(
