@@ -85,19 +85,21 @@ public final class NativeContainer: Sendable {
     ///
     /// - Parameters:
     ///   - attachment: Its first process, as that program has written it down.
-    ///   - path: Path of its group.
+    ///   - path: Name of its group, in the manager's form.
+    ///   - manager: Who has made the group.
     ///   - filter: Its filter.
     /// - Returns: The container; nil when its first process has ended.
     /// - Throws: `NativeError`.
     public static func attach(
         _ attachment: SandboxAttachment,
         cgroup path: String,
+        manager: CgroupManager,
         filter: SeccompProgram?
     ) throws(NativeError) -> NativeContainer? {
         guard let process = SandboxProcess.attach(attachment) else { return nil }
         return try group { () throws(CgroupError) in
             let tree = try CgroupTree()
-            let cgroup = try tree.open(path)
+            let cgroup = try manager.open(path, in: tree)
             return NativeContainer(
                 process: process,
                 cgroup: cgroup,
@@ -224,11 +226,12 @@ public final class NativeContainer: Sendable {
     ///
     /// - Parameters:
     ///   - signal: What to send.
-    ///   - path: Where the group is; that there is none is fine, nothing is in it then.
+    ///   - path: Name of the group, in the manager's form; that there is none is fine, nothing is in it then.
+    ///   - manager: Who has made the group.
     /// - Throws: `NativeError`.
-    public static func signalAll(_ signal: Signal, cgroup path: String) throws(NativeError) {
+    public static func signalAll(_ signal: Signal, cgroup path: String, manager: CgroupManager) throws(NativeError) {
         let cgroup: any Cgroup
-        do throws(CgroupError) { cgroup = try CgroupTree().open(path) } catch {
+        do throws(CgroupError) { cgroup = try manager.open(path, in: CgroupTree()) } catch {
             if error.code == .notFound { return }
             throw .cgroup(error)
         }
@@ -304,16 +307,18 @@ public final class NativeContainer: Sendable {
     ///   - id: Id of the container, for hooks.
     ///   - specification: The document that it was created from.
     ///   - bundle: Absolute path of the bundle.
-    ///   - path: Path of its group.
+    ///   - path: Name of its group, as for `removeGroup`.
+    ///   - helper: As for `removeGroup`.
     /// - Returns: What went wrong in hooks.
     /// - Throws: `NativeError`.
     public static func delete(
         id: String,
         specification: RuntimeSpec,
         bundle: String,
-        cgroup path: String
+        cgroup path: String,
+        helper: String? = nil
     ) throws(NativeError) -> [SandboxError] {
-        try removeGroup(path)
+        try removeGroup(path, helper: helper)
         return SandboxProcess.runPoststopHooks(id: id, specification: specification, bundle: bundle)
     }
 

@@ -1,3 +1,4 @@
+import Cgroups
 import Kernel
 import OCISpec
 import Sandbox
@@ -17,12 +18,17 @@ struct ContainerRecord: Sendable, Equatable {
     /// Name of the user who created it.
     var owner: String
     var annotations: [String: String]
-    /// Path of the group below each hierarchy's root.
+    /// Name of the group, in its manager's form.
     var cgroup: String
+    /// Whether systemd has made the group.
+    var usesSystemd: Bool
     /// Whether the container has a process namespace of its own.
     var ownsProcesses: Bool
     /// See `SandboxStartListener`.
     var token: [UInt8]
+
+    /// Who has made the group.
+    var manager: CgroupManager { usesSystemd ? .systemd(helper: Runtime.scopeHelper) : .filesystem }
 
     /// The file form.
     var json: JSONValue {
@@ -30,7 +36,8 @@ struct ContainerRecord: Sendable, Equatable {
             ("id", .string(id)), ("pid", .number(pid)), ("startTime", .number(startTime)), ("bundle", .string(bundle)),
             ("rootfs", .string(rootfs)), ("created", .string(created)), ("ociVersion", .string(ociVersion)),
             ("owner", .string(owner)), ("annotations", .strings(annotations)), ("cgroup", .string(cgroup)),
-            ("ownsProcesses", .bool(ownsProcesses)), ("token", .array(token.map(JSONValue.number))),
+            ("usesSystemd", .bool(usesSystemd)), ("ownsProcesses", .bool(ownsProcesses)),
+            ("token", .array(token.map(JSONValue.number))),
         ])
     }
 
@@ -42,6 +49,7 @@ struct ContainerRecord: Sendable, Equatable {
             let rootfs = json["rootfs"]?.string, let created = json["created"]?.string,
             let ociVersion = json["ociVersion"]?.string, let owner = json["owner"]?.string,
             let annotations = json["annotations"]?.stringsByName, let cgroup = json["cgroup"]?.string,
+            let usesSystemd = json["usesSystemd"]?.bool,
             let ownsProcesses = json["ownsProcesses"]?.bool, case .array(let token)? = json["token"]
         else { throw .malformed("state.json", "a member is missing or of another kind") }
         self.init(
@@ -53,6 +61,7 @@ struct ContainerRecord: Sendable, Equatable {
             owner: owner,
             annotations: annotations,
             cgroup: cgroup,
+            usesSystemd: usesSystemd,
             ownsProcesses: ownsProcesses,
             token: token.compactMap { $0.integer(UInt8.self) }
         )
@@ -69,6 +78,7 @@ struct ContainerRecord: Sendable, Equatable {
         owner: String,
         annotations: [String: String],
         cgroup: String,
+        usesSystemd: Bool,
         ownsProcesses: Bool,
         token: [UInt8]
     ) {
@@ -80,6 +90,7 @@ struct ContainerRecord: Sendable, Equatable {
         self.owner = owner
         self.annotations = annotations
         self.cgroup = cgroup
+        self.usesSystemd = usesSystemd
         self.ownsProcesses = ownsProcesses
         self.token = token
     }

@@ -1,3 +1,4 @@
+import Cgroups
 import Kernel
 import NativeContainer
 import OCISpec
@@ -43,9 +44,11 @@ extension Runtime {
     ) throws(RuntimeError) -> CreatedContainer {
         let filter = try request.filter(store)
         try directory.keep(configuration: request.document, filter: filter?.encoded)
-        let defaultCgroup = "/berth-runtime-\(request.id)"
+        let defaultCgroup =
+            usesSystemd ? "system.slice:berth-runtime:\(request.id)" : "/berth-runtime-\(request.id)"
         var record = request.record(
-            cgroup: NativeContainer.cgroupPath(of: request.specification, default: defaultCgroup)
+            cgroup: NativeContainer.cgroupPath(of: request.specification, default: defaultCgroup),
+            usesSystemd: usesSystemd
         )
         try directory.write(record)
         let listener = try kernel { () throws(KernelError) in
@@ -61,15 +64,15 @@ extension Runtime {
         sandbox.preservedDescriptors = request.descriptors
         sandbox.startListener = SandboxStartListener(socket: listener.raw, token: record.token)
         log.debug("create group \(record.cgroup)")
-        let container = try native { [sandbox] () throws(NativeError) in
-            try NativeContainer.create(sandbox, defaultCgroup: defaultCgroup)
+        let container = try native { [sandbox, record] () throws(NativeError) in
+            try NativeContainer.create(sandbox, defaultCgroup: defaultCgroup, manager: record.manager)
         }
         do throws(RuntimeError) {
             try finish(request, directory, &record, container)
         } catch {
             SandboxProcess.abandon(container.process)
             // The first error is what matters.
-            try? NativeContainer.removeGroup(record.cgroup)
+            try? NativeContainer.removeGroup(record.cgroup, helper: usesSystemd ? Self.scopeHelper : nil)
             throw error
         }
         return CreatedContainer(
@@ -161,7 +164,7 @@ struct CreationRequest {
         }
     }
 
-    func record(cgroup: String) -> ContainerRecord {
+    func record(cgroup: String, usesSystemd: Bool) -> ContainerRecord {
         let root = specification.root?.path ?? ""
         return ContainerRecord(
             id: id,
@@ -172,6 +175,7 @@ struct CreationRequest {
             owner: Credentials.effectiveUser == 0 ? "root" : String(Credentials.effectiveUser),
             annotations: specification.annotations ?? [:],
             cgroup: cgroup,
+            usesSystemd: usesSystemd,
             ownsProcesses: specification.linux?.namespaces?.contains { $0.type == .pid && ($0.path ?? "").isEmpty }
                 ?? false,
             token: Random.bytes(SandboxStartListener.tokenSize)

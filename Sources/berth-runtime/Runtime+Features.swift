@@ -41,7 +41,7 @@ enum FeatureList {
             (
                 "cgroup",
                 .object([
-                    ("v1", .bool(true)), ("v2", .bool(true)), ("systemd", .bool(false)), ("systemdUser", .bool(false)),
+                    ("v1", .bool(true)), ("v2", .bool(true)), ("systemd", .bool(true)), ("systemdUser", .bool(false)),
                     ("rdma", .bool(true)),
                 ])
             ),

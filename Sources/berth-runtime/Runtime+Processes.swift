@@ -19,7 +19,7 @@ extension Runtime {
         let record = try directory.read()
         if let signal, arguments.has("all") {
             try native { () throws(NativeError) in
-                try NativeContainer.signalAll(signal, cgroup: record.cgroup)
+                try NativeContainer.signalAll(signal, cgroup: record.cgroup, manager: record.manager)
             }
             return 0
         }

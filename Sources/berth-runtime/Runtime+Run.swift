@@ -79,7 +79,8 @@ extension Runtime {
                 id: record.id,
                 specification: specification,
                 bundle: record.bundle,
-                cgroup: record.cgroup
+                cgroup: record.cgroup,
+                helper: record.usesSystemd ? Self.scopeHelper : nil
             )
         }
         for failure in failures { log.warning("\(failure)") }

@@ -12,6 +12,17 @@ struct Runtime: Sendable {
 
     let store: ContainerStore
     let log: RuntimeLog
+    /// Whether systemd makes the groups of new containers.
+    let usesSystemd: Bool
+
+    /// `berth-scope`, which stands beside this program.
+    static var scopeHelper: String {
+        if let path = Environment.value("BERTH_SCOPE"), !path.isEmpty { return path }
+        // Without procfs there is no container either.
+        let own = (try? RootedDir("/proc/self").readlink("exe")) ?? []
+        let parts = String(decoding: own, as: UTF8.self).split(separator: "/", omittingEmptySubsequences: false)
+        return parts.dropLast().joined(separator: "/") + "/berth-scope"
+    }
 
     init(_ global: Arguments, _ log: RuntimeLog) throws(RuntimeError) {
         switch global.last("rootless") ?? "auto" {
@@ -19,11 +30,10 @@ struct Runtime: Sendable {
         default: throw .unsupported("--rootless: this runtime needs root, and it")
         }
         switch global.last("cgroup-manager") ?? "cgroupfs" {
-        case "cgroupfs": break
-        case "systemd": throw .unsupported("--cgroup-manager systemd")
+        case "cgroupfs": usesSystemd = global.has("systemd-cgroup")
+        case "systemd": usesSystemd = true
         case let other: throw .usage("--cgroup-manager: '\(other)' is neither cgroupfs nor systemd")
         }
-        if global.has("systemd-cgroup") { throw .unsupported("--systemd-cgroup") }
         store = ContainerStore(root: try Self.absolute(global.last("root") ?? ContainerStore.defaultRoot))
         self.log = log
     }
@@ -66,7 +76,9 @@ struct Runtime: Sendable {
         guard let facts = try? ProcessFacts(record.pid), facts.startTime == record.startTime, facts.state != "Z",
             facts.state != "X"
         else { return .stopped }
-        if let isFrozen = try? CgroupTree().open(record.cgroup).isFrozen(), isFrozen { return .paused }
+        if let isFrozen = try? record.manager.open(record.cgroup, in: CgroupTree()).isFrozen(), isFrozen {
+            return .paused
+        }
         return directory.awaitsStart ? .created : .running
     }
 
@@ -92,6 +104,7 @@ struct Runtime: Sendable {
                     token: record.token
                 ),
                 cgroup: record.cgroup,
+                manager: record.manager,
                 filter: filter
             )
         }
