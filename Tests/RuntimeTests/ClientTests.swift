@@ -10,11 +10,12 @@ import Testing
         return """
             cd \(place) && mkdir -p podman && export TMPDIR=\(place)/podman
             ip link set lo up
+            # podman 4 gives --runtime-flag to create and start, and leaves it out for delete.
+            printf '#!/bin/sh\\nexec \(RuntimeFixture.program) --root \(fixture.containers) "$@"\\n' > runtime; chmod +x runtime
             printf '[engine]\\nevents_logger="none"\\nstatic_dir="\(place)/podman/static"\\n' > podman/conf
             export CONTAINERS_CONF=\(place)/podman/conf
             p() { podman --root \(place)/podman/root --runroot \(place)/podman/run --tmpdir \(place)/podman/tmp \
-                --storage-driver vfs --cgroup-manager cgroupfs --runtime \(RuntimeFixture.program) \
-                --runtime-flag root=\(fixture.containers) "$@"; }
+                --storage-driver vfs --cgroup-manager cgroupfs --runtime \(place)/runtime "$@"; }
             trap 'p rm -af -t 0 >/dev/null 2>&1' EXIT
             tar -C bundle/rootfs -cf bb.tar . && p import bb.tar bb >/dev/null 2>&1
             L='--network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024'
