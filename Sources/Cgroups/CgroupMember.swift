@@ -32,8 +32,11 @@ struct CgroupMember: Sendable {
     func allProcesses() throws(KernelError) -> [Int32] {
         var found: [Int32] = []
         try forEachGroup { (group) throws(KernelError) in
-            let text = try File.readText("cgroup.procs", limit: 64 << 20, at: group)
-            found += text.words.compactMap { Int32($0) }
+            // A threaded group has no list: its processes are in that of the group above which is not one.
+            do throws(KernelError) {
+                let text = try File.readText("cgroup.procs", limit: 64 << 20, at: group)
+                found += text.words.compactMap { Int32($0) }
+            } catch  where error.errno == .notSupported {}
         }
         return found
     }

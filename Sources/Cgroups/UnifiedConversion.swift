@@ -69,7 +69,7 @@ enum UnifiedConversion {
         var cpu = resources.cpu ?? .init()
         switch key {
         case "cpu.idle": cpu.idle = try number(key, value)
-        case "cpu.max.burst": cpu.burst = UInt64(try number(key, value))
+        case "cpu.max.burst": cpu.burst = try amount(key, value)
         case "cpu.weight":
             let weight = try number(key, value)
             guard (1...10000).contains(weight) else { throw .invalid("unified.\(key)", "'\(value)'") }
@@ -78,10 +78,16 @@ enum UnifiedConversion {
             let words = value.words
             guard (1...2).contains(words.count) else { throw .invalid("unified.\(key)", "'\(value)'") }
             cpu.quota = try number(key, words[0])
-            if words.count == 2 { cpu.period = UInt64(try number(key, words[1])) }
+            if words.count == 2 { cpu.period = try amount(key, words[1]) }
         default: throw .unsupported("unified.\(key)", "the host has cgroup v1, which has no counterpart")
         }
         resources.cpu = cpu
+    }
+
+    /// A number of which "max" is none.
+    private static func amount(_ key: String, _ text: String) throws(CgroupError) -> UInt64 {
+        guard let amount = UInt64(exactly: try number(key, text)) else { throw .invalid("unified.\(key)", "'\(text)'") }
+        return amount
     }
 
     private static func change<Value>(_ value: inout Value?, _ fresh: Value, _ body: (inout Value) -> Void) {

@@ -37,7 +37,7 @@ struct ContainerStore: Sendable {
             try File.makeDirectory("\(root)/\(id)")
         } catch  where error.errno == .exists {
             let left = try open(id)
-            guard !left.hasRecord, try kernel({ () throws(KernelError) in try left.descriptor.tryLock() }) else {
+            guard try kernel({ () throws(KernelError) in try left.descriptor.tryLock() }), !left.hasRecord else {
                 throw .exists(id)
             }
             return left
@@ -46,6 +46,8 @@ struct ContainerStore: Sendable {
         }
         let directory = try open(id)
         try directory.lock()
+        // Another command may have taken the new directory over before it was locked.
+        guard !directory.hasRecord else { throw .exists(id) }
         return directory
     }
 

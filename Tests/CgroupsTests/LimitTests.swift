@@ -146,6 +146,8 @@ import Testing
         // The smallest number of shares that v2 would call 39.
         #expect(try tree.read("cpu/berth/c/cpu.shares") == "999")
         #expect(refusal(group, .init(unified: ["pids.max": "many"]))?.field == "unified.pids.max")
+        #expect(refusal(group, .init(unified: ["cpu.max.burst": "max"]))?.field == "unified.cpu.max.burst")
+        #expect(refusal(group, .init(unified: ["cpu.max": "100000 max"]))?.field == "unified.cpu.max")
     }
 
     @Test func valuesOutOfRangeAreRefusedByBoth() throws {

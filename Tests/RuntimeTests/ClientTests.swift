@@ -106,7 +106,7 @@ import Testing
     @Test(arguments: ["wholeLife", "exec", "terminal", "pause", "limitIsChanged", "signal"])
     func containerdsShimCallsIt(_ checks: String) throws {
         let fixture = try RuntimeFixture()
-        let suite = RuntimeFixture.directory.appendingPathComponent("shim-conformance").path
+        let suite = Binaries.path("shim-conformance")
         let outcome = try fixture.isolated(
             """
             mount --bind \(RuntimeFixture.program) /usr/sbin/runc

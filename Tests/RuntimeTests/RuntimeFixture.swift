@@ -4,14 +4,7 @@ import Testing
 
 /// A directory with a bundle of a busybox root and a place for containers of `berth-runtime`.
 final class RuntimeFixture {
-    /// Where the built programs are: beside the test bundle, unless BERTH_BIN_DIR says otherwise.
-    static let directory: URL = {
-        if let path = ProcessInfo.processInfo.environment["BERTH_BIN_DIR"] { return URL(fileURLWithPath: path) }
-        let own = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
-        return URL(fileURLWithPath: own).deletingLastPathComponent()
-    }()
-
-    static let program = directory.appendingPathComponent("berth-runtime").path
+    static let program = Binaries.path("berth-runtime")
 
     let scratch: URL
     let bundle: URL

@@ -12,9 +12,12 @@ package enum Binaries {
         return URL(fileURLWithPath: named, isDirectory: true)
     }()
 
+    /// Helpers that are built with the tests only.
+    private static let helpers: Set<String> = ["berthd-faults", "shim-conformance"]
+
     /// A product, or a helper that is built with the tests and never shipped.
     package static func path(_ name: String) -> String {
-        (name == "berthd-faults" ? own : folder).appendingPathComponent(name).path
+        (helpers.contains(name) ? own : folder).appendingPathComponent(name).path
     }
 
     /// The repository.
