@@ -11,6 +11,7 @@ package enum DescriptorPassing {
     package static func handOver(
         _ connection: ClientConnection,
         to path: String,
+        token: String,
         request: ShimAttachRequest,
         deadline: Duration
     ) throws {
@@ -18,7 +19,7 @@ package enum DescriptorPassing {
         var message = request
         message.leftover = .init(connection.leftover)
         message.inputClosed = connection.inputClosed
-        let body = message.bytes
+        let body = ShimDescriptorRequest.with { ($0.token, $0.attach) = (token, message) }.bytes
         var bytes = length(body.count) + body
         let sent = try UnixSocket.sendDescriptors([connection.descriptor.raw], with: bytes, to: socket.raw)
         bytes.removeFirst(sent)
@@ -33,7 +34,7 @@ package enum DescriptorPassing {
         (0..<4).map { UInt8(truncatingIfNeeded: count >> (24 - 8 * $0)) }
     }
 
-    private static func read(_ socket: borrowing Descriptor, deadline: Duration) throws -> ShimAttachResponse {
+    private static func read(_ socket: borrowing Descriptor, deadline: Duration) throws -> ShimDescriptorResponse {
         let start = Clock.monotonic.now
         var bytes: [UInt8] = []
         var wanted = 4
@@ -52,6 +53,6 @@ package enum DescriptorPassing {
                 }
             }
         }
-        return try ShimAttachResponse(serializedBytes: Array(bytes[4...]))
+        return try ShimDescriptorResponse(serializedBytes: Array(bytes[4...]))
     }
 }

@@ -93,10 +93,13 @@ public final class RunningShim {
     /// Passes one end of a fresh connection to the shim as a client of a process.
     ///
     /// - Returns: The client's end and the shim's answer.
-    public func attach(_ request: ShimAttachRequest) throws -> (client: SharedDescriptor, answer: ShimAttachResponse) {
-        var request = request
-        if request.token.isEmpty {
-            request.token = token
+    public func attach(
+        _ request: ShimAttachRequest,
+        token: String? = nil
+    ) throws -> (client: SharedDescriptor, answer: ShimDescriptorResponse) {
+        let request = ShimDescriptorRequest.with { message in
+            message.token = token ?? self.token
+            message.attach = request
         }
         let (ours, theirs) = try UnixSocket.pair()
         let socket = try UnixSocket.connect(bundle + "/fd.sock")
@@ -105,6 +108,6 @@ public final class RunningShim {
         let frame = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: length >> $0) } + document
         try UnixSocket.sendDescriptors([theirs.raw], with: frame, to: socket.raw)
         let answer = try socket.readToEnd(limit: 1 << 20)
-        return (ours, try ShimAttachResponse(serializedBytes: Array(answer.dropFirst(4))))
+        return (ours, try ShimDescriptorResponse(serializedBytes: Array(answer.dropFirst(4))))
     }
 }

@@ -254,7 +254,7 @@ import Testing
         #expect(code { try stranger.task(.shutdown, TaskShutdownRequest()) } == .permissionDenied)
         let liar = try plain.shim.connect(token: String(repeating: "0", count: 64))
         #expect(code { try liar.task(.shutdown, TaskShutdownRequest()) } == .permissionDenied)
-        let attached = try plain.shim.attach(.with { $0.token = "wrong" })
+        let attached = try plain.shim.attach(ShimAttachRequest(), token: "wrong")
         #expect(attached.answer.code == StatusCode.permissionDenied.rawValue)
         let info = try plain.client.supervisor(.info, ShimInfoRequest(), ShimInfoResponse.self)
         #expect(info.backend == "plain")

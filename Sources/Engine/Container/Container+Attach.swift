@@ -122,7 +122,6 @@ extension Container {
         closesStdin: Bool
     ) async throws {
         var request = ShimAttachRequest()
-        request.token = ShimProcess.token(paths) ?? ""
         request.execID = exec?.description ?? ""
         request.stdin = options.stdin
         request.stdout = options.stdout
@@ -130,9 +129,15 @@ extension Container {
         request.multiplexed = !terminal
         request.detachKeys = options.detachKeys ?? ""
         request.closeStdinOnDetach = closesStdin
-        let (path, deadline, message) = (paths.descriptorSocket, node.deadlines.call, request)
+        let (paths, deadline, message) = (paths, node.deadlines.call, request)
         try await node.pool.run {
-            try DescriptorPassing.handOver(connection, to: path, request: message, deadline: deadline)
+            try DescriptorPassing.handOver(
+                connection,
+                to: paths.descriptorSocket,
+                token: ShimProcess.token(paths) ?? "",
+                request: message,
+                deadline: deadline
+            )
         }
     }
 }

@@ -5,9 +5,9 @@ import SwiftProtobuf
 // The socket over which the manager passes its clients' connections.
 extension ShimServer {
     /// Bytes of a request, with what the client has sent already.
-    static let maximumAttachRequest = 1 << 20
+    static let maximumDescriptorRequest = 1 << 20
     /// Time for a peer to send its request.
-    static let attachTimeout = Duration.seconds(5)
+    static let descriptorTimeout = Duration.seconds(5)
 
     /// Accepts requests from now on.
     func listenForDescriptors(_ listener: SharedDescriptor) throws(KernelError) {
@@ -26,9 +26,9 @@ extension ShimServer {
                     ShimLog.write("connection refused", ("socket", "descriptors"))
                     continue
                 }
-                let request = AttachExchange(socket: SharedDescriptor(socket), loop: loop)
+                let request = DescriptorExchange(socket: SharedDescriptor(socket), loop: loop)
                 try request.start { [weak self] request, client throws(RPCError) in
-                    try self?.attach(request, client)
+                    try self?.handle(request, client)
                 }
             } catch {
                 ShimLog.write("accept of a descriptor failed", ("error", error.description))
@@ -37,10 +37,22 @@ extension ShimServer {
         }
     }
 
-    private func attach(_ request: ShimAttachRequest, _ client: SharedDescriptor) throws(RPCError) {
+    private func handle(_ request: ShimDescriptorRequest, _ descriptor: SharedDescriptor?) throws(RPCError) {
         guard configuration.token.map({ Self.isSame($0, Array(request.token.utf8)) }) ?? true else {
             throw .permissionDenied("token missing or wrong")
         }
+        switch request.action {
+        case .attach(let request):
+            guard let descriptor else {
+                throw .invalidArgument("no descriptor came with the request")
+            }
+            try attach(request, descriptor)
+        case .hold, .upgrade, nil:
+            throw .unimplemented("this request of a descriptor socket")
+        }
+    }
+
+    private func attach(_ request: ShimAttachRequest, _ client: SharedDescriptor) throws(RPCError) {
         let key = ProcessKey(execID: request.execID)
         guard try table.record(key).phase.exit == nil, let handle = handles[key] else {
             throw .failedPrecondition("cannot attach to a stopped process")
@@ -50,8 +62,8 @@ extension ShimServer {
 }
 
 /// One connection of the descriptor socket: one request, one answer.
-private final class AttachExchange {
-    typealias Handler = (ShimAttachRequest, SharedDescriptor) throws(RPCError) -> Void
+private final class DescriptorExchange {
+    typealias Handler = (ShimDescriptorRequest, SharedDescriptor?) throws(RPCError) -> Void
 
     private let socket: SharedDescriptor
     private let loop: EventLoop
@@ -72,7 +84,7 @@ private final class AttachExchange {
         watch = try loop.watch(socket.raw, .readable) { [self] _ in
             receive(handler)
         }
-        timer = loop.after(ShimServer.attachTimeout) { [weak self] in
+        timer = loop.after(ShimServer.descriptorTimeout) { [weak self] in
             self?.end()
         }
     }
@@ -94,7 +106,7 @@ private final class AttachExchange {
             return
         }
         let length = bytes[..<4].reduce(0) { $0 << 8 | Int($1) }
-        guard length <= ShimServer.maximumAttachRequest else {
+        guard length <= ShimServer.maximumDescriptorRequest else {
             return answer(.invalidArgument("request of \(length) bytes"))
         }
         if bytes.count >= 4 + length {
@@ -103,11 +115,8 @@ private final class AttachExchange {
     }
 
     private func handle(_ document: [UInt8], _ handler: Handler) {
-        guard let request = try? ShimAttachRequest(serializedBytes: document) else {
-            return answer(.invalidArgument("no attach request"))
-        }
-        guard let client else {
-            return answer(.invalidArgument("no descriptor came with the request"))
+        guard let request = try? ShimDescriptorRequest(serializedBytes: document) else {
+            return answer(.invalidArgument("no request of a descriptor socket"))
         }
         do throws(RPCError) {
             try handler(request, client)
@@ -118,7 +127,7 @@ private final class AttachExchange {
     }
 
     private func answer(_ error: RPCError?) {
-        let response = ShimAttachResponse.with { response in
+        let response = ShimDescriptorResponse.with { response in
             response.code = error?.status.rawValue ?? 0
             response.message = error?.message ?? ""
         }.bytes

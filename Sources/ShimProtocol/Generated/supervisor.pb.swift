@@ -47,36 +47,113 @@ public nonisolated struct ShimLogOptions: Sendable {
 }
 
 /// Task.Create.options when berthd is the caller.
-public nonisolated struct ShimCreateOptions: Sendable {
+public nonisolated struct ShimCreateOptions: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   public var log: ShimLogOptions {
-    get {_log ?? ShimLogOptions()}
-    set {_log = newValue}
+    get {_storage._log ?? ShimLogOptions()}
+    set {_uniqueStorage()._log = newValue}
   }
   /// Returns true if `log` has been explicitly set.
-  public var hasLog: Bool {self._log != nil}
+  public var hasLog: Bool {_storage._log != nil}
   /// Clears the value of `log`. Subsequent reads from it will return its default value.
-  public mutating func clearLog() {self._log = nil}
+  public mutating func clearLog() {_uniqueStorage()._log = nil}
 
-  public var openStdin: Bool = false
+  public var openStdin: Bool {
+    get {_storage._openStdin}
+    set {_uniqueStorage()._openStdin = newValue}
+  }
 
-  public var stdinOnce: Bool = false
+  public var stdinOnce: Bool {
+    get {_storage._stdinOnce}
+    set {_uniqueStorage()._stdinOnce = newValue}
+  }
 
-  public var exitRecordPath: String = String()
+  public var exitRecordPath: String {
+    get {_storage._exitRecordPath}
+    set {_uniqueStorage()._exitRecordPath = newValue}
+  }
 
-  public var ringSizeInBytes: UInt64 = 0
+  public var ringSizeInBytes: UInt64 {
+    get {_storage._ringSizeInBytes}
+    set {_uniqueStorage()._ringSizeInBytes = newValue}
+  }
 
   /// systemd makes the cgroup: the document's cgroupsPath is "slice:prefix:name".
-  public var systemdCgroup: Bool = false
+  public var systemdCgroup: Bool {
+    get {_storage._systemdCgroup}
+    set {_uniqueStorage()._systemdCgroup = newValue}
+  }
+
+  /// Absent: never started again by the shim.
+  public var restart: ShimRestartPolicy {
+    get {_storage._restart ?? ShimRestartPolicy()}
+    set {_uniqueStorage()._restart = newValue}
+  }
+  /// Returns true if `restart` has been explicitly set.
+  public var hasRestart: Bool {_storage._restart != nil}
+  /// Clears the value of `restart`. Subsequent reads from it will return its default value.
+  public mutating func clearRestart() {_uniqueStorage()._restart = nil}
+
+  /// Absent: health is not looked after.
+  public var health: ShimHealthCheck {
+    get {_storage._health ?? ShimHealthCheck()}
+    set {_uniqueStorage()._health = newValue}
+  }
+  /// Returns true if `health` has been explicitly set.
+  public var hasHealth: Bool {_storage._health != nil}
+  /// Clears the value of `health`. Subsequent reads from it will return its default value.
+  public mutating func clearHealth() {_uniqueStorage()._health = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _log: ShimLogOptions? = nil
+  fileprivate var _storage = unsafe _StorageClass.defaultInstance
+}
+
+/// When the shim starts the container again by itself.
+public nonisolated struct ShimRestartPolicy: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// "no", "always", "unless-stopped" or "on-failure".
+  public var name: String = String()
+
+  /// Of "on-failure"; 0 is without limit.
+  public var maximumRetries: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// A probe that the shim runs in the container.
+public nonisolated struct ShimHealthCheck: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// An OCI Process document in JSON, complete.
+  public var process: Data = Data()
+
+  public var intervalMilliseconds: UInt64 = 0
+
+  public var timeoutMilliseconds: UInt64 = 0
+
+  public var startPeriodMilliseconds: UInt64 = 0
+
+  public var startIntervalMilliseconds: UInt64 = 0
+
+  /// Failures in a row after which the container is unhealthy; at least 1.
+  public var retries: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
 }
 
 public nonisolated struct ShimInfoRequest: Sendable {
@@ -114,6 +191,14 @@ public nonisolated struct ShimInfoResponse: Sendable {
   public var capabilities: [String] = []
 
   public var lastSeq: UInt64 = 0
+
+  /// Grows whenever the descriptors of a Hold request would be others than before.
+  public var descriptorsGeneration: UInt64 = 0
+
+  /// Versions of the hand-over state that this program reads, and the one that it writes.
+  public var oldestState: UInt32 = 0
+
+  public var newestState: UInt32 = 0
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -193,49 +278,141 @@ public nonisolated struct ShimExitStatus: Sendable {
   fileprivate var _exitedAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
 }
 
-public nonisolated struct ShimEvent: Sendable {
+public nonisolated struct ShimEvent: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// Starts at 1 and grows by 1; survives the shim in the journal.
-  public var seq: UInt64 = 0
+  public var seq: UInt64 {
+    get {_storage._seq}
+    set {_uniqueStorage()._seq = newValue}
+  }
 
   public var time: SwiftProtobuf.Google_Protobuf_Timestamp {
-    get {_time ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
-    set {_time = newValue}
+    get {_storage._time ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_uniqueStorage()._time = newValue}
   }
   /// Returns true if `time` has been explicitly set.
-  public var hasTime: Bool {self._time != nil}
+  public var hasTime: Bool {_storage._time != nil}
   /// Clears the value of `time`. Subsequent reads from it will return its default value.
-  public mutating func clearTime() {self._time = nil}
+  public mutating func clearTime() {_uniqueStorage()._time = nil}
 
   /// containerd's topic, such as "/tasks/exit".
-  public var topic: String = String()
+  public var topic: String {
+    get {_storage._topic}
+    set {_uniqueStorage()._topic = newValue}
+  }
 
-  public var containerID: String = String()
+  public var containerID: String {
+    get {_storage._containerID}
+    set {_uniqueStorage()._containerID = newValue}
+  }
 
   /// Empty for the init process.
-  public var execID: String = String()
+  public var execID: String {
+    get {_storage._execID}
+    set {_uniqueStorage()._execID = newValue}
+  }
 
-  public var pid: UInt32 = 0
+  public var pid: UInt32 {
+    get {_storage._pid}
+    set {_uniqueStorage()._pid = newValue}
+  }
 
   /// Only for "/tasks/exit".
   public var exit: ShimExitStatus {
-    get {_exit ?? ShimExitStatus()}
-    set {_exit = newValue}
+    get {_storage._exit ?? ShimExitStatus()}
+    set {_uniqueStorage()._exit = newValue}
   }
   /// Returns true if `exit` has been explicitly set.
-  public var hasExit: Bool {self._exit != nil}
+  public var hasExit: Bool {_storage._exit != nil}
   /// Clears the value of `exit`. Subsequent reads from it will return its default value.
-  public mutating func clearExit() {self._exit = nil}
+  public mutating func clearExit() {_uniqueStorage()._exit = nil}
+
+  /// Only for "/tasks/exit" of an init process that the shim will start again.
+  public var restart: ShimRestart {
+    get {_storage._restart ?? ShimRestart()}
+    set {_uniqueStorage()._restart = newValue}
+  }
+  /// Returns true if `restart` has been explicitly set.
+  public var hasRestart: Bool {_storage._restart != nil}
+  /// Clears the value of `restart`. Subsequent reads from it will return its default value.
+  public mutating func clearRestart() {_uniqueStorage()._restart = nil}
+
+  /// Only for "/berth/health".
+  public var health: ShimHealth {
+    get {_storage._health ?? ShimHealth()}
+    set {_uniqueStorage()._health = newValue}
+  }
+  /// Returns true if `health` has been explicitly set.
+  public var hasHealth: Bool {_storage._health != nil}
+  /// Clears the value of `health`. Subsequent reads from it will return its default value.
+  public mutating func clearHealth() {_uniqueStorage()._health = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _time: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
-  fileprivate var _exit: ShimExitStatus? = nil
+  fileprivate var _storage = unsafe _StorageClass.defaultInstance
+}
+
+public nonisolated struct ShimRestart: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// How often the shim has started the container again when this restart is done; from 1.
+  public var count: UInt32 = 0
+
+  public var delayMilliseconds: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+public nonisolated struct ShimHealth: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// "starting", "healthy" or "unhealthy".
+  public var status: String = String()
+
+  public var failingStreak: UInt32 = 0
+
+  /// The probe that this event is about.
+  public var startedAt: SwiftProtobuf.Google_Protobuf_Timestamp {
+    get {_startedAt ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_startedAt = newValue}
+  }
+  /// Returns true if `startedAt` has been explicitly set.
+  public var hasStartedAt: Bool {self._startedAt != nil}
+  /// Clears the value of `startedAt`. Subsequent reads from it will return its default value.
+  public mutating func clearStartedAt() {self._startedAt = nil}
+
+  public var endedAt: SwiftProtobuf.Google_Protobuf_Timestamp {
+    get {_endedAt ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_endedAt = newValue}
+  }
+  /// Returns true if `endedAt` has been explicitly set.
+  public var hasEndedAt: Bool {self._endedAt != nil}
+  /// Clears the value of `endedAt`. Subsequent reads from it will return its default value.
+  public mutating func clearEndedAt() {self._endedAt = nil}
+
+  /// -1 when the probe took too long or could not be started.
+  public var exitCode: Int32 = 0
+
+  /// At most 4096 bytes.
+  public var output: Data = Data()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _startedAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
+  fileprivate var _endedAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
 }
 
 /// Long poll: answered at once when an event after after_seq exists, else when one comes or the wait is over.
@@ -310,6 +487,70 @@ public nonisolated struct ShimReopenLogResponse: Sendable {
   public init() {}
 }
 
+/// Changes when the shim starts the container again. Asked before a user's stop, so that no restart overtakes it.
+public nonisolated struct ShimSetPolicyRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Absent: as before.
+  public var restart: ShimRestartPolicy {
+    get {_restart ?? ShimRestartPolicy()}
+    set {_restart = newValue}
+  }
+  /// Returns true if `restart` has been explicitly set.
+  public var hasRestart: Bool {self._restart != nil}
+  /// Clears the value of `restart`. Subsequent reads from it will return its default value.
+  public mutating func clearRestart() {self._restart = nil}
+
+  /// The user stops the container: no restart until it is created anew.
+  public var stopped: Bool = false
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _restart: ShimRestartPolicy? = nil
+}
+
+public nonisolated struct ShimSetPolicyResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// How a process ended that is not the shim's child, told by the one who has reaped it. Only for a shim that has adopted its container.
+public nonisolated struct ShimReportExitRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var execID: String = String()
+
+  public var pid: UInt32 = 0
+
+  /// As wait(2) gives it.
+  public var waitStatus: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+public nonisolated struct ShimReportExitResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
 /// Detail of an error status: where a step failed.
 public nonisolated struct ShimFailure: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -329,13 +570,88 @@ public nonisolated struct ShimFailure: Sendable {
   public init() {}
 }
 
-/// The one request of a connection to fd.sock; travels with the client's socket.
-public nonisolated struct ShimAttachRequest: Sendable {
+/// The one request of a connection to fd.sock, behind its length: 4 bytes, the most significant one first.
+public nonisolated struct ShimDescriptorRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   public var token: String = String()
+
+  public var action: ShimDescriptorRequest.OneOf_Action? = nil
+
+  /// With one descriptor: the client's socket.
+  public var attach: ShimAttachRequest {
+    get {
+      if case .attach(let v)? = action {return v}
+      return ShimAttachRequest()
+    }
+    set {action = .attach(newValue)}
+  }
+
+  public var hold: ShimHoldRequest {
+    get {
+      if case .hold(let v)? = action {return v}
+      return ShimHoldRequest()
+    }
+    set {action = .hold(newValue)}
+  }
+
+  /// With one descriptor: the new program, opened for reading.
+  public var upgrade: ShimUpgradeRequest {
+    get {
+      if case .upgrade(let v)? = action {return v}
+      return ShimUpgradeRequest()
+    }
+    set {action = .upgrade(newValue)}
+  }
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated enum OneOf_Action: Equatable, Sendable {
+    /// With one descriptor: the client's socket.
+    case attach(ShimAttachRequest)
+    case hold(ShimHoldRequest)
+    /// With one descriptor: the new program, opened for reading.
+    case upgrade(ShimUpgradeRequest)
+
+  }
+
+  public init() {}
+}
+
+/// The answer to it, in the same form.
+public nonisolated struct ShimDescriptorResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// 0 or a gRPC status code.
+  public var code: Int32 = 0
+
+  public var message: String = String()
+
+  /// Only for Hold.
+  public var hold: ShimHoldResponse {
+    get {_hold ?? ShimHoldResponse()}
+    set {_hold = newValue}
+  }
+  /// Returns true if `hold` has been explicitly set.
+  public var hasHold: Bool {self._hold != nil}
+  /// Clears the value of `hold`. Subsequent reads from it will return its default value.
+  public mutating func clearHold() {self._hold = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _hold: ShimHoldResponse? = nil
+}
+
+public nonisolated struct ShimAttachRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
 
   /// Empty for the init process.
   public var execID: String = String()
@@ -358,20 +674,61 @@ public nonisolated struct ShimAttachRequest: Sendable {
 
   public var closeStdinOnDetach: Bool = false
 
+  /// First what the ring still has of the output.
+  public var replay: Bool = false
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 }
 
-public nonisolated struct ShimAttachResponse: Sendable {
+/// Asks for duplicates of the descriptors that a new shim would need to adopt the container.
+public nonisolated struct ShimHoldRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// 0 or a gRPC status code.
-  public var code: Int32 = 0
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public var message: String = String()
+  public init() {}
+}
+
+public nonisolated struct ShimHoldResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Names of the descriptors that follow, in order: docs/shim-protocol.md lists them. They come with one byte 0 for each message of at
+  /// most 64 descriptors.
+  public var names: [String] = []
+
+  /// As in Info.
+  public var generation: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Replaces the shim's program by the one that comes with it. Answered after the new program has shown that it can read the
+/// state, before the exec; from then on every connection but those of attached clients is closed.
+public nonisolated struct ShimUpgradeRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// What an adopting shim reads from descriptor 6: names of the descriptors from 7 on, in order, as HoldResponse gave them.
+public nonisolated struct ShimAdoption: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var names: [String] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -429,7 +786,126 @@ nonisolated extension ShimLogOptions: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".CreateOptions"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}log\0\u{3}open_stdin\0\u{3}stdin_once\0\u{3}exit_record_path\0\u{3}ring_size_in_bytes\0\u{3}systemd_cgroup\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}log\0\u{3}open_stdin\0\u{3}stdin_once\0\u{3}exit_record_path\0\u{3}ring_size_in_bytes\0\u{3}systemd_cgroup\0\u{1}restart\0\u{1}health\0")
+
+  fileprivate class _StorageClass {
+    var _log: ShimLogOptions? = nil
+    var _openStdin: Bool = false
+    var _stdinOnce: Bool = false
+    var _exitRecordPath: String = String()
+    var _ringSizeInBytes: UInt64 = 0
+    var _systemdCgroup: Bool = false
+    var _restart: ShimRestartPolicy? = nil
+    var _health: ShimHealthCheck? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _log = source._log
+      _openStdin = source._openStdin
+      _stdinOnce = source._stdinOnce
+      _exitRecordPath = source._exitRecordPath
+      _ringSizeInBytes = source._ringSizeInBytes
+      _systemdCgroup = source._systemdCgroup
+      _restart = source._restart
+      _health = source._health
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._log) }()
+        case 2: try { try decoder.decodeSingularBoolField(value: &_storage._openStdin) }()
+        case 3: try { try decoder.decodeSingularBoolField(value: &_storage._stdinOnce) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._exitRecordPath) }()
+        case 5: try { try decoder.decodeSingularUInt64Field(value: &_storage._ringSizeInBytes) }()
+        case 6: try { try decoder.decodeSingularBoolField(value: &_storage._systemdCgroup) }()
+        case 7: try { try decoder.decodeSingularMessageField(value: &_storage._restart) }()
+        case 8: try { try decoder.decodeSingularMessageField(value: &_storage._health) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._log {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      if _storage._openStdin != false {
+        try visitor.visitSingularBoolField(value: _storage._openStdin, fieldNumber: 2)
+      }
+      if _storage._stdinOnce != false {
+        try visitor.visitSingularBoolField(value: _storage._stdinOnce, fieldNumber: 3)
+      }
+      if !_storage._exitRecordPath.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._exitRecordPath, fieldNumber: 4)
+      }
+      if _storage._ringSizeInBytes != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._ringSizeInBytes, fieldNumber: 5)
+      }
+      if _storage._systemdCgroup != false {
+        try visitor.visitSingularBoolField(value: _storage._systemdCgroup, fieldNumber: 6)
+      }
+      try { if let v = _storage._restart {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+      } }()
+      try { if let v = _storage._health {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimCreateOptions, rhs: ShimCreateOptions) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._log != rhs_storage._log {return false}
+        if _storage._openStdin != rhs_storage._openStdin {return false}
+        if _storage._stdinOnce != rhs_storage._stdinOnce {return false}
+        if _storage._exitRecordPath != rhs_storage._exitRecordPath {return false}
+        if _storage._ringSizeInBytes != rhs_storage._ringSizeInBytes {return false}
+        if _storage._systemdCgroup != rhs_storage._systemdCgroup {return false}
+        if _storage._restart != rhs_storage._restart {return false}
+        if _storage._health != rhs_storage._health {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimRestartPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".RestartPolicy"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}maximum_retries\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -437,50 +913,81 @@ nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._M
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._log) }()
-      case 2: try { try decoder.decodeSingularBoolField(value: &self.openStdin) }()
-      case 3: try { try decoder.decodeSingularBoolField(value: &self.stdinOnce) }()
-      case 4: try { try decoder.decodeSingularStringField(value: &self.exitRecordPath) }()
-      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.ringSizeInBytes) }()
-      case 6: try { try decoder.decodeSingularBoolField(value: &self.systemdCgroup) }()
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.maximumRetries) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._log {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    if self.openStdin != false {
-      try visitor.visitSingularBoolField(value: self.openStdin, fieldNumber: 2)
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
     }
-    if self.stdinOnce != false {
-      try visitor.visitSingularBoolField(value: self.stdinOnce, fieldNumber: 3)
-    }
-    if !self.exitRecordPath.isEmpty {
-      try visitor.visitSingularStringField(value: self.exitRecordPath, fieldNumber: 4)
-    }
-    if self.ringSizeInBytes != 0 {
-      try visitor.visitSingularUInt64Field(value: self.ringSizeInBytes, fieldNumber: 5)
-    }
-    if self.systemdCgroup != false {
-      try visitor.visitSingularBoolField(value: self.systemdCgroup, fieldNumber: 6)
+    if self.maximumRetries != 0 {
+      try visitor.visitSingularUInt32Field(value: self.maximumRetries, fieldNumber: 2)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  public static func ==(lhs: ShimCreateOptions, rhs: ShimCreateOptions) -> Bool {
-    if lhs._log != rhs._log {return false}
-    if lhs.openStdin != rhs.openStdin {return false}
-    if lhs.stdinOnce != rhs.stdinOnce {return false}
-    if lhs.exitRecordPath != rhs.exitRecordPath {return false}
-    if lhs.ringSizeInBytes != rhs.ringSizeInBytes {return false}
-    if lhs.systemdCgroup != rhs.systemdCgroup {return false}
+  public static func ==(lhs: ShimRestartPolicy, rhs: ShimRestartPolicy) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.maximumRetries != rhs.maximumRetries {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimHealthCheck: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".HealthCheck"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}process\0\u{3}interval_milliseconds\0\u{3}timeout_milliseconds\0\u{3}start_period_milliseconds\0\u{3}start_interval_milliseconds\0\u{1}retries\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.process) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.intervalMilliseconds) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.timeoutMilliseconds) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.startPeriodMilliseconds) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.startIntervalMilliseconds) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.retries) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.process.isEmpty {
+      try visitor.visitSingularBytesField(value: self.process, fieldNumber: 1)
+    }
+    if self.intervalMilliseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.intervalMilliseconds, fieldNumber: 2)
+    }
+    if self.timeoutMilliseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.timeoutMilliseconds, fieldNumber: 3)
+    }
+    if self.startPeriodMilliseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.startPeriodMilliseconds, fieldNumber: 4)
+    }
+    if self.startIntervalMilliseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.startIntervalMilliseconds, fieldNumber: 5)
+    }
+    if self.retries != 0 {
+      try visitor.visitSingularUInt32Field(value: self.retries, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimHealthCheck, rhs: ShimHealthCheck) -> Bool {
+    if lhs.process != rhs.process {return false}
+    if lhs.intervalMilliseconds != rhs.intervalMilliseconds {return false}
+    if lhs.timeoutMilliseconds != rhs.timeoutMilliseconds {return false}
+    if lhs.startPeriodMilliseconds != rhs.startPeriodMilliseconds {return false}
+    if lhs.startIntervalMilliseconds != rhs.startIntervalMilliseconds {return false}
+    if lhs.retries != rhs.retries {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -507,7 +1014,7 @@ nonisolated extension ShimInfoRequest: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension ShimInfoResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".InfoResponse"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}protocol\0\u{1}backend\0\u{1}pid\0\u{3}started_at\0\u{1}capabilities\0\u{3}last_seq\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}protocol\0\u{1}backend\0\u{1}pid\0\u{3}started_at\0\u{1}capabilities\0\u{3}last_seq\0\u{3}descriptors_generation\0\u{3}oldest_state\0\u{3}newest_state\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -522,6 +1029,9 @@ nonisolated extension ShimInfoResponse: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 5: try { try decoder.decodeSingularMessageField(value: &self._startedAt) }()
       case 6: try { try decoder.decodeRepeatedStringField(value: &self.capabilities) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.lastSeq) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.descriptorsGeneration) }()
+      case 9: try { try decoder.decodeSingularUInt32Field(value: &self.oldestState) }()
+      case 10: try { try decoder.decodeSingularUInt32Field(value: &self.newestState) }()
       default: break
       }
     }
@@ -553,6 +1063,15 @@ nonisolated extension ShimInfoResponse: SwiftProtobuf.Message, SwiftProtobuf._Me
     if self.lastSeq != 0 {
       try visitor.visitSingularUInt64Field(value: self.lastSeq, fieldNumber: 7)
     }
+    if self.descriptorsGeneration != 0 {
+      try visitor.visitSingularUInt64Field(value: self.descriptorsGeneration, fieldNumber: 8)
+    }
+    if self.oldestState != 0 {
+      try visitor.visitSingularUInt32Field(value: self.oldestState, fieldNumber: 9)
+    }
+    if self.newestState != 0 {
+      try visitor.visitSingularUInt32Field(value: self.newestState, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -564,6 +1083,9 @@ nonisolated extension ShimInfoResponse: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs._startedAt != rhs._startedAt {return false}
     if lhs.capabilities != rhs.capabilities {return false}
     if lhs.lastSeq != rhs.lastSeq {return false}
+    if lhs.descriptorsGeneration != rhs.descriptorsGeneration {return false}
+    if lhs.oldestState != rhs.oldestState {return false}
+    if lhs.newestState != rhs.newestState {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -660,7 +1182,133 @@ nonisolated extension ShimExitStatus: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ShimEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Event"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}seq\0\u{1}time\0\u{1}topic\0\u{3}container_id\0\u{3}exec_id\0\u{1}pid\0\u{1}exit\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}seq\0\u{1}time\0\u{1}topic\0\u{3}container_id\0\u{3}exec_id\0\u{1}pid\0\u{1}exit\0\u{1}restart\0\u{1}health\0")
+
+  fileprivate class _StorageClass {
+    var _seq: UInt64 = 0
+    var _time: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
+    var _topic: String = String()
+    var _containerID: String = String()
+    var _execID: String = String()
+    var _pid: UInt32 = 0
+    var _exit: ShimExitStatus? = nil
+    var _restart: ShimRestart? = nil
+    var _health: ShimHealth? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _seq = source._seq
+      _time = source._time
+      _topic = source._topic
+      _containerID = source._containerID
+      _execID = source._execID
+      _pid = source._pid
+      _exit = source._exit
+      _restart = source._restart
+      _health = source._health
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularUInt64Field(value: &_storage._seq) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._time) }()
+        case 3: try { try decoder.decodeSingularStringField(value: &_storage._topic) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._containerID) }()
+        case 5: try { try decoder.decodeSingularStringField(value: &_storage._execID) }()
+        case 6: try { try decoder.decodeSingularUInt32Field(value: &_storage._pid) }()
+        case 7: try { try decoder.decodeSingularMessageField(value: &_storage._exit) }()
+        case 8: try { try decoder.decodeSingularMessageField(value: &_storage._restart) }()
+        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._health) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._seq != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._seq, fieldNumber: 1)
+      }
+      try { if let v = _storage._time {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      if !_storage._topic.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._topic, fieldNumber: 3)
+      }
+      if !_storage._containerID.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._containerID, fieldNumber: 4)
+      }
+      if !_storage._execID.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._execID, fieldNumber: 5)
+      }
+      if _storage._pid != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._pid, fieldNumber: 6)
+      }
+      try { if let v = _storage._exit {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+      } }()
+      try { if let v = _storage._restart {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      } }()
+      try { if let v = _storage._health {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimEvent, rhs: ShimEvent) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._seq != rhs_storage._seq {return false}
+        if _storage._time != rhs_storage._time {return false}
+        if _storage._topic != rhs_storage._topic {return false}
+        if _storage._containerID != rhs_storage._containerID {return false}
+        if _storage._execID != rhs_storage._execID {return false}
+        if _storage._pid != rhs_storage._pid {return false}
+        if _storage._exit != rhs_storage._exit {return false}
+        if _storage._restart != rhs_storage._restart {return false}
+        if _storage._health != rhs_storage._health {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimRestart: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Restart"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}count\0\u{3}delay_milliseconds\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -668,13 +1316,47 @@ nonisolated extension ShimEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.seq) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._time) }()
-      case 3: try { try decoder.decodeSingularStringField(value: &self.topic) }()
-      case 4: try { try decoder.decodeSingularStringField(value: &self.containerID) }()
-      case 5: try { try decoder.decodeSingularStringField(value: &self.execID) }()
-      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.pid) }()
-      case 7: try { try decoder.decodeSingularMessageField(value: &self._exit) }()
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.count) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.delayMilliseconds) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.count != 0 {
+      try visitor.visitSingularUInt32Field(value: self.count, fieldNumber: 1)
+    }
+    if self.delayMilliseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.delayMilliseconds, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimRestart, rhs: ShimRestart) -> Bool {
+    if lhs.count != rhs.count {return false}
+    if lhs.delayMilliseconds != rhs.delayMilliseconds {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimHealth: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Health"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{3}failing_streak\0\u{3}started_at\0\u{3}ended_at\0\u{3}exit_code\0\u{1}output\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.status) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.failingStreak) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._startedAt) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._endedAt) }()
+      case 5: try { try decoder.decodeSingularInt32Field(value: &self.exitCode) }()
+      case 6: try { try decoder.decodeSingularBytesField(value: &self.output) }()
       default: break
       }
     }
@@ -685,38 +1367,34 @@ nonisolated extension ShimEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    if self.seq != 0 {
-      try visitor.visitSingularUInt64Field(value: self.seq, fieldNumber: 1)
+    if !self.status.isEmpty {
+      try visitor.visitSingularStringField(value: self.status, fieldNumber: 1)
     }
-    try { if let v = self._time {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    if self.failingStreak != 0 {
+      try visitor.visitSingularUInt32Field(value: self.failingStreak, fieldNumber: 2)
+    }
+    try { if let v = self._startedAt {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
-    if !self.topic.isEmpty {
-      try visitor.visitSingularStringField(value: self.topic, fieldNumber: 3)
-    }
-    if !self.containerID.isEmpty {
-      try visitor.visitSingularStringField(value: self.containerID, fieldNumber: 4)
-    }
-    if !self.execID.isEmpty {
-      try visitor.visitSingularStringField(value: self.execID, fieldNumber: 5)
-    }
-    if self.pid != 0 {
-      try visitor.visitSingularUInt32Field(value: self.pid, fieldNumber: 6)
-    }
-    try { if let v = self._exit {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    try { if let v = self._endedAt {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     } }()
+    if self.exitCode != 0 {
+      try visitor.visitSingularInt32Field(value: self.exitCode, fieldNumber: 5)
+    }
+    if !self.output.isEmpty {
+      try visitor.visitSingularBytesField(value: self.output, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  public static func ==(lhs: ShimEvent, rhs: ShimEvent) -> Bool {
-    if lhs.seq != rhs.seq {return false}
-    if lhs._time != rhs._time {return false}
-    if lhs.topic != rhs.topic {return false}
-    if lhs.containerID != rhs.containerID {return false}
-    if lhs.execID != rhs.execID {return false}
-    if lhs.pid != rhs.pid {return false}
-    if lhs._exit != rhs._exit {return false}
+  public static func ==(lhs: ShimHealth, rhs: ShimHealth) -> Bool {
+    if lhs.status != rhs.status {return false}
+    if lhs.failingStreak != rhs.failingStreak {return false}
+    if lhs._startedAt != rhs._startedAt {return false}
+    if lhs._endedAt != rhs._endedAt {return false}
+    if lhs.exitCode != rhs.exitCode {return false}
+    if lhs.output != rhs.output {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -879,6 +1557,123 @@ nonisolated extension ShimReopenLogResponse: SwiftProtobuf.Message, SwiftProtobu
   }
 }
 
+nonisolated extension ShimSetPolicyRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".SetPolicyRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}restart\0\u{1}stopped\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._restart) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.stopped) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._restart {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.stopped != false {
+      try visitor.visitSingularBoolField(value: self.stopped, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimSetPolicyRequest, rhs: ShimSetPolicyRequest) -> Bool {
+    if lhs._restart != rhs._restart {return false}
+    if lhs.stopped != rhs.stopped {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimSetPolicyResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".SetPolicyResponse"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimSetPolicyResponse, rhs: ShimSetPolicyResponse) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimReportExitRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ReportExitRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}exec_id\0\u{1}pid\0\u{3}wait_status\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.execID) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.pid) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.waitStatus) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.execID.isEmpty {
+      try visitor.visitSingularStringField(value: self.execID, fieldNumber: 1)
+    }
+    if self.pid != 0 {
+      try visitor.visitSingularUInt32Field(value: self.pid, fieldNumber: 2)
+    }
+    if self.waitStatus != 0 {
+      try visitor.visitSingularUInt32Field(value: self.waitStatus, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimReportExitRequest, rhs: ShimReportExitRequest) -> Bool {
+    if lhs.execID != rhs.execID {return false}
+    if lhs.pid != rhs.pid {return false}
+    if lhs.waitStatus != rhs.waitStatus {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimReportExitResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ReportExitResponse"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimReportExitResponse, rhs: ShimReportExitResponse) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension ShimFailure: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Failure"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}stage\0\u{1}operation\0\u{1}object\0\u{1}errno\0")
@@ -924,9 +1719,9 @@ nonisolated extension ShimFailure: SwiftProtobuf.Message, SwiftProtobuf._Message
   }
 }
 
-nonisolated extension ShimAttachRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".AttachRequest"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}token\0\u{3}exec_id\0\u{1}stdin\0\u{1}stdout\0\u{1}stderr\0\u{1}multiplexed\0\u{1}leftover\0\u{3}input_closed\0\u{3}detach_keys\0\u{3}close_stdin_on_detach\0")
+nonisolated extension ShimDescriptorRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".DescriptorRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}token\0\u{1}attach\0\u{1}hold\0\u{1}upgrade\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -935,73 +1730,87 @@ nonisolated extension ShimAttachRequest: SwiftProtobuf.Message, SwiftProtobuf._M
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.token) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.execID) }()
-      case 3: try { try decoder.decodeSingularBoolField(value: &self.stdin) }()
-      case 4: try { try decoder.decodeSingularBoolField(value: &self.stdout) }()
-      case 5: try { try decoder.decodeSingularBoolField(value: &self.stderr) }()
-      case 6: try { try decoder.decodeSingularBoolField(value: &self.multiplexed) }()
-      case 7: try { try decoder.decodeSingularBytesField(value: &self.leftover) }()
-      case 8: try { try decoder.decodeSingularBoolField(value: &self.inputClosed) }()
-      case 9: try { try decoder.decodeSingularStringField(value: &self.detachKeys) }()
-      case 10: try { try decoder.decodeSingularBoolField(value: &self.closeStdinOnDetach) }()
+      case 2: try {
+        var v: ShimAttachRequest?
+        var hadOneofValue = false
+        if let current = self.action {
+          hadOneofValue = true
+          if case .attach(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.action = .attach(v)
+        }
+      }()
+      case 3: try {
+        var v: ShimHoldRequest?
+        var hadOneofValue = false
+        if let current = self.action {
+          hadOneofValue = true
+          if case .hold(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.action = .hold(v)
+        }
+      }()
+      case 4: try {
+        var v: ShimUpgradeRequest?
+        var hadOneofValue = false
+        if let current = self.action {
+          hadOneofValue = true
+          if case .upgrade(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.action = .upgrade(v)
+        }
+      }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.token.isEmpty {
       try visitor.visitSingularStringField(value: self.token, fieldNumber: 1)
     }
-    if !self.execID.isEmpty {
-      try visitor.visitSingularStringField(value: self.execID, fieldNumber: 2)
-    }
-    if self.stdin != false {
-      try visitor.visitSingularBoolField(value: self.stdin, fieldNumber: 3)
-    }
-    if self.stdout != false {
-      try visitor.visitSingularBoolField(value: self.stdout, fieldNumber: 4)
-    }
-    if self.stderr != false {
-      try visitor.visitSingularBoolField(value: self.stderr, fieldNumber: 5)
-    }
-    if self.multiplexed != false {
-      try visitor.visitSingularBoolField(value: self.multiplexed, fieldNumber: 6)
-    }
-    if !self.leftover.isEmpty {
-      try visitor.visitSingularBytesField(value: self.leftover, fieldNumber: 7)
-    }
-    if self.inputClosed != false {
-      try visitor.visitSingularBoolField(value: self.inputClosed, fieldNumber: 8)
-    }
-    if !self.detachKeys.isEmpty {
-      try visitor.visitSingularStringField(value: self.detachKeys, fieldNumber: 9)
-    }
-    if self.closeStdinOnDetach != false {
-      try visitor.visitSingularBoolField(value: self.closeStdinOnDetach, fieldNumber: 10)
+    switch self.action {
+    case .attach?: try {
+      guard case .attach(let v)? = self.action else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .hold?: try {
+      guard case .hold(let v)? = self.action else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .upgrade?: try {
+      guard case .upgrade(let v)? = self.action else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  public static func ==(lhs: ShimAttachRequest, rhs: ShimAttachRequest) -> Bool {
+  public static func ==(lhs: ShimDescriptorRequest, rhs: ShimDescriptorRequest) -> Bool {
     if lhs.token != rhs.token {return false}
-    if lhs.execID != rhs.execID {return false}
-    if lhs.stdin != rhs.stdin {return false}
-    if lhs.stdout != rhs.stdout {return false}
-    if lhs.stderr != rhs.stderr {return false}
-    if lhs.multiplexed != rhs.multiplexed {return false}
-    if lhs.leftover != rhs.leftover {return false}
-    if lhs.inputClosed != rhs.inputClosed {return false}
-    if lhs.detachKeys != rhs.detachKeys {return false}
-    if lhs.closeStdinOnDetach != rhs.closeStdinOnDetach {return false}
+    if lhs.action != rhs.action {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
 }
 
-nonisolated extension ShimAttachResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".AttachResponse"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}message\0")
+nonisolated extension ShimDescriptorResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".DescriptorResponse"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}message\0\u{1}hold\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1011,24 +1820,211 @@ nonisolated extension ShimAttachResponse: SwiftProtobuf.Message, SwiftProtobuf._
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularInt32Field(value: &self.code) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.message) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._hold) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.code != 0 {
       try visitor.visitSingularInt32Field(value: self.code, fieldNumber: 1)
     }
     if !self.message.isEmpty {
       try visitor.visitSingularStringField(value: self.message, fieldNumber: 2)
     }
+    try { if let v = self._hold {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  public static func ==(lhs: ShimAttachResponse, rhs: ShimAttachResponse) -> Bool {
+  public static func ==(lhs: ShimDescriptorResponse, rhs: ShimDescriptorResponse) -> Bool {
     if lhs.code != rhs.code {return false}
     if lhs.message != rhs.message {return false}
+    if lhs._hold != rhs._hold {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimAttachRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".AttachRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}exec_id\0\u{1}stdin\0\u{1}stdout\0\u{1}stderr\0\u{1}multiplexed\0\u{1}leftover\0\u{3}input_closed\0\u{3}detach_keys\0\u{3}close_stdin_on_detach\0\u{1}replay\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.execID) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.stdin) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.stdout) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.stderr) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.multiplexed) }()
+      case 6: try { try decoder.decodeSingularBytesField(value: &self.leftover) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.inputClosed) }()
+      case 8: try { try decoder.decodeSingularStringField(value: &self.detachKeys) }()
+      case 9: try { try decoder.decodeSingularBoolField(value: &self.closeStdinOnDetach) }()
+      case 10: try { try decoder.decodeSingularBoolField(value: &self.replay) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.execID.isEmpty {
+      try visitor.visitSingularStringField(value: self.execID, fieldNumber: 1)
+    }
+    if self.stdin != false {
+      try visitor.visitSingularBoolField(value: self.stdin, fieldNumber: 2)
+    }
+    if self.stdout != false {
+      try visitor.visitSingularBoolField(value: self.stdout, fieldNumber: 3)
+    }
+    if self.stderr != false {
+      try visitor.visitSingularBoolField(value: self.stderr, fieldNumber: 4)
+    }
+    if self.multiplexed != false {
+      try visitor.visitSingularBoolField(value: self.multiplexed, fieldNumber: 5)
+    }
+    if !self.leftover.isEmpty {
+      try visitor.visitSingularBytesField(value: self.leftover, fieldNumber: 6)
+    }
+    if self.inputClosed != false {
+      try visitor.visitSingularBoolField(value: self.inputClosed, fieldNumber: 7)
+    }
+    if !self.detachKeys.isEmpty {
+      try visitor.visitSingularStringField(value: self.detachKeys, fieldNumber: 8)
+    }
+    if self.closeStdinOnDetach != false {
+      try visitor.visitSingularBoolField(value: self.closeStdinOnDetach, fieldNumber: 9)
+    }
+    if self.replay != false {
+      try visitor.visitSingularBoolField(value: self.replay, fieldNumber: 10)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimAttachRequest, rhs: ShimAttachRequest) -> Bool {
+    if lhs.execID != rhs.execID {return false}
+    if lhs.stdin != rhs.stdin {return false}
+    if lhs.stdout != rhs.stdout {return false}
+    if lhs.stderr != rhs.stderr {return false}
+    if lhs.multiplexed != rhs.multiplexed {return false}
+    if lhs.leftover != rhs.leftover {return false}
+    if lhs.inputClosed != rhs.inputClosed {return false}
+    if lhs.detachKeys != rhs.detachKeys {return false}
+    if lhs.closeStdinOnDetach != rhs.closeStdinOnDetach {return false}
+    if lhs.replay != rhs.replay {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimHoldRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".HoldRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimHoldRequest, rhs: ShimHoldRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimHoldResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".HoldResponse"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}names\0\u{1}generation\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.names) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.generation) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.names.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.names, fieldNumber: 1)
+    }
+    if self.generation != 0 {
+      try visitor.visitSingularUInt64Field(value: self.generation, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimHoldResponse, rhs: ShimHoldResponse) -> Bool {
+    if lhs.names != rhs.names {return false}
+    if lhs.generation != rhs.generation {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimUpgradeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".UpgradeRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimUpgradeRequest, rhs: ShimUpgradeRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimAdoption: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Adoption"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}names\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.names) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.names.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.names, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimAdoption, rhs: ShimAdoption) -> Bool {
+    if lhs.names != rhs.names {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
