@@ -192,7 +192,7 @@ public nonisolated struct ShimInfoResponse: Sendable {
 
   public var lastSeq: UInt64 = 0
 
-  /// Grows whenever the descriptors of a Hold request would be others than before.
+  /// Starts at 1 and grows whenever the descriptors of a Hold request would be others than before.
   public var descriptorsGeneration: UInt64 = 0
 
   /// Versions of the hand-over state that this program reads, and the one that it writes.
@@ -415,7 +415,8 @@ public nonisolated struct ShimHealth: Sendable {
   fileprivate var _endedAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
 }
 
-/// Long poll: answered at once when an event after after_seq exists, else when one comes or the wait is over.
+/// Long poll: answered at once when an event after after_seq exists or the descriptors are of another generation, else when
+/// that comes or the wait is over.
 public nonisolated struct ShimEventsRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -424,6 +425,9 @@ public nonisolated struct ShimEventsRequest: Sendable {
   public var afterSeq: UInt64 = 0
 
   public var waitMilliseconds: UInt32 = 0
+
+  /// The generation that the caller has heard of; 0: it does not want to hear of descriptors.
+  public var descriptorsGeneration: UInt64 = 0
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -438,6 +442,9 @@ public nonisolated struct ShimEventsResponse: Sendable {
   public var events: [ShimEvent] = []
 
   public var lastSeq: UInt64 = 0
+
+  /// As in Info.
+  public var descriptorsGeneration: UInt64 = 0
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -688,6 +695,9 @@ public nonisolated struct ShimHoldRequest: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// Generation of the answer whose descriptors the caller still has; 0: it has none.
+  public var after: UInt64 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -698,12 +708,16 @@ public nonisolated struct ShimHoldResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Names of the descriptors that follow, in order: docs/shim-protocol.md lists them. They come with one byte 0 for each message of at
-  /// most 64 descriptors.
+  /// Names of all descriptors, the oldest first: docs/shim-protocol.md lists them. What is not here any more is to be closed now:
+  /// some of them keep a process from seeing the end of its input.
   public var names: [String] = []
 
   /// As in Info.
   public var generation: UInt64 = 0
+
+  /// How many names, from the first, are of descriptors that the caller has already. Those of the other names follow, in order: with
+  /// one byte 0 for each message of at most 64 descriptors.
+  public var kept: UInt32 = 0
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -716,6 +730,9 @@ public nonisolated struct ShimUpgradeRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
+
+  /// The new program's argument 0, by which it finds what is installed beside it. Empty: the present one's.
+  public var program: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1402,7 +1419,7 @@ nonisolated extension ShimHealth: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension ShimEventsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".EventsRequest"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}after_seq\0\u{3}wait_milliseconds\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}after_seq\0\u{3}wait_milliseconds\0\u{3}descriptors_generation\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1412,6 +1429,7 @@ nonisolated extension ShimEventsRequest: SwiftProtobuf.Message, SwiftProtobuf._M
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.afterSeq) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.waitMilliseconds) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.descriptorsGeneration) }()
       default: break
       }
     }
@@ -1424,12 +1442,16 @@ nonisolated extension ShimEventsRequest: SwiftProtobuf.Message, SwiftProtobuf._M
     if self.waitMilliseconds != 0 {
       try visitor.visitSingularUInt32Field(value: self.waitMilliseconds, fieldNumber: 2)
     }
+    if self.descriptorsGeneration != 0 {
+      try visitor.visitSingularUInt64Field(value: self.descriptorsGeneration, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ShimEventsRequest, rhs: ShimEventsRequest) -> Bool {
     if lhs.afterSeq != rhs.afterSeq {return false}
     if lhs.waitMilliseconds != rhs.waitMilliseconds {return false}
+    if lhs.descriptorsGeneration != rhs.descriptorsGeneration {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1437,7 +1459,7 @@ nonisolated extension ShimEventsRequest: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension ShimEventsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".EventsResponse"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}events\0\u{3}last_seq\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}events\0\u{3}last_seq\0\u{3}descriptors_generation\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1447,6 +1469,7 @@ nonisolated extension ShimEventsResponse: SwiftProtobuf.Message, SwiftProtobuf._
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.events) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.lastSeq) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.descriptorsGeneration) }()
       default: break
       }
     }
@@ -1459,12 +1482,16 @@ nonisolated extension ShimEventsResponse: SwiftProtobuf.Message, SwiftProtobuf._
     if self.lastSeq != 0 {
       try visitor.visitSingularUInt64Field(value: self.lastSeq, fieldNumber: 2)
     }
+    if self.descriptorsGeneration != 0 {
+      try visitor.visitSingularUInt64Field(value: self.descriptorsGeneration, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ShimEventsResponse, rhs: ShimEventsResponse) -> Bool {
     if lhs.events != rhs.events {return false}
     if lhs.lastSeq != rhs.lastSeq {return false}
+    if lhs.descriptorsGeneration != rhs.descriptorsGeneration {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1929,18 +1956,29 @@ nonisolated extension ShimAttachRequest: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension ShimHoldRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HoldRequest"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}after\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    // Load everything into unknown fields
-    while try decoder.nextFieldNumber() != nil {}
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.after) }()
+      default: break
+      }
+    }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.after != 0 {
+      try visitor.visitSingularUInt64Field(value: self.after, fieldNumber: 1)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ShimHoldRequest, rhs: ShimHoldRequest) -> Bool {
+    if lhs.after != rhs.after {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1948,7 +1986,7 @@ nonisolated extension ShimHoldRequest: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension ShimHoldResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HoldResponse"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}names\0\u{1}generation\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}names\0\u{1}generation\0\u{1}kept\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1958,6 +1996,7 @@ nonisolated extension ShimHoldResponse: SwiftProtobuf.Message, SwiftProtobuf._Me
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedStringField(value: &self.names) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.generation) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.kept) }()
       default: break
       }
     }
@@ -1970,12 +2009,16 @@ nonisolated extension ShimHoldResponse: SwiftProtobuf.Message, SwiftProtobuf._Me
     if self.generation != 0 {
       try visitor.visitSingularUInt64Field(value: self.generation, fieldNumber: 2)
     }
+    if self.kept != 0 {
+      try visitor.visitSingularUInt32Field(value: self.kept, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ShimHoldResponse, rhs: ShimHoldResponse) -> Bool {
     if lhs.names != rhs.names {return false}
     if lhs.generation != rhs.generation {return false}
+    if lhs.kept != rhs.kept {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1983,18 +2026,29 @@ nonisolated extension ShimHoldResponse: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension ShimUpgradeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".UpgradeRequest"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}program\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    // Load everything into unknown fields
-    while try decoder.nextFieldNumber() != nil {}
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.program) }()
+      default: break
+      }
+    }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.program.isEmpty {
+      try visitor.visitSingularStringField(value: self.program, fieldNumber: 1)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ShimUpgradeRequest, rhs: ShimUpgradeRequest) -> Bool {
+    if lhs.program != rhs.program {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
