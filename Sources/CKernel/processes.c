@@ -31,6 +31,34 @@ int ck_waitid_pidfd(int pidfd, int options, int *status)
     return 1;
 }
 
+int ck_ended_child(void)
+{
+    siginfo_t info = {.si_pid = 0};
+    if (waitid(P_ALL, 0, &info, WNOHANG | WNOWAIT | WEXITED | __WALL) != 0)
+        return errno == ECHILD ? 0 : -1;
+    return info.si_pid;
+}
+
+static int child_ends = -1;
+
+static void child_ended(int number)
+{
+    (void)number;
+    int saved = errno;
+    uint64_t one = 1;
+    // A counter that is full has woken its reader all the same.
+    if (write(child_ends, &one, sizeof one) < 0)
+        (void)0;
+    errno = saved;
+}
+
+int ck_notify_child_ends(int event)
+{
+    struct sigaction action = {.sa_handler = child_ended, .sa_flags = SA_RESTART | SA_NOCLDSTOP};
+    child_ends = event;
+    return sigaction(SIGCHLD, &action, NULL);
+}
+
 int ck_pidfd_info(int pidfd, struct ck_pidfd_info *info)
 {
     _Static_assert(sizeof *info == 64, "first published size of struct pidfd_info");

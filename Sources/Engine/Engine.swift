@@ -1,4 +1,5 @@
 public import EngineModel
+package import EngineShim
 
 /// The engine: containers, exec sessions, images and their events on one node.
 ///
@@ -28,9 +29,19 @@ public final class Engine: Sendable {
     /// - Throws: ``EngineError`` `.failedPrecondition` when another engine holds the root, `.internal` when the
     ///   database cannot be opened.
     public static func open(_ configuration: EngineConfiguration) async throws -> Engine {
-        let core = try await EngineCore.open(configuration)
+        try await open(configuration, held: HeldDescriptors())
+    }
+
+    /// Opens with what an earlier life of this process, or somebody on its behalf, has held of the shims.
+    ///
+    /// What is held of containers that are not there is let go of as soon as they are known.
+    package static func open(_ configuration: EngineConfiguration, held: HeldDescriptors) async throws -> Engine {
+        let core = try await EngineCore.open(configuration, held: held)
         return Engine(configuration: configuration, core: core)
     }
+
+    /// What is held of the shims now, to be handed on.
+    package var held: HeldDescriptors { core.node.held }
 
     /// Adopts, finishes or undoes what an earlier life left, then supervises until cancelled or ``shutdown()``.
     ///

@@ -30,6 +30,12 @@ public struct EngineConfiguration: Sendable {
     public var userNamespaces: UserNamespaces
     /// Who makes the cgroups of containers.
     public var cgroupManager: CgroupManager
+    /// What becomes of a container whose shim has died, where the container does not say.
+    public var shimDeath: ShimDeath
+    /// Whether this process inherits orphans and reaps all that ends below it.
+    ///
+    /// For a program whose only children are the engine's: whoever else waits for a child would not find it any more.
+    public var inheritsOrphans: Bool
     /// Deadlines towards shims.
     public var deadlines: Deadlines
     /// Where a test ends this process; nothing in production.
@@ -76,6 +82,8 @@ public struct EngineConfiguration: Sendable {
         self.defaultStopTimeout = 10
         self.userNamespaces = UserNamespaces()
         self.cgroupManager = .auto
+        self.shimDeath = .adopt
+        self.inheritsOrphans = false
         self.deadlines = Deadlines()
         self.faults = FaultPoints()
         self.version = "0.1.0"

@@ -36,6 +36,10 @@ package struct ContainerPaths: Sendable {
 
     package var log: String { "\(durable)/container.log" }
     package var exitRecord: String { "\(durable)/exit.json" }
+    /// How the run of this name ended; each run has a record of its own, so that none is taken for another's.
+    package func exitRecord(_ run: String) -> String { "\(durable)/\(Self.exitRecordPrefix)\(run).json" }
+    /// The beginning of the names of exit records.
+    package static let exitRecordPrefix = "exit-"
     package var hosts: String { "\(durable)/hosts" }
     package var resolvConf: String { "\(durable)/resolv.conf" }
     package var hostname: String { "\(durable)/hostname" }
@@ -46,6 +50,10 @@ package struct ContainerPaths: Sendable {
     package var descriptorSocket: String { "\(bundle)/fd.sock" }
     package var address: String { "\(bundle)/address" }
     package var token: String { "\(bundle)/token" }
+    /// The name of the run that the bundle is for.
+    package var run: String { "\(bundle)/run" }
+    /// Locked by the shim as long as it lives.
+    package var lock: String { "\(bundle)/lock" }
     package var journal: String { "\(bundle)/journal" }
     package var shimPid: String { "\(bundle)/shim.pid" }
     package var shimLog: String { "\(bundle)/shim.log" }

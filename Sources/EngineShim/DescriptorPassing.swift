@@ -1,13 +1,14 @@
 package import EngineModel
 import FoundationEssentials
-import Kernel
+package import Kernel
 package import ShimProtocol
 import SwiftProtobuf
 
-/// Hands a client's connection to a shim over its descriptor socket.
+/// The requests of a shim's descriptor socket.
 ///
-/// Blocks up to `deadline`.
+/// Each blocks up to its deadline.
 package enum DescriptorPassing {
+    /// Hands a client's connection to the shim.
     package static func handOver(
         _ connection: ClientConnection,
         to path: String,
@@ -15,44 +16,121 @@ package enum DescriptorPassing {
         request: ShimAttachRequest,
         deadline: Duration
     ) throws {
-        let socket = try UnixSocket.connect(path)
         var message = request
         message.leftover = .init(connection.leftover)
         message.inputClosed = connection.inputClosed
-        let body = ShimDescriptorRequest.with { ($0.token, $0.attach) = (token, message) }.bytes
-        var bytes = length(body.count) + body
-        let sent = try UnixSocket.sendDescriptors([connection.descriptor.raw], with: bytes, to: socket.raw)
-        bytes.removeFirst(sent)
-        if !bytes.isEmpty { try socket.writeAll(bytes) }
-        let answer = try read(socket, deadline: deadline)
+        let body = ShimDescriptorRequest.with { ($0.token, $0.attach) = (token, message) }
+        let exchange = try Exchange("attach", path, deadline)
+        try exchange.send(body, [connection.descriptor.raw])
+        let answer = try exchange.answer()
         guard answer.code == 0 else {
             throw EngineError(.failedPrecondition, "attach: \(answer.message)", reason: .conflict)
         }
     }
 
-    private static func length(_ count: Int) -> [UInt8] {
-        (0..<4).map { UInt8(truncatingIfNeeded: count >> (24 - 8 * $0)) }
+    /// Asks for duplicates of what a new shim would need to take over.
+    ///
+    /// - Parameter held: what the caller has of an earlier answer, and that answer's generation; only what is new is sent.
+    package static func hold(
+        from path: String,
+        token: String,
+        held: Hold = Hold(),
+        deadline: Duration
+    ) throws -> Hold {
+        let exchange = try Exchange("hold", path, deadline)
+        let request = ShimHoldRequest.with { $0.after = held.generation }
+        try exchange.send(ShimDescriptorRequest.with { ($0.token, $0.hold) = (token, request) }, [])
+        let answer = try exchange.answer()
+        guard answer.code == 0 else { throw EngineError(.failedPrecondition, "hold: \(answer.message)") }
+        let (names, kept) = (answer.hold.names, Int(answer.hold.kept))
+        guard kept <= names.count, names[..<kept].allSatisfy({ held.descriptors[$0] != nil }) else {
+            throw EngineError.internalFailure("hold: the shim counts on descriptors that nobody has")
+        }
+        let sent = try exchange.descriptors(names.count - kept)
+        var result = Hold(generation: answer.hold.generation)
+        for name in names[..<kept] { result.descriptors[name] = held.descriptors[name] }
+        for (name, descriptor) in zip(names[kept...], sent) { result.descriptors[name] = descriptor }
+        return result
     }
 
-    private static func read(_ socket: borrowing Descriptor, deadline: Duration) throws -> ShimDescriptorResponse {
-        let start = Clock.monotonic.now
+    /// What was held at one time of one shim.
+    package struct Hold: Sendable {
+        /// Descriptors by their names in the contract.
+        package var descriptors: [String: SharedDescriptor]
+        /// Number of this state of the list; 0 for nothing.
+        package var generation: UInt64
+
+        package init(descriptors: [String: SharedDescriptor] = [:], generation: UInt64 = 0) {
+            (self.descriptors, self.generation) = (descriptors, generation)
+        }
+    }
+}
+
+/// One request and its answer; each part waits for what is left of one deadline.
+private final class Exchange {
+    private let socket: SharedDescriptor
+    private let what: String
+    private let end: Timestamp
+
+    init(_ what: String, _ path: String, _ deadline: Duration) throws {
+        self.what = what
+        end = Clock.monotonic.now + deadline
+        // Non-blocking: a shim that does not accept must not hold the caller once its backlog is full.
+        socket = SharedDescriptor(try UnixSocket.connect(path, nonBlocking: true))
+    }
+
+    func send(_ request: ShimDescriptorRequest, _ descriptors: [RawDescriptor]) throws {
+        let body = request.bytes
+        var bytes = (0..<4).map { UInt8(truncatingIfNeeded: body.count >> (24 - 8 * $0)) } + body
+        let sent = try UnixSocket.sendDescriptors(descriptors, with: bytes, to: socket.raw)
+        bytes.removeFirst(sent)
+        while !bytes.isEmpty {
+            try wait(for: .writable)
+            let count = try bytes.withUnsafeBytes { try socket.write($0) }
+            bytes.removeFirst(count)
+        }
+    }
+
+    func answer() throws -> ShimDescriptorResponse {
         var bytes: [UInt8] = []
         var wanted = 4
         while bytes.count < wanted {
-            let left = deadline - (Clock.monotonic.now - start)
-            guard left > .zero, try !socket.poll(for: .readable, timeout: left).isEmpty else {
-                throw EngineError(.timedOut, "attach: the shim does not answer")
-            }
+            try wait(for: .readable)
             let more = try socket.read(upTo: wanted - bytes.count)
-            guard !more.isEmpty else { throw EngineError(.unavailable, "attach: the shim closed the connection") }
+            guard !more.isEmpty else { throw closed }
             bytes += more
             if wanted == 4, bytes.count == 4 {
                 wanted = 4 + bytes.reduce(0) { $0 << 8 | Int($1) }
                 guard wanted <= 65536 else {
-                    throw EngineError.internalFailure("attach: the shim's answer is too long")
+                    throw EngineError.internalFailure("\(what): the shim's answer is too long")
                 }
             }
         }
         return try ShimDescriptorResponse(serializedBytes: Array(bytes[4...]))
     }
+
+    /// The descriptors that follow an answer: one byte for each message of at most as many as one can carry.
+    func descriptors(_ count: Int) throws -> [SharedDescriptor] {
+        var found: [SharedDescriptor] = []
+        while found.count < count {
+            try wait(for: .readable)
+            let limit = UnixSocket.maximumPassedDescriptors
+            let message = try UnixSocket.receiveDescriptors(from: socket.raw, byteLimit: 1, descriptorLimit: limit)
+            guard !message.bytes.isEmpty else { throw closed }
+            guard !message.truncated, !message.descriptors.isEmpty else {
+                throw EngineError(.resourceExhausted, "\(what): descriptors were lost")
+            }
+            found += message.descriptors
+        }
+        return found
+    }
+
+    private func wait(for readiness: Readiness) throws {
+        let left = end - Clock.monotonic.now
+        guard left > .zero, try !socket.poll(for: readiness, timeout: left).isEmpty else {
+            throw EngineError(.timedOut, "\(what): the shim does not answer")
+        }
+    }
+
+    private var closed: EngineError { EngineError(.unavailable, "\(what): the shim closed the connection") }
 }

@@ -1,4 +1,5 @@
 internal import CKernel
+internal import CKernel
 internal import Glibc
 
 /// Children of this process without regard to which.
@@ -13,6 +14,27 @@ public enum Children {
             if pid > 0 { return (pid, ExitStatus(waitStatus: status)) }
             guard pid == -1, Errno.current == .interrupted else { return nil }
         }
+    }
+}
+
+extension Children {
+    /// A child that has ended and was not reaped: its number stays its own until it is.
+    ///
+    /// - Returns: the number; nil when there is none.
+    /// - Throws: `KernelError`.
+    public static func ended() throws(KernelError) -> Int32? {
+        let pid = try system("look for ended children") { ck_ended_child() }
+        return pid == 0 ? nil : pid
+    }
+
+    /// Has every end of a child counted in an eventfd from now on; the last one given wins.
+    ///
+    /// The handler of SIGCHLD is taken for it, so it is for programs that leave that signal alone.
+    ///
+    /// - Parameter event: stays open for as long as the process lives.
+    /// - Throws: `KernelError`.
+    public static func notifyEnds(_ event: RawDescriptor) throws(KernelError) {
+        try system("watch for ends of children") { ck_notify_child_ends(event) }
     }
 }
 

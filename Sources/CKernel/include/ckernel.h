@@ -97,6 +97,10 @@ int ck_wait_term_signal(int status);
 int ck_wait_core_dumped(int status);
 // waitid(P_PIDFD): 1 and *status when the process ended, 0 when WNOHANG found it alive.
 int ck_waitid_pidfd(int pidfd, int options, int *status);
+// Number of a child that has ended and was not reaped, which stays its own until it is; 0 when there is none.
+int ck_ended_child(void);
+// From now on every end of a child adds one to the eventfd, whatever the thread.
+int ck_notify_child_ends(int event);
 // PIDFD_GET_INFO with PIDFD_INFO_EXIT.
 struct ck_pidfd_info {
     uint64_t mask, cgroup_id;

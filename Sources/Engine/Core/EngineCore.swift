@@ -1,4 +1,5 @@
 import EngineModel
+import EngineShim
 import EngineSpec
 import EngineStore
 import Kernel
@@ -23,7 +24,7 @@ final class EngineCore: Sendable {
     /// Threads for blocking calls: enough that a slow image load does not hold up a start.
     private static let blockingThreads = 16
 
-    static func open(_ configuration: EngineConfiguration) async throws -> EngineCore {
+    static func open(_ configuration: EngineConfiguration, held: HeldDescriptors) async throws -> EngineCore {
         let paths = Paths(root: configuration.root, state: configuration.state)
         let pool = BlockingPool(threads: blockingThreads)
         do {
@@ -33,6 +34,8 @@ final class EngineCore: Sendable {
             hub.connect(store, last: try await store.lastEvent())
             let images = try await pool.run { try ImageService(paths) }
             let namespaces = try await UserNamespaces.open(configuration, paths, store, pool)
+            // From here on what ends below this process is reaped; the probes above wait for their own children.
+            let orphans = configuration.inheritsOrphans ? try OrphanReaper() : nil
             let node = Node(
                 configuration: configuration,
                 paths: paths,
@@ -44,6 +47,8 @@ final class EngineCore: Sendable {
                 supervisor: Supervisor(),
                 pool: pool,
                 waiter: try DescriptorWaiter(),
+                held: held,
+                orphans: orphans,
                 namespaces: namespaces,
                 cgroupManager: SystemFacts.cgroupManager(configuration.cgroupManager),
                 group: MultiThreadedEventLoopGroup.singleton,

@@ -1,4 +1,5 @@
 import EngineModel
+import EngineShim
 import EngineSpec
 import EngineStore
 import Kernel
@@ -18,6 +19,10 @@ struct Node: Sendable {
     let supervisor: Supervisor
     let pool: BlockingPool
     let waiter: DescriptorWaiter
+    /// Duplicates of what the shims hold.
+    let held: HeldDescriptors
+    /// Nil where another part of the process waits for children.
+    let orphans: OrphanReaper?
     let namespaces: UserNamespaces
     let cgroupManager: CgroupManager
     let group: any EventLoopGroup

@@ -1,0 +1,35 @@
+/// What becomes of a container whose shim has died.
+public enum ShimDeath: String, Sendable, Codable, CaseIterable {
+    /// A new shim takes it over; it runs on.
+    case adopt
+    /// It is killed at once.
+    case kill
+}
+
+/// What becomes of the name and the addresses of a container that cannot be killed, once somebody wants it removed.
+public enum StuckPolicy: String, Sendable, Codable, CaseIterable {
+    /// Others may have them.
+    case release
+    /// They stay its own until it is gone.
+    case keep
+}
+
+/// A process that is left after everything was killed.
+public struct StuckTask: Sendable, Equatable, Codable {
+    /// Its number.
+    public var pid: Int32
+    /// Its program's name.
+    public var command: String
+    /// One letter as in proc(5), mostly D.
+    public var state: String
+    /// The kernel's function that it waits in; empty when the kernel does not say.
+    public var waitChannel: String
+
+    /// A process as it was seen.
+    public init(pid: Int32, command: String, state: String, waitChannel: String) {
+        self.pid = pid
+        self.command = command
+        self.state = state
+        self.waitChannel = waitChannel
+    }
+}

@@ -1,0 +1,116 @@
+import EngineModel
+import FoundationEssentials
+import Kernel
+package import ShimProtocol
+import SwiftProtobuf
+
+/// The journal as a file: what a shim wrote before it told anybody, for the time when it cannot tell any more.
+package enum JournalFile {
+    /// The longest file that is read; a shim empties its own long before, as soon as all of it is acknowledged.
+    static let limit = 64 << 20
+
+    /// The events of the file with a number above `sequence`, in order.
+    ///
+    /// Blocks. A line that cannot be read (the last one of a crash, or a damaged one) is left out, and so is what its number would
+    /// make a repetition of.
+    /// - Throws: `KernelError`; no file is no events.
+    package static func events(_ path: String, after sequence: UInt64) throws -> [ShimEvent] {
+        let bytes: [UInt8]
+        do throws(KernelError) {
+            bytes = try File.read(path, limit: limit)
+        } catch {
+            if error.errno == .noEntry { return [] }
+            throw error
+        }
+        return parse(bytes, after: sequence)
+    }
+
+    /// Reads the content of a journal.
+    package static func parse(_ bytes: [UInt8], after sequence: UInt64) -> [ShimEvent] {
+        var last = sequence
+        var events: [ShimEvent] = []
+        // What follows the last newline was cut by a crash.
+        guard let end = bytes.lastIndex(of: UInt8(ascii: "\n")) else { return [] }
+        for line in bytes[..<end].split(separator: UInt8(ascii: "\n")) {
+            guard let entry = try? JSON.decode(Line.self, Array(line)), entry.seq > last, let event = entry.event
+            else { continue }
+            last = entry.seq
+            events.append(event)
+        }
+        return events
+    }
+
+    private struct Line: Decodable {
+        struct Exit: Decodable {
+            struct Status: Decodable {
+                var code: UInt32?
+                var signal: UInt32?
+                var unknown: String?
+            }
+            var status: Status
+            var startedAt: String?
+            var exitedAt: String
+            var oomKilled: Bool?
+            var oomOwner: String?
+
+            var message: ShimExitStatus? {
+                guard let at = Timestamp(exitedAt) else { return nil }
+                var message = ShimExitStatus()
+                message.status =
+                    if let code = status.code {
+                        .code(code)
+                    } else if let signal = status.signal {
+                        .signal(signal)
+                    } else {
+                        .unknown(status.unknown ?? "the journal gives no status")
+                    }
+                if let start = startedAt.flatMap({ Timestamp($0) }) { message.startedAt = start.message }
+                message.exitedAt = at.message
+                message.oomKilled = oomKilled ?? false
+                message.oomOwner = oomOwner ?? ""
+                return message
+            }
+        }
+        var seq: UInt64
+        var time: String
+        var topic: String
+        var container: String
+        var exec: String?
+        var pid: UInt32?
+        var exit: Exit?
+        var restart: Restart?
+
+        struct Restart: Decodable {
+            var count: UInt32
+            var delayMilliseconds: UInt64
+        }
+
+        var event: ShimEvent? {
+            guard let at = Timestamp(time) else { return nil }
+            var event = ShimEvent()
+            event.seq = seq
+            event.time = at.message
+            event.topic = topic
+            event.containerID = container
+            event.execID = exec ?? ""
+            event.pid = pid ?? 0
+            if let exit {
+                guard let message = exit.message else { return nil }
+                event.exit = message
+            } else if topic == EventTopic.exit {
+                return nil
+            }
+            if let restart {
+                event.restart.count = restart.count
+                event.restart.delayMilliseconds = restart.delayMilliseconds
+            }
+            return event
+        }
+    }
+}
+
+extension Timestamp {
+    fileprivate var message: Google_Protobuf_Timestamp {
+        .with { ($0.seconds, $0.nanos) = (seconds, Int32(nanoseconds)) }
+    }
+}
