@@ -126,6 +126,7 @@ final class NativeBackend: Backend {
         guard let container else { return }
         let failures = try native { () throws(NativeError) in try container.delete() }
         self.container = nil
+        execGroups = [:]
         // The container is gone; what its hooks say of that is for the log.
         Self.log(failures.map(\.description))
     }

@@ -44,6 +44,7 @@ public enum SupervisorMethod: String, Sendable, CaseIterable {
     case events = "Events"
     case acknowledge = "Acknowledge"
     case reopenLog = "ReopenLog"
+    case setPolicy = "SetPolicy"
 }
 
 /// Metadata keys of a request.
@@ -76,4 +77,8 @@ public enum EventTopic {
     public static let paused = "/tasks/paused"
     /// The container is thawed.
     public static let resumed = "/tasks/resumed"
+    /// A restart that `/tasks/exit` announced does not take place: the user has stopped the container meanwhile.
+    public static let restartCancelled = "/berth/restart-cancelled"
+    /// The container's health has changed.
+    public static let health = "/berth/health"
 }

@@ -8,7 +8,8 @@ enum InfoCommand {
         let info = ContainerdRuntimeInfo.with { info in
             info.name = "io.berth.\(information.name).v2"
             info.version.version = information.version
-            info.annotations["io.berth.capabilities"] = information.capabilities.joined(separator: ",")
+            let capabilities = ShimServer.capabilities + information.capabilities
+            info.annotations["io.berth.capabilities"] = capabilities.joined(separator: ",")
             if !information.mountTypes.isEmpty {
                 info.annotations["containerd.io/runtime-allow-mounts"] = information.mountTypes.joined(separator: ",")
             }

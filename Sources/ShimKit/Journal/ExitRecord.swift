@@ -21,7 +21,7 @@ enum ExitRecord {
         record.add("exitedAt", exit.exitedAt.description)
         record.add("oomKilled", exit.oomKilled)
         record.add("oomOwner", exit.oomOwner)
-        record.add("restartCount", 0)
+        record.add("restartCount", exit.restartCount)
         return record.bytes
     }
 

@@ -15,6 +15,7 @@ extension TaskEvent {
         case .paused: EventTopic.paused
         case .resumed: EventTopic.resumed
         case .deleted: EventTopic.delete
+        case .restartCancelled: EventTopic.restartCancelled
         }
     }
 
@@ -39,6 +40,10 @@ extension TaskEvent {
         if case .exited(let exit) = kind {
             event.exit = exit.message
         }
+        if let restart {
+            event.restart.count = restart.count
+            event.restart.delayMilliseconds = UInt64(restart.delay.wholeMilliseconds)
+        }
         return event
     }
 
@@ -55,6 +60,12 @@ extension TaskEvent {
         line.add("pid", pid)
         if case .exited(let exit) = kind {
             line.add("exit", exit.json)
+        }
+        if let restart {
+            var text = JSONText()
+            text.add("count", restart.count)
+            text.add("delayMilliseconds", restart.delay.wholeMilliseconds)
+            line.add("restart", text)
         }
         return line.bytes + [0x0a]
     }
@@ -75,6 +86,7 @@ extension ProcessExit {
         message.exitedAt = exitedAt.message
         message.oomKilled = oomKilled
         message.oomOwner = oomOwner
+        message.restartCount = restartCount
         return message
     }
 
@@ -92,7 +104,15 @@ extension ProcessExit {
         text.add("exitedAt", exitedAt.description)
         text.add("oomKilled", oomKilled)
         text.add("oomOwner", oomOwner)
+        text.add("restartCount", restartCount)
         return text
+    }
+}
+
+extension Duration {
+    /// Milliseconds, the rest cut off.
+    var wholeMilliseconds: Int64 {
+        components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
     }
 }
 

@@ -30,7 +30,7 @@ extension ShimServer {
     }
 
     /// Ends an init process that was never started, so that what holds it can be removed.
-    private func killCreated(_ key: ProcessKey) throws(RPCError) {
+    func killCreated(_ key: ProcessKey) throws(RPCError) {
         guard let handle = handles[key], let process = handle.process else {
             return
         }
@@ -49,7 +49,7 @@ extension ShimServer {
         }
     }
 
-    private func close(_ handle: Handle) {
+    func close(_ handle: Handle) {
         if let watch = handle.watch {
             loop.unwatch(watch)
             handle.watch = nil

@@ -34,6 +34,14 @@ extension ShimServer {
                 guard let self else { return }
                 perform(table.abandonExecs(at: .now))
             }
+        case .planRestart(let delay):
+            restartTimer = loop.after(delay) { [weak self] in
+                self?.restartTimer = nil
+                self?.restart()
+            }
+        case .cancelRestart:
+            if let restartTimer { loop.cancel(restartTimer) }
+            restartTimer = nil
         }
     }
 
@@ -163,6 +171,9 @@ extension ShimServer {
             publisher.publish(event.topic, EventTaskPaused.with { $0.containerID = containerID }, at: time)
         case .resumed:
             publisher.publish(event.topic, EventTaskResumed.with { $0.containerID = containerID }, at: time)
+        case .restartCancelled:
+            // containerd plans no restarts.
+            break
         }
     }
 

@@ -7,6 +7,8 @@ import SwiftProtobuf
 extension ShimServer {
     /// The version of the contract in docs/shim-protocol.md.
     static let protocolVersion: UInt32 = 1
+    /// What ShimKit can do with any backend.
+    static let capabilities = ["journal", "attach", "reopen-log", "restart"]
     /// Longest wait that a poll may ask for.
     static let longestPoll = Duration.seconds(600)
 
@@ -27,6 +29,9 @@ extension ShimServer {
         case .reopenLog:
             try reopenLog()
             return []
+        case .setPolicy:
+            try setPolicy(call.decode(ShimSetPolicyRequest.self))
+            return []
         }
     }
 
@@ -37,7 +42,7 @@ extension ShimServer {
             response.backend = information.name
             response.pid = UInt32(Credentials.processID)
             response.startedAt = configuration.startedAt.message
-            response.capabilities = ["journal", "attach", "reopen-log"] + information.capabilities
+            response.capabilities = Self.capabilities + information.capabilities
             response.lastSeq = journal.lastSeq
         }
     }
@@ -77,6 +82,11 @@ extension ShimServer {
             response.events = journal.events(after: seq)
             response.lastSeq = journal.lastSeq
         }
+    }
+
+    private func setPolicy(_ request: ShimSetPolicyRequest) throws(RPCError) {
+        let rule = request.hasRestart ? try RestartRule(request.restart) : nil
+        perform(try table.setPolicy(rule, stopped: request.stopped))
     }
 
     private func reopenLog() throws(RPCError) {

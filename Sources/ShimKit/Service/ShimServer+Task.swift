@@ -47,93 +47,7 @@ extension ShimServer {
         return handle
     }
 
-    // Create and start ------------------------------------------------------------------------------------------------
-
-    private func create(_ request: TaskCreateRequest) throws(RPCError) -> TaskCreateResponse {
-        try table.checkCreate()
-        guard request.id == configuration.context.id else {
-            throw .invalidArgument("this shim is for container \(configuration.context.id), not \(request.id)")
-        }
-        guard request.checkpoint.isEmpty else {
-            throw .unimplemented("restore")
-        }
-        let options = request.hasOptions ? try request.options.decode(ShimCreateOptions.self) : nil
-        let foreign = request.hasOptions ? try request.options.decode(RuncOptions.self) : nil
-        let systemd = options?.systemdCgroup ?? foreign?.systemdCgroup ?? false
-        let paths = StdioPaths(
-            stdin: request.stdin,
-            stdout: request.stdout,
-            stderr: request.stderr,
-            terminal: request.terminal
-        )
-        let io = try streams.initial(paths, options)
-        let handle = Handle(io: io)
-        let process: ContainerProcess
-        do throws(BackendError) {
-            process = try backend.create(try createRequest(request, io, usesSystemdCgroup: systemd))
-        } catch {
-            io.close()
-            throw Self.failure(error)
-        }
-        handle.process = process
-        handles[.initial] = handle
-        exitRecordPath = options?.exitRecordPath ?? configuration.context.bundle + "/exit.json"
-        let effects = table.created(
-            id: request.id,
-            bundle: configuration.context.bundle,
-            pid: process.pid,
-            stdio: paths
-        )
-        try begin(.initial, handle, process)
-        perform(effects)
-        return TaskCreateResponse.with { $0.pid = UInt32(process.pid) }
-    }
-
-    private func createRequest(
-        _ request: TaskCreateRequest,
-        _ io: ProcessIO,
-        usesSystemdCgroup: Bool
-    ) throws(BackendError) -> BackendCreateRequest {
-        let path = configuration.context.bundle + "/config.json"
-        let specification: [UInt8]
-        do throws(KernelError) {
-            specification = try File.read(path, limit: ShimLimits.document)
-        } catch {
-            throw .failed(stage: "bundle", error)
-        }
-        return BackendCreateRequest(
-            specification: specification,
-            rootMounts: request.rootfs.map { mount in
-                RootMount(type: mount.type, source: mount.source, target: mount.target, options: mount.options)
-            },
-            streams: try processStreams(io),
-            usesSystemdCgroup: usesSystemdCgroup
-        )
-    }
-
-    private func processStreams(_ io: ProcessIO) throws(BackendError) -> ProcessStreams {
-        do throws(RPCError) {
-            return try io.streamsForProcess()
-        } catch {
-            throw .refused(stage: "stdio", operation: "make streams", code: error.code, detail: error.message)
-        }
-    }
-
-    /// The process exists: its end is watched and its bytes move.
-    private func begin(_ key: ProcessKey, _ handle: Handle, _ process: ContainerProcess) throws(RPCError) {
-        do throws(KernelError) {
-            try watch(key, handle)
-        } catch {
-            throw .failed(error.code, "watch process: \(error)")
-        }
-        do throws(RPCError) {
-            try handle.io.begin(terminal: process.terminal)
-        } catch {
-            // A process whose output goes nowhere is not what was asked for.
-            try? backend.kill(process, signal: .kill)
-            throw error
-        }
-    }
+    // Start and exec ------------------------------------------------------------------------------------------------
 
     private func start(_ request: TaskStartRequest) throws(RPCError) -> TaskStartResponse {
         try check(request.id)
@@ -174,9 +88,7 @@ extension ShimServer {
             if !configuration.hasJournal { handle.io.close() }
             throw Self.failure(error)
         }
-        if let process = handle.process {
-            try begin(.exec(id), handle, process)
-        }
+        try begin(.exec(id), handle)
     }
 
     private func exec(_ request: TaskExecRequest) throws(RPCError) {

@@ -44,6 +44,10 @@ final class ShimServer {
     var deadlines: [WaiterID: EventLoop.Timer] = [:]
     /// Why the init process never ran its program, when that is so.
     var startFailure: String?
+    /// The request that made the container, for the restart policy; nil under containerd.
+    var creation: [UInt8]?
+    /// Until the planned restart.
+    var restartTimer: EventLoop.Timer?
 
     private(set) var connections: [UInt64: RPCConnection] = [:]
     private var nextConnection: UInt64 = 1

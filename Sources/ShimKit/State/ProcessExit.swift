@@ -16,6 +16,8 @@ package struct ProcessExit: Sendable, Hashable {
     package var exitedAt: Timestamp
     package var oomKilled: Bool
     package var oomOwner: String
+    /// How often the container had been started again before; 0 for an exec session.
+    package var restartCount: UInt32 = 0
 
     package init(
         status: Status,

@@ -82,15 +82,19 @@ package struct TaskEvent: Sendable, Hashable {
         case paused
         case resumed
         case deleted(ProcessExit?)
+        case restartCancelled
     }
 
     package var kind: Kind
     package var key: ProcessKey
     package var pid: Int32
+    /// Only for the end of an init process that will be started again.
+    package var restart: PlannedRestart?
 
-    package init(_ kind: Kind, key: ProcessKey = .initial, pid: Int32) {
+    package init(_ kind: Kind, key: ProcessKey = .initial, pid: Int32, restart: PlannedRestart? = nil) {
         self.kind = kind
         self.key = key
         self.pid = pid
+        self.restart = restart
     }
 }

@@ -82,17 +82,21 @@ extension TaskTable {
         return effects + finish(.initial, exit)
     }
 
-    /// Marks the end of a process and publishes it.
-    mutating func finish(_ key: ProcessKey, _ exit: ProcessExit) -> [Effect] {
+    /// Marks the end of a process, publishes it, and plans what the policy wants.
+    mutating func finish(_ key: ProcessKey, _ end: ProcessExit) -> [Effect] {
         guard let record = try? record(key) else {
             return []
         }
+        var (exit, planned) = (end, PlannedRestart?.none)
         var effects: [Effect] = []
         if key == .initial {
+            exit.restartCount = restart.count
+            planned = restart.ended(exit)
             effects.append(.writeExitRecord(exit, pid: record.pid))
         }
-        if record.pid != 0 {
-            effects.append(.publish(TaskEvent(.exited(exit), key: key, pid: record.pid)))
+        // The end of an init process without a process is that of a restart, whose beginning everybody knows.
+        if record.pid != 0 || key == .initial {
+            effects.append(.publish(TaskEvent(.exited(exit), key: key, pid: record.pid, restart: planned)))
         }
         if !record.waiters.isEmpty {
             effects.append(.answer(record.waiters, exit))
@@ -100,6 +104,9 @@ extension TaskTable {
         update(key) { record in
             record.phase = .stopped(exit)
             record.waiters = []
+        }
+        if let planned {
+            effects.append(.planRestart(after: planned.delay))
         }
         return effects
     }
@@ -149,6 +156,7 @@ extension TaskTable {
             initial = nil
             execs = [:]
             activity = .active
+            effects.append(contentsOf: restart.stop() ? [.cancelRestart] : [])
             effects.append(.publish(TaskEvent(.deleted(exit), pid: record.pid)))
         case .exec(let id):
             execs[id] = nil

@@ -23,6 +23,10 @@ package struct TaskTable: Sendable {
         case answer([WaiterID], ProcessExit)
         /// Exec sessions outlive the init process: wait for them within a bound, then call `abandonExecs`.
         case awaitExecs
+        /// Call `restartDue` after this time, and create and start the container again if it says so.
+        case planRestart(after: Duration)
+        /// Forget the planned restart.
+        case cancelRestart
     }
 
     /// The container as a whole.
@@ -36,6 +40,7 @@ package struct TaskTable: Sendable {
     package internal(set) var activity = Activity.active
     package internal(set) var initial: ProcessRecord?
     package internal(set) var execs: [String: ProcessRecord] = [:]
+    package internal(set) var restart = RestartState()
 
     package init() {}
 
@@ -54,8 +59,15 @@ package struct TaskTable: Sendable {
     }
 
     /// The init process exists and waits for Start.
-    package mutating func created(id: String, bundle: String, pid: Int32, stdio: StdioPaths) -> [Effect] {
+    package mutating func created(
+        id: String,
+        bundle: String,
+        pid: Int32,
+        stdio: StdioPaths,
+        restart: RestartState = RestartState()
+    ) -> [Effect] {
         self.id = id
+        self.restart = restart
         self.bundle = bundle
         initial = ProcessRecord(pid: pid, stdio: stdio)
         return [.publish(TaskEvent(.created, pid: pid))]
@@ -100,6 +112,9 @@ package struct TaskTable: Sendable {
             record.phase = .running
             record.pid = pid
             record.startedAt = time
+        }
+        if key == .initial {
+            restart.started()
         }
         let kind: TaskEvent.Kind = key == .initial ? .started : .execStarted
         return [.publish(TaskEvent(kind, key: key, pid: pid))]

@@ -19,7 +19,8 @@ final class StreamFactory {
             return try client(paths)
         }
         do {
-            if !options.log.disabled, !options.log.path.isEmpty {
+            // A container that is started again goes on in the same file.
+            if log == nil, !options.log.disabled, !options.log.path.isEmpty {
                 let log = LogWriterOptions(
                     path: options.log.path,
                     maximumFileSizeInBytes: options.log.maxSizeInBytes,

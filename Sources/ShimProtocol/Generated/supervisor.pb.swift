@@ -107,11 +107,37 @@ public nonisolated struct ShimCreateOptions: @unchecked Sendable {
   /// Clears the value of `health`. Subsequent reads from it will return its default value.
   public mutating func clearHealth() {_uniqueStorage()._health = nil}
 
+  /// How often the container was started again before, where its count goes on.
+  public var restartCount: UInt32 {
+    get {_storage._restartCount}
+    set {_uniqueStorage()._restartCount = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
   fileprivate var _storage = unsafe _StorageClass.defaultInstance
+}
+
+/// Task.Exec.spec when berthd is the caller and wants more than the process alone.
+public nonisolated struct ShimExecOptions: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// An OCI Process document in JSON.
+  public var process: Data = Data()
+
+  /// Time after which the process and all that it has started are killed; 0 is without limit.
+  public var timeoutMilliseconds: UInt64 = 0
+
+  /// Recent output that is kept for clients who come later; at most 1 MiB.
+  public var ringSizeInBytes: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
 }
 
 /// When the shim starts the container again by itself.
@@ -261,6 +287,12 @@ public nonisolated struct ShimExitStatus: Sendable {
 
   /// The cgroup whose limit was reached.
   public var oomOwner: String = String()
+
+  /// How often the shim had started the container again before this end; 0 for an exec session.
+  public var restartCount: UInt32 = 0
+
+  /// The process was killed because its time was over.
+  public var timedOut: Bool = false
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -415,8 +447,29 @@ public nonisolated struct ShimHealth: Sendable {
   fileprivate var _endedAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
 }
 
-/// Long poll: answered at once when an event after after_seq exists or the descriptors are of another generation, else when
-/// that comes or the wait is over.
+/// The health of a container as far as the shim knows it now.
+public nonisolated struct ShimHealthReport: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Probes that have ended; grows with each.
+  public var probes: UInt64 = 0
+
+  public var status: String = String()
+
+  public var failingStreak: UInt32 = 0
+
+  /// The last five, the newest last, each with the status that it has led to.
+  public var results: [ShimHealth] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Long poll: answered at once when an event after after_seq exists, the descriptors are of another generation or more probes
+/// have ended, else when that comes or the wait is over.
 public nonisolated struct ShimEventsRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -429,9 +482,21 @@ public nonisolated struct ShimEventsRequest: Sendable {
   /// The generation that the caller has heard of; 0: it does not want to hear of descriptors.
   public var descriptorsGeneration: UInt64 = 0
 
+  /// HealthReport.probes as the caller knows it. Absent: it does not want to hear of probes.
+  public var knownProbes: UInt64 {
+    get {_knownProbes ?? 0}
+    set {_knownProbes = newValue}
+  }
+  /// Returns true if `knownProbes` has been explicitly set.
+  public var hasKnownProbes: Bool {self._knownProbes != nil}
+  /// Clears the value of `knownProbes`. Subsequent reads from it will return its default value.
+  public mutating func clearKnownProbes() {self._knownProbes = nil}
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
+
+  fileprivate var _knownProbes: UInt64? = nil
 }
 
 public nonisolated struct ShimEventsResponse: Sendable {
@@ -446,9 +511,21 @@ public nonisolated struct ShimEventsResponse: Sendable {
   /// As in Info.
   public var descriptorsGeneration: UInt64 = 0
 
+  /// Absent when the caller did not ask, or the container has no check.
+  public var health: ShimHealthReport {
+    get {_health ?? ShimHealthReport()}
+    set {_health = newValue}
+  }
+  /// Returns true if `health` has been explicitly set.
+  public var hasHealth: Bool {self._health != nil}
+  /// Clears the value of `health`. Subsequent reads from it will return its default value.
+  public mutating func clearHealth() {self._health = nil}
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
+
+  fileprivate var _health: ShimHealthReport? = nil
 }
 
 /// The caller has made everything up to seq durable, so that the shim may forget it.
@@ -803,7 +880,7 @@ nonisolated extension ShimLogOptions: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".CreateOptions"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}log\0\u{3}open_stdin\0\u{3}stdin_once\0\u{3}exit_record_path\0\u{3}ring_size_in_bytes\0\u{3}systemd_cgroup\0\u{1}restart\0\u{1}health\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}log\0\u{3}open_stdin\0\u{3}stdin_once\0\u{3}exit_record_path\0\u{3}ring_size_in_bytes\0\u{3}systemd_cgroup\0\u{1}restart\0\u{1}health\0\u{3}restart_count\0")
 
   fileprivate class _StorageClass {
     var _log: ShimLogOptions? = nil
@@ -814,6 +891,7 @@ nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._M
     var _systemdCgroup: Bool = false
     var _restart: ShimRestartPolicy? = nil
     var _health: ShimHealthCheck? = nil
+    var _restartCount: UInt32 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -832,6 +910,7 @@ nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._M
       _systemdCgroup = source._systemdCgroup
       _restart = source._restart
       _health = source._health
+      _restartCount = source._restartCount
     }
   }
 
@@ -858,6 +937,7 @@ nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._M
         case 6: try { try decoder.decodeSingularBoolField(value: &_storage._systemdCgroup) }()
         case 7: try { try decoder.decodeSingularMessageField(value: &_storage._restart) }()
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._health) }()
+        case 9: try { try decoder.decodeSingularUInt32Field(value: &_storage._restartCount) }()
         default: break
         }
       }
@@ -894,6 +974,9 @@ nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._M
       try { if let v = _storage._health {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
       } }()
+      if _storage._restartCount != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._restartCount, fieldNumber: 9)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -911,10 +994,51 @@ nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._M
         if _storage._systemdCgroup != rhs_storage._systemdCgroup {return false}
         if _storage._restart != rhs_storage._restart {return false}
         if _storage._health != rhs_storage._health {return false}
+        if _storage._restartCount != rhs_storage._restartCount {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimExecOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ExecOptions"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}process\0\u{3}timeout_milliseconds\0\u{3}ring_size_in_bytes\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.process) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.timeoutMilliseconds) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.ringSizeInBytes) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.process.isEmpty {
+      try visitor.visitSingularBytesField(value: self.process, fieldNumber: 1)
+    }
+    if self.timeoutMilliseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.timeoutMilliseconds, fieldNumber: 2)
+    }
+    if self.ringSizeInBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.ringSizeInBytes, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimExecOptions, rhs: ShimExecOptions) -> Bool {
+    if lhs.process != rhs.process {return false}
+    if lhs.timeoutMilliseconds != rhs.timeoutMilliseconds {return false}
+    if lhs.ringSizeInBytes != rhs.ringSizeInBytes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1110,7 +1234,7 @@ nonisolated extension ShimInfoResponse: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension ShimExitStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ExitStatus"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}signal\0\u{1}unknown\0\u{3}started_at\0\u{3}exited_at\0\u{3}oom_killed\0\u{3}oom_owner\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}signal\0\u{1}unknown\0\u{3}started_at\0\u{3}exited_at\0\u{3}oom_killed\0\u{3}oom_owner\0\u{3}restart_count\0\u{3}timed_out\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1146,6 +1270,8 @@ nonisolated extension ShimExitStatus: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 5: try { try decoder.decodeSingularMessageField(value: &self._exitedAt) }()
       case 6: try { try decoder.decodeSingularBoolField(value: &self.oomKilled) }()
       case 7: try { try decoder.decodeSingularStringField(value: &self.oomOwner) }()
+      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.restartCount) }()
+      case 9: try { try decoder.decodeSingularBoolField(value: &self.timedOut) }()
       default: break
       }
     }
@@ -1183,6 +1309,12 @@ nonisolated extension ShimExitStatus: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if !self.oomOwner.isEmpty {
       try visitor.visitSingularStringField(value: self.oomOwner, fieldNumber: 7)
     }
+    if self.restartCount != 0 {
+      try visitor.visitSingularUInt32Field(value: self.restartCount, fieldNumber: 8)
+    }
+    if self.timedOut != false {
+      try visitor.visitSingularBoolField(value: self.timedOut, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1192,6 +1324,8 @@ nonisolated extension ShimExitStatus: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs._exitedAt != rhs._exitedAt {return false}
     if lhs.oomKilled != rhs.oomKilled {return false}
     if lhs.oomOwner != rhs.oomOwner {return false}
+    if lhs.restartCount != rhs.restartCount {return false}
+    if lhs.timedOut != rhs.timedOut {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1417,9 +1551,54 @@ nonisolated extension ShimHealth: SwiftProtobuf.Message, SwiftProtobuf._MessageI
   }
 }
 
+nonisolated extension ShimHealthReport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".HealthReport"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}probes\0\u{1}status\0\u{3}failing_streak\0\u{1}results\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.probes) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.status) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.failingStreak) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.results) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.probes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.probes, fieldNumber: 1)
+    }
+    if !self.status.isEmpty {
+      try visitor.visitSingularStringField(value: self.status, fieldNumber: 2)
+    }
+    if self.failingStreak != 0 {
+      try visitor.visitSingularUInt32Field(value: self.failingStreak, fieldNumber: 3)
+    }
+    if !self.results.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.results, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimHealthReport, rhs: ShimHealthReport) -> Bool {
+    if lhs.probes != rhs.probes {return false}
+    if lhs.status != rhs.status {return false}
+    if lhs.failingStreak != rhs.failingStreak {return false}
+    if lhs.results != rhs.results {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension ShimEventsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".EventsRequest"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}after_seq\0\u{3}wait_milliseconds\0\u{3}descriptors_generation\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}after_seq\0\u{3}wait_milliseconds\0\u{3}descriptors_generation\0\u{3}known_probes\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1430,12 +1609,17 @@ nonisolated extension ShimEventsRequest: SwiftProtobuf.Message, SwiftProtobuf._M
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.afterSeq) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.waitMilliseconds) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.descriptorsGeneration) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self._knownProbes) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.afterSeq != 0 {
       try visitor.visitSingularUInt64Field(value: self.afterSeq, fieldNumber: 1)
     }
@@ -1445,6 +1629,9 @@ nonisolated extension ShimEventsRequest: SwiftProtobuf.Message, SwiftProtobuf._M
     if self.descriptorsGeneration != 0 {
       try visitor.visitSingularUInt64Field(value: self.descriptorsGeneration, fieldNumber: 3)
     }
+    try { if let v = self._knownProbes {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 4)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1452,6 +1639,7 @@ nonisolated extension ShimEventsRequest: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.afterSeq != rhs.afterSeq {return false}
     if lhs.waitMilliseconds != rhs.waitMilliseconds {return false}
     if lhs.descriptorsGeneration != rhs.descriptorsGeneration {return false}
+    if lhs._knownProbes != rhs._knownProbes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1459,7 +1647,7 @@ nonisolated extension ShimEventsRequest: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension ShimEventsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".EventsResponse"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}events\0\u{3}last_seq\0\u{3}descriptors_generation\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}events\0\u{3}last_seq\0\u{3}descriptors_generation\0\u{1}health\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1470,12 +1658,17 @@ nonisolated extension ShimEventsResponse: SwiftProtobuf.Message, SwiftProtobuf._
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.events) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.lastSeq) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.descriptorsGeneration) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._health) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.events.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.events, fieldNumber: 1)
     }
@@ -1485,6 +1678,9 @@ nonisolated extension ShimEventsResponse: SwiftProtobuf.Message, SwiftProtobuf._
     if self.descriptorsGeneration != 0 {
       try visitor.visitSingularUInt64Field(value: self.descriptorsGeneration, fieldNumber: 3)
     }
+    try { if let v = self._health {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1492,6 +1688,7 @@ nonisolated extension ShimEventsResponse: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.events != rhs.events {return false}
     if lhs.lastSeq != rhs.lastSeq {return false}
     if lhs.descriptorsGeneration != rhs.descriptorsGeneration {return false}
+    if lhs._health != rhs._health {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
