@@ -2,7 +2,8 @@ public import Kernel
 
 /// The way of a new process into a group.
 ///
-/// A group that systemd keeps only as long as somebody is inside is kept by its first entrance: hold that until the process is in.
+/// A group that systemd keeps only as long as somebody is inside is kept by whoever has made it, until `verify` has seen the process inside;
+/// from then on it stays until it is removed.
 public struct CgroupEntrance: Sendable {
     /// The v2 directory for `Clone.fork(intoCgroup:)` or `Spawn.cgroup`; nil where there is no v2 hierarchy, or no room for a birth.
     public let directory: SharedDescriptor?
@@ -30,6 +31,8 @@ public struct CgroupEntrance: Sendable {
     ///   - pid: its number.
     /// - Throws: `CgroupError`, `notFound` with the hierarchy when it is elsewhere. One that has ended is nowhere, which is fine.
     public func verify(_ process: SharedDescriptor, pid: Int32) throws(CgroupError) {
+        // Whether it is still there or not: why it has ended is asked of the group.
+        keeper?.stay()
         do throws(KernelError) {
             let lines = try File.readText("/proc/\(pid)/cgroup").split(separator: "\n")
             for member in members where !lines.contains(where: { member.isNamed(by: $0) }) {

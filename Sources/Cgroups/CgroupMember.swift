@@ -41,15 +41,22 @@ struct CgroupMember: Sendable {
         return found
     }
 
-    /// Visits this group and all below it; one that goes away meanwhile is passed over.
+    /// More groups in one than any container has: whoever makes them could otherwise keep its manager walking for ever.
+    static let groupLimit = 16384
+
+    /// Visits this group and all below it, outer ones first; one that goes away meanwhile is passed over.
+    ///
+    /// - Throws: what a visit throws; `fileTooBig` beyond `groupLimit`, after that many were visited.
     func forEachGroup(_ visit: (RawDescriptor) throws(KernelError) -> Void) throws(KernelError) {
-        try CgroupMember.walk(directory.raw, depth: 32, visit)
+        _ = try walk { (group, _) throws(KernelError) in try visit(group) }
     }
 
     /// Removes the group after all groups below it; none is fine.
     func remove() throws(KernelError) {
-        // Where that fails, so does the removal of the group itself, whose error says enough.
-        try? CgroupMember.removeBelow(directory.raw, depth: 32)
+        // What cannot be listed or removed keeps the group itself too, whose error says enough.
+        for path in ((try? walk { (_, _) in }) ?? []).reversed() {
+            _ = try? File.removeDirectory(path, at: directory.raw)
+        }
         try File.removeDirectory(components.joined(separator: "/"), at: hierarchy.directory.raw)
     }
 
@@ -79,11 +86,19 @@ struct CgroupMember: Sendable {
     /// - Returns: who is left when the time is up.
     func killAll(timeout: Duration) throws(KernelError) -> [Int32] {
         var waiting = Waiting(timeout)
-        while true {
-            let left = try allProcesses()
-            if left.isEmpty { return [] }
-            if hierarchy.isUnified { try write("cgroup.kill", "1") } else { try killOneByOne() }
+        // What the kernel says of the whole tree, not a list of ours, decides whether anybody is left.
+        while try isPopulated() {
+            try killOnce()
             guard waiting.again() else { return try allProcesses() }
+        }
+        return []
+    }
+
+    private func killOnce() throws(KernelError) {
+        guard hierarchy.isUnified else { return try killOneByOne() }
+        do throws(KernelError) { try write("cgroup.kill", "1") } catch  where error.errno == .noEntry {
+            // Before Linux 5.14.
+            try killOneByOne()
         }
     }
 
@@ -102,26 +117,37 @@ struct CgroupMember: Sendable {
         if freezes { try write("freezer.state", "THAWED") }
     }
 
-    private static func walk(
-        _ group: RawDescriptor,
-        depth: Int,
-        _ visit: (RawDescriptor) throws(KernelError) -> Void
-    ) throws(KernelError) {
-        do throws(KernelError) {
-            try visit(group)
-            for child in try subgroups(group) where depth > 0 {
-                let inner = try File.open(child, [.path, .directory, .noFollow], at: group)
-                try walk(inner.raw, depth: depth - 1, visit)
+    /// Visits the group and all below it, each found from here by its path: neither depth nor number costs open descriptors.
+    ///
+    /// - Returns: the paths of those below, outer ones first.
+    private func walk(
+        _ visit: (RawDescriptor, String) throws(KernelError) -> Void
+    ) throws(KernelError) -> [String] {
+        var paths: [String] = []
+        try CgroupMember.passingOver { () throws(KernelError) in
+            try visit(directory.raw, "")
+            paths = try CgroupMember.subgroups(directory.raw)
+        }
+        var next = 0
+        while next < paths.count {
+            guard paths.count <= Self.groupLimit else {
+                let place = components.joined(separator: "/")
+                throw .failed("walk", place, .fileTooBig, detail: "it has more than \(Self.groupLimit) groups")
             }
-        } catch  where error.errno == .noEntry || error.errno == .noDevice {}
+            let path = paths[next]
+            next += 1
+            try CgroupMember.passingOver { () throws(KernelError) in
+                let group = try File.open(path, [.path, .directory, .noFollow], at: directory.raw)
+                try visit(group.raw, path)
+                paths += try CgroupMember.subgroups(group.raw).map { "\(path)/\($0)" }
+            }
+        }
+        return paths
     }
 
-    private static func removeBelow(_ group: RawDescriptor, depth: Int) throws(KernelError) {
-        for child in try subgroups(group) where depth > 0 {
-            let inner = try File.open(child, [.path, .directory, .noFollow], at: group)
-            try removeBelow(inner.raw, depth: depth - 1)
-            try File.removeDirectory(child, at: group)
-        }
+    /// Runs a step on a group that may go away meanwhile.
+    private static func passingOver(_ body: () throws(KernelError) -> Void) throws(KernelError) {
+        do throws(KernelError) { try body() } catch  where error.errno == .noEntry || error.errno == .noDevice {}
     }
 
     private static func subgroups(_ group: RawDescriptor) throws(KernelError) -> [String] {

@@ -106,7 +106,10 @@ public struct CgroupTree: Sendable {
     }
 
     /// Takes over a group that systemd has made, and makes it in the hierarchies that systemd does not use.
-    func adopt(_ path: String, isNew: Bool) throws(CgroupError) -> any Cgroup {
+    func adopt(
+        _ path: String,
+        isNew: Bool
+    ) throws(CgroupError) -> (group: any Cgroup, members: [CgroupMember]) {
         let components = try CgroupTree.components(path)
         var members: [CgroupMember] = []
         for hierarchy in hierarchies {
@@ -120,9 +123,11 @@ public struct CgroupTree: Sendable {
         }
         guard let first = members.first else { throw .failed("open cgroup '\(path)'", .failed("open", path, .noEntry)) }
         let place = "/" + components.joined(separator: "/")
-        return layout == .v2
+        let group: any Cgroup =
+            layout == .v2
             ? CgroupV2(path: place, member: first, isNew: isNew, sharesDevices: true)
             : CgroupV1(path: place, members: members, isNew: isNew)
+        return (group, members)
     }
 
     private func group(_ components: [String], _ members: [CgroupMember], isNew: Bool) -> any Cgroup {

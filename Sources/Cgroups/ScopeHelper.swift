@@ -15,20 +15,19 @@ struct ScopeHelper: Sendable {
         _ properties: SystemdProperties
     ) throws(CgroupError) -> (path: String, keeper: ScopeKeeper) {
         let operation = "start scope '\(name.unit)'"
-        let refusal: CgroupError
+        let (input, keeperInput): (SharedDescriptor, SharedDescriptor)
+        do throws(KernelError) { (input, keeperInput) = try Pipe().ends() } catch { throw .failed(operation, error) }
+        let line = try run(operation, ["start", name.unit] + properties.words, input: input)
+        let words = line.split(separator: " ", maxSplits: 2)
+        guard words.count == 3, words[0] == "scope", let pid = Int32(words[1]), words[2].hasPrefix("/") else {
+            throw .systemd(operation, .internal, "unexpected answer '\(line)'")
+        }
         do throws(KernelError) {
-            let (input, inputWriter) = try Pipe().ends()
-            let (output, pidfd) = try spawn(["start", name.unit] + properties.words, input: input)
-            let keeper = ScopeKeeper(pidfd, input: inputWriter)
-            let line = try read(output, toEnd: false)
-            if line.hasPrefix("scope /") { return (String(line.dropFirst("scope ".count)), keeper) }
-            // It has said why and ends.
-            let status = try Pidfd.waitForEnd(pidfd.raw)
-            refusal = ScopeHelper.failure(operation, line, status)
+            // Until standard input ends the keeper does not: the number is its own.
+            return (String(words[2]), ScopeKeeper(try Pidfd(pid: pid), pid: pid, input: keeperInput))
         } catch {
             throw .failed(operation, error)
         }
-        throw refusal
     }
 
     /// Changes properties of a scope.
@@ -41,17 +40,23 @@ struct ScopeHelper: Sendable {
         try run("stop scope '\(name.unit)'", ["stop", name.unit])
     }
 
-    private func run(_ operation: String, _ arguments: [String]) throws(CgroupError) {
+    @discardableResult
+    private func run(
+        _ operation: String,
+        _ arguments: [String],
+        input: SharedDescriptor? = nil
+    ) throws(CgroupError) -> String {
         let line: String
         let status: ExitStatus
         do throws(KernelError) {
-            let (output, pidfd) = try spawn(arguments, input: nil)
-            line = try read(output, toEnd: true)
+            let (output, pidfd) = try spawn(arguments, input: input)
+            line = try read(output)
             status = try Pidfd.waitForEnd(pidfd.raw)
         } catch {
             throw .failed(operation, error)
         }
         if status != .exited(0) { throw ScopeHelper.failure(operation, line, status) }
+        return line
     }
 
     private func spawn(
@@ -67,11 +72,11 @@ struct ScopeHelper: Sendable {
         return (reader, child.sharedPidfd())
     }
 
-    /// The first line, or all when the program has ended.
-    private func read(_ output: SharedDescriptor, toEnd: Bool) throws(KernelError) -> String {
+    /// The first line of what the program says until it ends.
+    private func read(_ output: SharedDescriptor) throws(KernelError) -> String {
         let deadline = Clock.monotonic.now + ScopeHelper.patience
         var bytes: [UInt8] = []
-        while toEnd || !bytes.contains(UInt8(ascii: "\n")) {
+        while true {
             let left = deadline - Clock.monotonic.now
             guard left > .zero, try !output.poll(for: .readable, timeout: left).isEmpty else {
                 throw .failed("wait for", program, .timedOut)
@@ -106,23 +111,5 @@ struct ScopeHelper: Sendable {
             code,
             name == "none" || name.isEmpty ? "\(message) (\(status))" : "\(name): \(message)"
         )
-    }
-}
-
-/// The process that keeps a scope of systemd from being empty until the first process of the container is inside.
-final class ScopeKeeper: Sendable {
-    private let pidfd: SharedDescriptor
-    /// Its end ends the keeper, should this process die first.
-    private let input: SharedDescriptor
-
-    init(_ pidfd: SharedDescriptor, input: SharedDescriptor) {
-        self.pidfd = pidfd
-        self.input = input
-    }
-
-    deinit {
-        // It waits for nothing but this; when it has ended by itself that is as good.
-        _ = try? Pidfd.send(.kill, to: pidfd.raw)
-        _ = try? Pidfd.waitForEnd(pidfd.raw)
     }
 }

@@ -8,12 +8,13 @@ struct SystemdCgroup: Cgroup {
     private let inner: any Cgroup
     private let helper: ScopeHelper
     private let layout: CgroupTree.Layout
-    private let keeper: Slot
+    private let members: [CgroupMember]
+    private let keeper: ScopeKeeper?
+    /// What was said before all were killed, and with them who keeps the scope.
+    private let lastVerdict: Verdict
 
-    /// Holds the keeper until the first entrance takes it.
-    private final class Slot: Sendable {
-        let value = Mutex<ScopeKeeper?>(nil)
-        func take() -> ScopeKeeper? { value.withLock { $0.take() } }
+    private final class Verdict: Sendable {
+        let value = Mutex(OutOfMemoryVerdict(kills: 0, owner: ""))
     }
 
     var path: String { inner.path }
@@ -31,28 +32,52 @@ struct SystemdCgroup: Cgroup {
             // Else systemd's own default would be a limit that nobody asked for.
             properties.add("TasksMax", "t", String(UInt64.max))
         }
-        try properties.addLimits(resources, layout: tree.layout, period: 100_000)
+        try properties.addLimits(Self.withRoom(resources), layout: tree.layout, period: 100_000)
         let (path, keeper) = try helper.start(name, properties)
-        self.init(name, inner: try tree.adopt(path, isNew: true), helper: helper, layout: tree.layout)
-        self.keeper.value.withLock { $0 = keeper }
+        let (inner, members) = try tree.adopt(path, isNew: true)
+        do throws(KernelError) { try keeper.settle(in: members) } catch {
+            throw .failed("keep scope '\(name.unit)'", error)
+        }
+        self.init(name, inner, members, keeper, helper: helper, layout: tree.layout)
     }
 
     /// Finds a scope that was started before.
     init(opening name: SystemdScopeName, helper: ScopeHelper, tree: CgroupTree) throws(CgroupError) {
-        self.init(name, inner: try tree.adopt(name.path, isNew: false), helper: helper, layout: tree.layout)
+        let (inner, members) = try tree.adopt(name.path, isNew: false)
+        self.init(name, inner, members, ScopeKeeper.find(in: members), helper: helper, layout: tree.layout)
     }
 
-    private init(_ name: SystemdScopeName, inner: any Cgroup, helper: ScopeHelper, layout: CgroupTree.Layout) {
+    private init(
+        _ name: SystemdScopeName,
+        _ inner: any Cgroup,
+        _ members: [CgroupMember],
+        _ keeper: ScopeKeeper?,
+        helper: ScopeHelper,
+        layout: CgroupTree.Layout
+    ) {
         self.name = name
         self.inner = inner
+        self.members = members
         self.helper = helper
         self.layout = layout
-        keeper = Slot()
+        self.keeper = keeper
+        lastVerdict = Verdict()
+    }
+
+    /// Limits with room for who keeps the scope, whom the kernel counts as a task like any other.
+    private static func withRoom(_ resources: RuntimeSpec.Resources) -> RuntimeSpec.Resources {
+        var resources = resources
+        if let limit = resources.pids?.limit, limit >= 0, limit < .max { resources.pids?.limit = limit + 1 }
+        if let limit = resources.unified?["pids.max"].flatMap({ Int64($0) }), limit >= 0, limit < .max {
+            resources.unified?["pids.max"] = String(limit + 1)
+        }
+        return resources
     }
 
     /// Tells systemd first: what it writes by itself is rounded, and what is written last is exact.
     func apply(_ resources: RuntimeSpec.Resources) throws(CgroupError) {
         try ResourceCheck.check(resources)
+        let resources = Self.withRoom(resources)
         var properties = SystemdProperties()
         try properties.addLimits(resources, layout: layout, period: inner.bandwidthPeriod)
         if !properties.words.isEmpty { try helper.set(name, properties) }
@@ -60,16 +85,18 @@ struct SystemdCgroup: Cgroup {
     }
 
     /// Sets the limits that systemd was told of when the scope was started.
-    func applyFiles(_ resources: RuntimeSpec.Resources) throws(CgroupError) { try inner.apply(resources) }
+    func applyFiles(_ resources: RuntimeSpec.Resources) throws(CgroupError) {
+        try inner.apply(Self.withRoom(resources))
+    }
 
     func entrance() throws(CgroupError) -> CgroupEntrance {
         var entrance = try inner.entrance()
-        entrance.keeper = keeper.take()
+        entrance.keeper = keeper
         return entrance
     }
 
     func remove(timeout: Duration) throws(CgroupError) {
-        _ = keeper.take()
+        keeper?.end()
         try inner.remove(timeout: timeout)
         try helper.stop(name)
     }
@@ -78,11 +105,38 @@ struct SystemdCgroup: Cgroup {
     func makeSubgroup(_ prefix: String) throws(CgroupError) -> CgroupSubgroup { try inner.makeSubgroup(prefix) }
     func delegate(uid: UInt32, gid: UInt32) throws(CgroupError) { try inner.delegate(uid: uid, gid: gid) }
     func add(_ pid: Int32) throws(CgroupError) { try inner.add(pid) }
-    func processes() throws(CgroupError) -> [Int32] { try inner.processes() }
     func freeze() throws(CgroupError) { try inner.freeze() }
     func thaw() throws(CgroupError) { try inner.thaw() }
     func isFrozen() throws(CgroupError) -> Bool { try inner.isFrozen() }
-    func killAll(timeout: Duration) throws(CgroupError) -> [Int32] { try inner.killAll(timeout: timeout) }
-    func statistics() throws(CgroupError) -> CgroupStatistics { try inner.statistics() }
-    func outOfMemoryVerdict() throws(CgroupError) -> OutOfMemoryVerdict { try inner.outOfMemoryVerdict() }
+
+    func processes() throws(CgroupError) -> [Int32] { withoutKeeper(try inner.processes()) }
+
+    func killAll(timeout: Duration) throws(CgroupError) -> [Int32] {
+        // The keeper goes with the others, so that nobody gains time by forking; then systemd may remove the scope at once.
+        _ = try? outOfMemoryVerdict()
+        return withoutKeeper(try inner.killAll(timeout: timeout))
+    }
+
+    private func withoutKeeper(_ processes: [Int32]) -> [Int32] {
+        guard let number = keeper?.number else { return processes }
+        return processes.filter { $0 != number }
+    }
+
+    func statistics() throws(CgroupError) -> CgroupStatistics {
+        var statistics = try inner.statistics()
+        if keeper?.number != nil {
+            statistics.pids.current -= min(statistics.pids.current, 1)
+        }
+        if let limit = statistics.pids.limit { statistics.pids.limit = limit - min(limit, 1) }
+        return statistics
+    }
+
+    func outOfMemoryVerdict() throws(CgroupError) -> OutOfMemoryVerdict {
+        let verdict = try inner.outOfMemoryVerdict()
+        return lastVerdict.value.withLock { last in
+            // A scope that is gone says nothing, which takes nothing back.
+            if verdict.kills >= last.kills { last = verdict }
+            return last
+        }
+    }
 }

@@ -1,7 +1,8 @@
 // berth-scope: asks systemd for a transient scope. A program of its own, because libsystemd cannot be linked into static shims.
 //
-//   berth-scope start UNIT [PROPERTY…]   a scope with this process in it; prints "scope PATH" and holds the scope until standard
-//                                        input ends (an empty scope is gone at once, so somebody has to be in it first)
+//   berth-scope start UNIT [PROPERTY…]   a scope with a process in it that keeps it, for an empty scope is gone at once; prints
+//                                        "scope KEEPER PATH". The keeper ends when standard input does, unless a byte came
+//                                        before: then it stays until it is killed or the scope is stopped
 //   berth-scope set UNIT [PROPERTY…]     changes properties until the next boot
 //   berth-scope stop UNIT                stops the scope and forgets that it failed; one that is gone is fine
 //
@@ -11,11 +12,14 @@
 // A failure prints "error NAME MESSAGE", where NAME is the bus error's, and the exit code says what kind it is.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <systemd/sd-bus.h>
 #include <time.h>
 #include <unistd.h>
@@ -211,8 +215,37 @@ static char *control_group(sd_bus *bus, const char *unit)
     return group;
 }
 
+// The process that keeps a scope from being empty. Forked before anything is allocated, so it holds next to no memory, and never
+// chosen when memory runs out: the scope has to outlive its container until somebody has read what it says of that.
+static pid_t fork_keeper(void)
+{
+    pid_t keeper = fork();
+    if (keeper < 0)
+        fail(NO_BUS, "none", "fork: %s", strerror(errno));
+    if (keeper > 0)
+        return keeper;
+    int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    // Where that is not allowed it is a small process among large ones.
+    if (score >= 0 && write(score, "-1000", 5) < 0)
+        errno = 0;
+    prctl(PR_SET_NAME, "berth-keeper");
+    setsid();
+    close_range(1, ~0U, 0);
+    char byte;
+    ssize_t result;
+    do
+        result = read(0, &byte, 1);
+    while (result < 0 && errno == EINTR);
+    if (result != 1)
+        _exit(0);
+    close(0);
+    for (;;)
+        pause();
+}
+
 static int start(const char *unit, int count, char **words)
 {
+    pid_t keeper = fork_keeper();
     sd_bus *bus = connect_manager();
     struct job job = {0};
     subscribe(bus, &job);
@@ -221,7 +254,7 @@ static int start(const char *unit, int count, char **words)
     check(sd_bus_message_new_method_call(bus, &message, DESTINATION, OBJECT, MANAGER, "StartTransientUnit"));
     check(sd_bus_message_append(message, "ss", unit, "fail"));
     check(sd_bus_message_open_container(message, 'a', "(sv)"));
-    check(sd_bus_message_append(message, "(sv)", "PIDs", "au", 1, (uint32_t)getpid()));
+    check(sd_bus_message_append(message, "(sv)", "PIDs", "au", 1, (uint32_t)keeper));
     append_properties(message, count, words);
     check(sd_bus_message_close_container(message));
     check(sd_bus_message_append(message, "a(sa(sv))", 0));
@@ -232,12 +265,7 @@ static int start(const char *unit, int count, char **words)
     if (strcmp(job.result, "done") != 0)
         fail(JOB_FAILED, "none", "job to start %s: %s", unit, job.result);
     char *group = control_group(bus, unit);
-    printf("scope %s\n", group);
-    fflush(stdout);
-    sd_bus_flush_close_unref(bus);
-    char byte;
-    while (read(0, &byte, 1) > 0 || errno == EINTR)
-        errno = 0;
+    printf("scope %d %s\n", (int)keeper, group);
     return 0;
 }
 

@@ -165,6 +165,32 @@ import Testing
         #expect(result["removed"] == "true")
     }
 
+    /// A hundred groups in each other: who is in the innermost is seen, killed, and goes with the group.
+    @Test(.enabled(if: isHybrid, "the host has no v1 hierarchies")) func depthHidesNobodyInVersionOne() throws {
+        let result = try Probe.run("deep-v1", path)
+        #expect(result["error"] == nil, "\(result.output)")
+        #expect(result["listed"] == "true")
+        #expect(result["ended"] == "true")
+        #expect(result["left"] == "0")
+        #expect(result["child"] == "signaled(9, core: false)")
+        #expect(result["removed"] == "true")
+    }
+
+    @Test(.enabled(if: Machine.hasUnified, "the host has no cgroup v2")) func depthHidesNobodyInVersionTwo() throws {
+        let root = DeviceFilterTests.unified
+        let group = try CgroupTree(root: root).create(path)
+        let inner = root + path + String(repeating: "/d", count: 100)
+        try File.makeDirectories(inner, mode: 0o755)
+        try waiter { child, _ in
+            try File.writeOnce("\(inner)/cgroup.procs", String(child.pid))
+            #expect(try group.processes() == [child.pid])
+            _ = try group.killAll(timeout: .milliseconds(500))
+            #expect(try !child.pidfd.poll(for: .readable, timeout: .seconds(5)).isEmpty)
+        }
+        try group.remove(timeout: .seconds(5))
+        #expect(!File.exists(root + path))
+    }
+
     @Test(.enabled(if: Machine.hasUnified, "the host has no cgroup v2"))
     func unifiedHierarchyAloneDoesTheSame() throws {
         let tree = try CgroupTree(root: DeviceFilterTests.unified)

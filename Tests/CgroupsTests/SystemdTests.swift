@@ -48,12 +48,12 @@ struct SystemdScopeTests {
         try body(group)
     }
 
-    /// A waiting process that was born inside; the keeper of the empty scope goes with the entrance.
-    private func inhabit(_ group: any Cgroup) throws -> LoadedGroup.Work {
+    /// A process that is put inside and seen there.
+    private func inhabit(_ group: any Cgroup, _ arguments: String...) throws -> LoadedGroup.Work {
         let entrance = try group.entrance()
-        let work = try LoadedGroup.spawn(["wait"])
+        let work = try LoadedGroup.spawn(arguments.isEmpty ? ["wait"] : arguments)
         try group.add(work.pid)
-        withExtendedLifetime(entrance) {}
+        try entrance.verify(work.pidfd, pid: work.pid)
         return work
     }
 
@@ -95,13 +95,16 @@ struct SystemdScopeTests {
         let expected = [
             "memory.max": String(64 << 20), "memory.low": String(16 << 20), "memory.swap.max": String(32 << 20),
             "memory.high": String(48 << 20), "cpu.weight": "20", "cpu.max": "35000 70000", "cpuset.cpus": "0",
-            "pids.max": "33",
+            // And one for who keeps the scope.
+            "pids.max": "34",
         ]
         try withScope(resources) { group in
             #expect(group.path == (try SystemdScopeName(name).path))
             let work = try inhabit(group)
-            // The keeper has gone, who is inside now keeps the scope.
+            // Who keeps the scope is neither listed nor counted.
             #expect(try group.processes() == [work.pid])
+            let counted = try group.statistics().pids
+            #expect(counted.current == 1 && counted.limit == 33)
             for (name, value) in expected { #expect(try file(group, name) == value, "\(name)") }
             try expectDevices(group, "at first")
             _ = try systemctl("daemon-reload")
@@ -152,6 +155,40 @@ struct SystemdScopeTests {
             let error = #expect(throws: CgroupError.self) { _ = try manager.create(name, .init(), in: tree) }
             #expect(error?.code == .alreadyExists)
             #expect(try group.processes() == [work.pid])
+        }
+    }
+
+    /// When the last process of a scope has ended systemd takes it away, and with it what it says of memory.
+    @Test func verdictWaitsForWhoAsks() throws {
+        for round in 1...20 {
+            try withScope(.init(memory: .hard(16 << 20))) { group in
+                let work = try inhabit(group, "memory", "64")
+                try work.begin()
+                #expect(try work.end().status == .signaled(9, core: false), "round \(round)")
+                // systemd has looked at all that happened before it answers.
+                _ = try systemctl("show", SystemdScopeName(name).unit, "-p", "ActiveState")
+                #expect(try group.processes().isEmpty)
+                let found = try manager.open(name, in: tree)
+                for group in [group, found] {
+                    let verdict = try group.outOfMemoryVerdict()
+                    #expect(verdict.kills == 1 && verdict.owner == group.path, "round \(round): \(verdict)")
+                }
+                // That all are killed, whoever keeps the scope too, takes nothing back.
+                #expect(try group.killAll(timeout: .seconds(20)).isEmpty)
+                _ = try systemctl("show", SystemdScopeName(name).unit, "-p", "ActiveState")
+                #expect(try group.outOfMemoryVerdict().kills == 1, "round \(round)")
+            }
+            #expect(throws: CgroupError.self) { _ = try manager.open(name, in: tree) }
+        }
+    }
+
+    @Test func allTasksOfALimitAreTheContainers() throws {
+        try withScope(.init(pids: .init(limit: 5))) { group in
+            let work = try inhabit(group, "forks", "10")
+            try work.begin()
+            let output = try work.end().output
+            // The process itself and four children.
+            #expect(output.value("made") == "4", "\(output)")
         }
     }
 

@@ -34,6 +34,7 @@ do {
     case "subgroup": try useSubgroup(arguments[2])
     case "subgroup-hog": try useMemoryInSubgroup(arguments[2])
     case "plain-v1": try usePlainV1(arguments[2])
+    case "deep-v1": try useDeepV1(arguments[2])
     case "hog": try useMemory()
     default: report("error", "unknown scenario '\(scenario)'")
     }
