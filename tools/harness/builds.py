@@ -1,0 +1,58 @@
+"""A directory with somebody's executables."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from .place import Trouble
+
+NEEDED = ("berthd", "berth", "berth-shim-native")
+WANTED = ("berth-init", "berth-scope")
+
+
+@dataclass(frozen=True)
+class Build:
+    """Executables of one version, copied, so that nobody changes them while they are under test."""
+
+    name: str
+    folder: Path
+    version: str
+
+    @property
+    def berthd(self) -> Path:
+        return self.folder / "berthd"
+
+    @property
+    def berth(self) -> Path:
+        return self.folder / "berth"
+
+    @property
+    def shim(self) -> Path:
+        return self.folder / "berth-shim-native"
+
+
+def take(source: str, name: str, into: Path) -> Build:
+    """Copies the build in `source`; Trouble says what is wrong with a directory that is none."""
+    origin = Path(source).expanduser()
+    if not origin.exists():
+        raise Trouble(f"build '{source}' does not exist: give the directory that holds {', '.join(NEEDED)}")
+    if not origin.is_dir():
+        raise Trouble(f"build '{source}' is a file: give the directory that holds {', '.join(NEEDED)}")
+    missing = [each for each in NEEDED if not os.access(origin / each, os.X_OK) or not (origin / each).is_file()]
+    if missing:
+        hint = "; make one with tools/build" if len(missing) == len(NEEDED) else ""
+        raise Trouble(f"build '{source}' has no executable {', '.join(missing)}{hint}")
+    folder = into / name
+    folder.mkdir(parents=True)
+    for each in NEEDED + WANTED:
+        if (origin / each).exists():
+            shutil.copy2(origin / each, folder / each)
+    done = subprocess.run([folder / "berthd", "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        raise Trouble(f"{origin / 'berthd'} --version ended with {done.returncode}: is it for this machine? "
+                      f"It said: {done.stdout.decode(errors='replace').strip()}")
+    return Build(name, folder, done.stdout.decode(errors="replace").strip())

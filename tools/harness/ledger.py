@@ -1,0 +1,163 @@
+"""Everything that was asked for: what the invariants are held against."""
+
+from __future__ import annotations
+
+import struct
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a process ends: by its own code, or by a signal."""
+
+    code: int | None = None
+    signal: int | None = None
+
+    @property
+    def number(self) -> int:
+        """As a status of wait calls."""
+        return 128 + self.signal if self.signal is not None else self.code or 0
+
+    def __str__(self) -> str:
+        return f"signal {self.signal}" if self.signal is not None else f"code {self.code}"
+
+
+KILLED = Ending(signal=9)
+
+
+@dataclass
+class Made:
+    """One container as the harness knows it."""
+
+    name: str
+    kind: str
+    ending: Ending
+    id: str = ""
+    automatic_removal: bool = False
+    restarts: bool = False
+    # Starts that were answered with success, or whose answer was lost.
+    started: bool = False
+    # Told to end by somebody who may kill it: then both endings are true.
+    told_to_end: bool = False
+    may_be_killed: bool = False
+    removed: bool = False
+    # When its shim was killed, by the clock of events.
+    shim_kills: list[float] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def accepts(self, code: int) -> bool:
+        """Whether an exit code is one of those that may be true."""
+        return code == self.ending.number or (self.may_be_killed and code == KILLED.number)
+
+
+class Books:
+    """What the worker of a container has written down in the shared directory."""
+
+    def __init__(self, shared: Path, name: str) -> None:
+        self._shared = shared
+        self._name = name
+
+    def file(self, suffix: str) -> Path:
+        return self._shared / f"{self._name}.{suffix}"
+
+    def size(self, suffix: str) -> int:
+        try:
+            return self.file(suffix).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    @property
+    def starts(self) -> int:
+        return self.size("starts")
+
+    @property
+    def doubles(self) -> int:
+        return self.size("double")
+
+    @property
+    def probes(self) -> int:
+        return self.size("probes")
+
+    def written(self) -> list[int]:
+        """Bytes that each run has written, the first run first."""
+        try:
+            data = self.file("book").read_bytes()
+        except FileNotFoundError:
+            return []
+        runs = struct.unpack_from("<Q", data)[0] if len(data) >= 8 else 0
+        return list(struct.unpack_from(f"<{runs}Q", data, 8))
+
+
+class Ledger:
+    """All containers, by name, and all faults."""
+
+    def __init__(self, shared: Path) -> None:
+        self._lock = threading.Lock()
+        self._shared = shared
+        self._made: dict[str, Made] = {}
+        self.counts: dict[str, int] = {}
+        self.wrong: list[str] = []
+        self.unknown: list[str] = []
+        # When each run of a plan began, by its index.
+        self._begun: dict[int, float] = {}
+
+    def add(self, made: Made) -> Made:
+        with self._lock:
+            self._made[made.name] = made
+        return made
+
+    def all(self) -> list[Made]:
+        with self._lock:
+            return list(self._made.values())
+
+    def by_id(self, container: str) -> Made | None:
+        return next((made for made in self.all() if made.id == container), None)
+
+    def books(self, made: Made) -> Books:
+        return Books(self._shared, made.name)
+
+    def count(self, what: str, more: int = 1) -> None:
+        with self._lock:
+            self.counts[what] = self.counts.get(what, 0) + more
+
+    def begin(self, index: int) -> None:
+        """A run of a plan begins."""
+        with self._lock:
+            self._begun[index] = time.monotonic()
+
+    def anchor(self) -> tuple[int, float]:
+        """The run that began last, and how many seconds ago: a time by which a fault is found again in a replay."""
+        with self._lock:
+            if not self._begun:
+                return -1, 0.0
+            index = max(self._begun)
+            return index, time.monotonic() - self._begun[index]
+
+    def begun(self, index: int) -> float | None:
+        """When a run began, on the monotonic clock."""
+        with self._lock:
+            return self._begun.get(index)
+
+    def shim_killed(self, container: str) -> None:
+        """Written down before the signal is sent, so that nobody who sees its effect finds no cause."""
+        made = self.by_id(container)
+        if made:
+            made.shim_kills.append(time.time())
+
+    def judge(self, made: Made, code: int, reason: str, where: str) -> None:
+        """Holds an exit code against the known ending; an unknown one needs a reason that is true."""
+        with self._lock:
+            if made.accepts(code) and not reason:
+                return
+            if code == 255 and reason:
+                if made.shim_kills:
+                    self.unknown.append(f"{made.name}: {reason}")
+                else:
+                    self.wrong.append(f"{made.name} ({where}): unknown ('{reason}') although its shim was never killed")
+                return
+            self.wrong.append(f"{made.name} ({where}): exit code {code}, and the truth is {made.ending}"
+                              + (f" ('{reason}')" if reason else ""))
