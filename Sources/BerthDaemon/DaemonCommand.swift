@@ -38,6 +38,9 @@ struct DaemonCommand: ParsableCommand {
     @Option(name: .customLong("init"), help: "Path of berth-init. (default: beside berthd, or ../libexec/berth)")
     var initPath: String?
 
-    @Flag(help: "Check the configuration, the directories, the backends and the kernel, say so, and end.")
+    @Flag(help: "Check configuration, directories, backends, kernel and state, say so, and end. Nothing is changed.")
     var check = false
+
+    @Flag(help: "With --check: say it in JSON.")
+    var json = false
 }

@@ -44,21 +44,37 @@ enum Places {
 
 /// The socket of the API.
 enum ListeningSocket {
-    /// The socket that systemd passed, or one at the configured path; the socket of a dead daemon is replaced.
+    /// The sockets that the service manager passed, or one at the configured path; the socket of a dead daemon is replaced.
     ///
     /// - Throws: ``DaemonError`` when a living process answers on it, or when something else stands there.
-    static func open(_ settings: Settings) throws -> SharedDescriptor {
-        if let inherited = ServiceManager.inheritedSocket() { return inherited }
+    static func open(_ settings: Settings) throws -> [SharedDescriptor] {
+        let inherited = ServiceManager.takeSockets()
+        if !inherited.isEmpty { return inherited }
         try refuseForeign(settings.socket)
-        let group = settings.socketGroup
         let socket = try UnixSocket.listen(settings.socket, mode: 0o600, backlog: 1024)
-        if let group {
-            // Owner first: the group gets access to a socket that is already its own.
-            let file = try File.open(settings.socket, [.path, .noFollow])
-            try file.changeOwner(uid: Credentials.effectiveUser, gid: group)
-            try file.changeMode(0o660)
+        try admit(settings)
+        return [SharedDescriptor(socket)]
+    }
+
+    /// Gives a socket of an earlier life the group that the configuration names now.
+    static func adjust(_ settings: Settings, _ logger: Logger) throws {
+        guard File.exists(settings.socket) else {
+            return logger.warning(
+                "the API goes on where it was; another socket takes a stop and a start",
+                metadata: ["socket": "\(settings.socket)"]
+            )
         }
-        return SharedDescriptor(socket)
+        let file = try File.open(settings.socket, [.path, .noFollow])
+        if settings.socketGroup == nil, try file.status().permissions & 0o077 != 0 { try file.changeMode(0o600) }
+        try admit(settings)
+    }
+
+    private static func admit(_ settings: Settings) throws {
+        guard let group = settings.socketGroup else { return }
+        // Owner first: the group gets access to a socket that is already its own.
+        let file = try File.open(settings.socket, [.path, .noFollow])
+        try file.changeOwner(uid: Credentials.effectiveUser, gid: group)
+        try file.changeMode(0o660)
     }
 
     private static func refuseForeign(_ path: String) throws {
@@ -75,35 +91,6 @@ enum ListeningSocket {
             case .wouldBlock: throw DaemonError.inUse("socket '\(path)'", by: nil)
             default: throw error
             }
-        }
-    }
-}
-
-/// The service manager that started this process, if one did.
-enum ServiceManager {
-    private static let firstDescriptor: Int32 = 3
-
-    /// The first listening socket that the service manager passed.
-    static func inheritedSocket() -> SharedDescriptor? {
-        let environment = ProcessInfo.processInfo.environment
-        guard
-            environment["LISTEN_PID"].flatMap({ Int32($0) }) == Credentials.processID,
-            let count = environment["LISTEN_FDS"].flatMap({ Int($0) }), count >= 1
-        else { return nil }
-        let socket = SharedDescriptor(Descriptor(adopting: firstDescriptor))
-        // A socket that refuses these is found out by the first accept.
-        try? socket.setCloseOnExec(true)
-        try? socket.setNonBlocking(true)
-        return socket
-    }
-
-    /// Tells the service manager about the daemon's state; without one, nothing happens.
-    static func notify(_ state: String, logger: Logger) {
-        guard let path = ProcessInfo.processInfo.environment["NOTIFY_SOCKET"], !path.isEmpty else { return }
-        do {
-            try UnixSocket.send(datagram: Array(state.utf8), to: path)
-        } catch {
-            logger.warning("the service manager was not told", metadata: ["state": "\(state)", "error": "\(error)"])
         }
     }
 }

@@ -1,28 +1,78 @@
+import Engine
+import EngineModel
 import FoundationEssentials
 import Kernel
+import Logging
 
 /// What `berthd --check` looks at and says.
 enum SelfCheck {
+    /// One thing that was looked at.
+    struct Finding: Codable {
+        /// What it is.
+        var what: String
+        /// What is wrong with it; nil for nothing.
+        var problem: String?
+        /// Whether a daemon needs it.
+        var isRequired: Bool
+        /// The container that it belongs to.
+        var container: String?
+    }
+
+    /// What another berthd reads of a check; fields are only ever added.
+    struct Document: Codable {
+        /// Version of the program that looked.
+        var version: String
+        /// Its root directory.
+        var root: String
+        /// Its state directory.
+        var state: String
+        /// The findings.
+        var findings: [Finding]
+    }
+
     /// The findings.
     struct Report {
-        /// One line for each thing that was looked at.
-        var lines: [String] = []
-        /// Whether the daemon would start and containers would run.
-        var isGood = true
+        fileprivate(set) var file = "none"
+        fileprivate(set) var findings: [Finding] = []
 
-        fileprivate mutating func add(_ what: String, _ problem: String?, required: Bool = true) {
-            lines.append(
-                (problem == nil ? "ok       " : required ? "bad      " : "missing  ") + what
-                    + (problem.map { ": \($0)" } ?? "")
+        /// Whether the daemon would start and containers would run.
+        var isGood: Bool { findings.allSatisfy { $0.problem == nil || !$0.isRequired } }
+
+        /// One line for each thing that was looked at.
+        var lines: [String] {
+            ["config   \(file)"]
+                + findings.map { finding in
+                    let word = finding.problem == nil ? "ok       " : finding.isRequired ? "bad      " : "missing  "
+                    return word + finding.what + (finding.problem.map { ": \($0)" } ?? "")
+                }
+        }
+
+        /// The same for a program.
+        func json(_ settings: Settings) -> String {
+            let document = Document(
+                version: Daemon.version,
+                root: settings.root,
+                state: settings.state,
+                findings: findings
             )
-            if problem != nil, required { isGood = false }
+            // A document of plain values always encodes.
+            return (try? JSON.encode(document)) ?? "{}"
+        }
+
+        fileprivate mutating func add(
+            _ what: String,
+            _ problem: String?,
+            required: Bool = true,
+            container: String? = nil
+        ) {
+            findings.append(Finding(what: what, problem: problem, isRequired: required, container: container))
         }
     }
 
     /// Looks at everything; changes nothing.
-    static func run(_ settings: Settings) -> Report {
+    static func run(_ settings: Settings) async -> Report {
         var report = Report()
-        report.lines.append("config   \(settings.file ?? "none")")
+        report.file = settings.file ?? "none"
         report.add("user", Credentials.effectiveUser == 0 ? nil : "berthd runs as root")
         directory("root directory", settings.root, &report)
         directory("state directory", settings.state, &report)
@@ -38,6 +88,10 @@ enum SelfCheck {
             report.add("init berth-init", "not found", required: false)
         }
         kernel(&report)
+        let silent = Logger(label: "check") { _ in SwiftLogNoOpLogHandler() }
+        for finding in await Engine.check(settings.engineConfiguration(silent)) {
+            report.add(finding.what, finding.problem, required: finding.isFatal, container: finding.container)
+        }
         return report
     }
 

@@ -81,6 +81,23 @@ struct Settings {
         cgroupManager = try Self.cgroupManager(values, file ?? "")
     }
 
+    /// What the engine is opened with.
+    func engineConfiguration(_ logger: Logger) -> EngineConfiguration {
+        var configuration = EngineConfiguration(
+            root: root,
+            state: state,
+            backends: backends,
+            defaultBackend: defaultBackend,
+            initPath: initPath,
+            logger: logger
+        )
+        configuration.defaultLogOptions = log
+        configuration.defaultStopTimeout = stopTimeout
+        configuration.userNamespaces = userNamespaces
+        configuration.cgroupManager = cgroupManager
+        return configuration
+    }
+
     private static func userNamespaces(
         _ values: ConfigurationFile.Values,
         _ file: String

@@ -79,3 +79,47 @@ public struct BerthUserNamespaces: Codable, Sendable, Equatable, ZeroValue {
         case held = "Held"
     }
 }
+
+/// What an upgrade of the manager in place is asked for with.
+public struct BerthUpgradeRequest: Codable, Sendable, Equatable, ZeroValue {
+    /// Absolute path of the new program; absent or empty is the one that the manager was started from.
+    public var binary: String?
+    /// Whether only to look whether it could take over.
+    @Zero public var check: Bool
+
+    /// Everything at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case binary = "Binary"
+        case check = "Check"
+    }
+}
+
+/// How an upgrade of the manager came out, or would.
+public struct BerthUpgrade: Codable, Sendable, Equatable, ZeroValue {
+    /// Version that was replaced.
+    @Zero public var from: String
+    /// Version that serves now, or would.
+    @Zero public var to: String
+    /// Path of its program.
+    @Zero public var binary: String
+    /// Process id, the same before and after.
+    @Zero public var pid: Int
+    /// Whether nothing stands in the way.
+    @Zero public var ready: Bool
+    /// What stands in the way, one line each.
+    @Zero public var problems: [String]
+
+    /// Everything at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case from = "From"
+        case to = "To"
+        case binary = "Binary"
+        case pid = "Pid"
+        case ready = "Ready"
+        case problems = "Problems"
+    }
+}

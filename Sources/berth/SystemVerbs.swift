@@ -1,6 +1,7 @@
 import ArgumentParser
 import Client
 import DockerTypes
+import Kernel
 
 /// `berth version`.
 struct VersionCommand: ParsableCommand {
@@ -97,7 +98,7 @@ struct SystemCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "system",
         abstract: "Disk space, events and the manager's state.",
-        subcommands: [DiskFree.self, PruneSystem.self, Events.self, Info.self]
+        subcommands: [DiskFree.self, PruneSystem.self, Events.self, Info.self, UpgradeManager.self]
     )
 }
 
@@ -132,6 +133,37 @@ struct DiskFree: ParsableCommand {
             row("Containers", usage.containers.count, running.count, written, idle),
         ]
         try Listing(columns: columns, rows: rows).print(format: format)
+    }
+}
+
+/// `berth system upgrade`.
+struct UpgradeManager: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "upgrade",
+        abstract: "Replace the manager by a new version of it; containers, sessions and clients go on."
+    )
+
+    @ParentCommand var berth: Berth
+
+    @Option(
+        help: ArgumentHelp("The new berthd; without it the one that the manager was started from.", valueName: "path")
+    )
+    var binary: String?
+
+    @Flag(help: "Only look whether it could take over.")
+    var check = false
+
+    func run() throws {
+        var request = BerthUpgradeRequest()
+        request.binary = try binary.map { path in
+            path.hasPrefix("/") ? path : "\(try CurrentProcess.workingDirectory())/\(path)"
+        }
+        request.check = check
+        let answer = try berth.client().post(BerthUpgrade.self, "/berth/v1/upgrade", body: request)
+        for problem in answer.problems { Output.note("error: \(problem)") }
+        guard answer.ready else { throw ExitCode(1) }
+        let verb = check ? "can take over" : "has taken over"
+        Output.line("berthd \(answer.to) \(verb) from \(answer.from) (process \(answer.pid), \(answer.binary))")
     }
 }
 

@@ -6,7 +6,6 @@ import Kernel
 import Logging
 import NIOCore
 import NIOPosix
-import ServiceLifecycle
 
 /// A server with throw-away handlers on a socket of its own, and a raw client for it.
 struct TestServer: Sendable {
@@ -79,23 +78,21 @@ struct TestServer: Sendable {
     func run(admits: Bool = true, _ body: @escaping @Sendable () async throws -> Void) async throws {
         let socket = SharedDescriptor(try UnixSocket.listen(path))
         let dispatcher = Dispatcher(routes: table, version: "test", map: APIError.translate)
-        let server = APIServer(
+        let server = try await APIServer(
             dispatcher: dispatcher,
-            socket: socket,
+            sockets: [socket],
             admits: { _ in admits },
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         )
-        let group = ServiceGroup(services: [server], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         try await withThrowingTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { try await group.run() }
+            tasks.addTask { await server.run() }
             do {
                 try await body()
             } catch {
-                await group.triggerGracefulShutdown()
+                _ = await server.leave(within: .seconds(5), keepsConnections: false)
                 throw error
             }
-            await group.triggerGracefulShutdown()
-            try await tasks.waitForAll()
+            _ = await server.leave(within: .seconds(5), keepsConnections: false)
         }
         _ = try File.remove(path)
     }

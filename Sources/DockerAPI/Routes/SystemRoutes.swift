@@ -17,7 +17,6 @@ struct SystemRoutes: Sendable {
         table.add(.get, "/info", info)
         table.add(.get, "/events", events)
         table.add(.get, "/system/df", diskUsage)
-        table.add(.get, "/berth/v1/ping", berthPing)
     }
 
     private func ping(_ request: APIRequest) async throws -> Reply {
@@ -164,12 +163,6 @@ struct SystemRoutes: Sendable {
             row.sizeRw = Int(entry.size)
             return row
         }
-        return try .json(reply)
-    }
-
-    private func berthPing(_ request: APIRequest) async throws -> Reply {
-        var reply = BerthPing()
-        reply.version = engine.configuration.version
         return try .json(reply)
     }
 }

@@ -23,6 +23,14 @@ final class ByteGate: ChannelInboundHandler, RemovableChannelHandler {
     private(set) var kept = ByteBuffer()
     /// The context, for writing below the encoder.
     private(set) var context: ChannelHandlerContext?
+    /// Whether the decoder has bytes of a request whose head it has not passed on.
+    private(set) var hasBegunRequest = false
+    private var leftover: [UInt8]
+
+    /// A gate of a connection of which `leftover` was read before.
+    init(leftover: [UInt8] = []) {
+        self.leftover = leftover
+    }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
@@ -32,13 +40,29 @@ final class ByteGate: ChannelInboundHandler, RemovableChannelHandler {
         self.context = nil
     }
 
+    func channelActive(context: ChannelHandlerContext) {
+        context.fireChannelActive()
+        guard !leftover.isEmpty else { return }
+        let bytes = ByteBuffer(bytes: leftover)
+        leftover = []
+        channelRead(context: context, data: NIOAny(bytes))
+    }
+
+    /// A request is complete: what the decoder holds has been passed on.
+    func requestEnded() {
+        hasBegunRequest = false
+    }
+
     /// Keeps everything from here on.
     func close() {
         isClosed = true
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard isClosed else { return context.fireChannelRead(data) }
+        guard isClosed else {
+            hasBegunRequest = true
+            return context.fireChannelRead(data)
+        }
         var buffer = unwrapInboundIn(data)
         guard kept.readableBytes + buffer.readableBytes <= Self.limit else { return context.close(promise: nil) }
         kept.writeBuffer(&buffer)

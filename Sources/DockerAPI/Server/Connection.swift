@@ -5,7 +5,6 @@ import NIOCore
 import NIOHTTP1
 import NIOHTTPTypesHTTP1
 import NIOPosix
-import ServiceLifecycle
 
 /// One client connection, as handlers see it.
 package struct Connection: Sendable {
@@ -24,7 +23,7 @@ package struct Connection: Sendable {
         }.get()
     }
 
-    /// Runs `operation` and cancels it when the client goes or the daemon stops.
+    /// Runs `operation` and cancels it when the client goes or the daemon leaves.
     ///
     /// - Returns: The result, or nil when it was cut short.
     package func whileClientStays<Value: Sendable>(
@@ -48,11 +47,6 @@ package struct Connection: Sendable {
         return try await withThrowingTaskGroup(of: Value?.self) { group in
             group.addTask {
                 for await _ in gone {}
-                return nil
-            }
-            group.addTask {
-                // A daemon that stops does not wait for streams that have no end of their own.
-                try await gracefulShutdown()
                 return nil
             }
             group.addTask { try await operation() }
@@ -81,6 +75,21 @@ package struct Connection: Sendable {
         (try? await withHandler { $0.countReply() }) ?? true
     }
 
+    /// Tells that the reply was written to its end, so that the connection is between two requests.
+    func replyWritten() {
+        let channel = channel
+        channel.eventLoop.execute {
+            // A connection that is gone is between nothing.
+            try? channel.pipeline.syncOperations.handler(type: ConnectionHandler.self).replyWritten()
+        }
+    }
+
+    /// Tells that a reply begins that is not counted as one.
+    func rawReplyBegins() async {
+        // A connection that is gone gets no reply.
+        try? await withHandler { $0.rawReplyBegins() }
+    }
+
     /// Writes `bytes` below HTTP, from the first call on instead of a reply, and waits until the kernel has them.
     ///
     /// - Throws: When the client is gone.
@@ -91,6 +100,7 @@ package struct Connection: Sendable {
             do {
                 let gate = try channel.pipeline.syncOperations.handler(type: ByteGate.self)
                 guard let context = gate.context else { throw ChannelError.ioOnClosedChannel }
+                try channel.pipeline.syncOperations.handler(type: ConnectionHandler.self).rawReplyBegins()
                 gate.close()
                 try channel.syncOptions?.setOption(.autoRead, value: false)
                 context.writeAndFlush(NIOAny(ByteBuffer(bytes: bytes)), promise: written)

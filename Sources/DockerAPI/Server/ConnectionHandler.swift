@@ -1,4 +1,5 @@
 import HTTPTypes
+import Kernel
 import NIOCore
 import NIOHTTPTypes
 
@@ -21,9 +22,15 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     private var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
     private var clientIsGone = false
     private var unanswered = 0
+    /// Requests whose reply is not written to its end.
+    private var open = 0
+    private var isReplying = false
+    private var isLeaving = false
+    private let registry: ConnectionRegistry
 
-    init(gate: ByteGate, mayHijack: @escaping @Sendable (HTTPRequest) -> Bool) {
+    init(gate: ByteGate, registry: ConnectionRegistry, mayHijack: @escaping @Sendable (HTTPRequest) -> Bool) {
         self.gate = gate
+        self.registry = registry
         self.mayHijack = mayHijack
     }
 
@@ -48,10 +55,12 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         case .head(let head):
             // An upgrade pauses the decoder whatever is asked for, so the gate closes for those too.
             unanswered += 1
+            open += 1
             closesGateAtEnd = head.headerFields[.upgrade] != nil || mayHijack(head)
         case .body:
             break
         case .end:
+            gate.requestEnded()
             if closesGateAtEnd { stopReading(context) }
         }
         context.fireChannelRead(data)
@@ -62,7 +71,59 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// - Returns: Whether it answers the request that stopped the decoder, so that no further request can follow.
     func countReply() -> Bool {
         unanswered -= 1
+        isReplying = true
         return gate.isClosed && unanswered <= 0
+    }
+
+    /// Something other than a reply is written from now on.
+    func rawReplyBegins() {
+        isReplying = true
+    }
+
+    /// The reply of the oldest request was given to the pipeline to its end.
+    func replyWritten() {
+        open -= 1
+        isReplying = false
+        leaveIfIdle()
+    }
+
+    /// Ends streams, and the connection as soon as it is between two requests.
+    func leave() {
+        isLeaving = true
+        for waiter in waiters.values { waiter.finish() }
+        waiters = [:]
+        leaveIfIdle()
+    }
+
+    private func leaveIfIdle() {
+        guard isLeaving, open == 0, !gate.hasBegunRequest, !gate.isClosed, let context = gate.context else { return }
+        stopReading(context)
+        let channel = context.channel
+        let flushed = context.eventLoop.makePromise(of: Void.self)
+        let (gate, registry) = (NIOLoopBound(gate, eventLoop: context.eventLoop), registry)
+        flushed.futureResult.whenComplete { result in
+            defer { channel.close(promise: nil) }
+            // A client that has closed its side has no further request.
+            guard case .success = result, registry.course == .carrying, !gate.value.inputClosed else { return }
+            // A connection that cannot be duplicated is closed, which its client notices and mends.
+            let copy = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+                of: NIOBSDSocket.Handle.self
+            ) { SharedDescriptor(try BorrowedDescriptor($0).duplicate()) }
+            guard let copy else { return }
+            registry.carry(CarriedConnection(descriptor: copy, leftover: Array(buffer: gate.value.kept)))
+        }
+        context.writeAndFlush(NIOAny(ByteBuffer()), promise: flushed)
+    }
+
+    /// Answers the open request with `refusal`, unless its reply has begun, and closes the connection.
+    func refuse(_ refusal: [UInt8]) {
+        guard open > 0, !isReplying, let context = gate.context else { return }
+        isReplying = true
+        gate.close()
+        let channel = context.channel
+        let flushed = context.eventLoop.makePromise(of: Void.self)
+        flushed.futureResult.whenComplete { _ in channel.close(promise: nil) }
+        context.writeAndFlush(NIOAny(ByteBuffer(bytes: refusal)), promise: flushed)
     }
 
     private func stopReading(_ context: ChannelHandlerContext) {
@@ -99,7 +160,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// Registers a stream that ends when the client goes.
     func addWaiter(_ waiter: AsyncStream<Void>.Continuation) -> Int {
         nextWaiter += 1
-        if clientIsGone { waiter.finish() } else { waiters[nextWaiter] = waiter }
+        if clientIsGone || isLeaving { waiter.finish() } else { waiters[nextWaiter] = waiter }
         return nextWaiter
     }
 

@@ -58,6 +58,7 @@ package struct Dispatcher: Sendable {
         case .stream(let response, let body):
             var head = response.head
             add(to: &head.headerFields)
+            await connection.rawReplyBegins()
             let bodyWriter = BodyWriterBox(writer: try await writer.writeHead(head))
             try await connection.whileClientStays {
                 do {
@@ -92,7 +93,7 @@ package struct Dispatcher: Sendable {
         let body = request.method == .head || response.status == .notModified ? ResponseBody() : response.body
         if response.status == .notModified || response.status == .noContent { head.headerFields[.contentLength] = nil }
         try await writer.write(response: head, body: body)
-        if closes { connection.finish() }
+        if closes { connection.finish() } else { connection.replyWritten() }
     }
 
     private func add(to headers: inout HTTPFields) {

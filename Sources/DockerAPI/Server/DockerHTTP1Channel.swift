@@ -15,19 +15,25 @@ struct DockerHTTP1Channel: ServerChildChannel, HTTPChannelHandler {
     let responder: HTTPChannelHandler.Responder
     let mayHijack: @Sendable (HTTPRequest) -> Bool
     let admits: @Sendable (UnixSocket.Peer) -> Bool
+    let registry: ConnectionRegistry
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        setup(channel: channel, leftover: [], logger: logger)
+    }
+
+    /// Sets a connection up of which `leftover` was read in an earlier life.
+    func setup(channel: any Channel, leftover: [UInt8], logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
             let pipeline = channel.pipeline.syncOperations
             // An error here would end the acceptor, so a refused connection gets a pipeline too and is closed by it.
             if !admit(pipeline, logger) { try pipeline.addHandler(RefusalHandler()) }
-            let gate = ByteGate()
+            let gate = ByteGate(leftover: leftover)
             let decoder = HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes)
             try pipeline.addHandler(gate)
             try pipeline.addHandler(HTTPResponseEncoder())
             try pipeline.addHandler(ByteToMessageHandler(decoder))
             try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: false))
-            try pipeline.addHandler(ConnectionHandler(gate: gate, mayHijack: mayHijack))
+            try pipeline.addHandler(ConnectionHandler(gate: gate, registry: registry, mayHijack: mayHijack))
             try pipeline.addHandler(HTTPConnectionStateHandler(idleTimeout: nil, logger: logger))
             return try NIOAsyncChannel(
                 wrappingChannelSynchronously: channel,

@@ -3,6 +3,7 @@
 //   BERTH_FAULT=start.created berthd-faults …      at the first time that the step is finished
 //   BERTH_FAULT=start.created:3 berthd-faults …    at the third time
 //   BERTH_FAULT=list berthd-faults                 prints the steps, one a line
+//   BERTH_FAULT=refuse berthd-faults …             checks itself well, and does not start
 
 import BerthDaemon
 import EngineModel
@@ -11,7 +12,9 @@ import Kernel
 import Synchronization
 
 let wanted = ProcessInfo.processInfo.environment["BERTH_FAULT"] ?? ""
-if wanted == "list" {
+if wanted == "refuse" {
+    await Daemon.main(refusal: "asked to refuse")
+} else if wanted == "list" {
     for step in FaultPoints.Step.allCases { print(step.rawValue) }
 } else {
     let parts = wanted.split(separator: ":")

@@ -1,0 +1,56 @@
+import GRDB
+
+/// The schema, step by step.
+///
+/// A step is never changed once released: the next one adds.
+enum Migrations {
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1 containers, events, meta") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE containers (
+                        id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL UNIQUE, created TEXT NOT NULL,
+                        configuration TEXT NOT NULL, plan TEXT NOT NULL, state TEXT NOT NULL
+                    ) WITHOUT ROWID;
+                    CREATE TABLE events (
+                        sequence INTEGER PRIMARY KEY AUTOINCREMENT, seconds INTEGER NOT NULL, nanoseconds INTEGER NOT NULL,
+                        kind TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL, attributes TEXT NOT NULL
+                    );
+                    CREATE INDEX events_time ON events (seconds, nanoseconds);
+                    CREATE TABLE images (
+                        name TEXT PRIMARY KEY NOT NULL, digest TEXT NOT NULL, tagged TEXT NOT NULL
+                    ) WITHOUT ROWID;
+                    CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
+                    """
+            )
+        }
+        registerUserNamespaces(&migrator)
+        return migrator
+    }
+
+    /// Ids of the host that containers hold, also of containers that are gone and left something.
+    ///
+    /// No two ranges meet; several containers hold one when they share a user namespace.
+    private static func registerUserNamespaces(_ migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("2 ids of user namespaces") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE id_ranges (
+                        first INTEGER PRIMARY KEY NOT NULL, size INTEGER NOT NULL CHECK (size > 0)
+                    );
+                    CREATE TRIGGER id_ranges_are_apart BEFORE INSERT ON id_ranges
+                    WHEN EXISTS (
+                        SELECT 1 FROM id_ranges WHERE first < NEW.first + NEW.size AND NEW.first < first + size
+                    )
+                    BEGIN SELECT RAISE(ABORT, 'ids are held by another container'); END;
+                    CREATE TABLE id_range_holders (
+                        container TEXT PRIMARY KEY NOT NULL, first INTEGER NOT NULL REFERENCES id_ranges (first),
+                        cgroup TEXT NOT NULL
+                    ) WITHOUT ROWID;
+                    CREATE INDEX id_range_holders_first ON id_range_holders (first);
+                    """
+            )
+        }
+    }
+}

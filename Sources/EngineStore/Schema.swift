@@ -1,0 +1,91 @@
+import EngineModel
+import GRDB
+import Kernel
+
+/// Which programs read which databases.
+///
+/// The schema's version is the number of migrations. They only add, so a program reads a newer database too, unless a migration
+/// said in `meta` (key `reads-from`) that programs from a later version on do.
+package enum Schema {
+    /// The version that this program makes.
+    package static let version = Migrations.migrator.migrations.count
+    /// The least version of a program that reads what this one writes.
+    package static let readsFrom = 2
+
+    /// What a database says of itself.
+    package struct Facts: Sendable, Equatable {
+        /// Its version; 0 for one that is empty.
+        package var version: Int
+        /// The least version of a program that reads it.
+        package var readsFrom: Int
+
+        /// What keeps this program from reading it; nil for nothing.
+        package var problem: String? {
+            guard readsFrom > Schema.version else { return nil }
+            return
+                "it has schema version \(version), which programs from schema version \(readsFrom) on read, and this one has "
+                + "\(Schema.version): take a newer berthd"
+        }
+    }
+
+    /// Reads what a database says of itself.
+    static func facts(_ db: Database) throws -> Facts {
+        guard try db.tableExists("meta") else { return Facts(version: 0, readsFrom: 0) }
+        func number(_ key: String) throws -> Int? {
+            try String.fetchOne(db, sql: "SELECT value FROM meta WHERE key = ?", arguments: [key]).flatMap { Int($0) }
+        }
+        let applied = try Migrations.migrator.appliedIdentifiers(db).count
+        return Facts(version: try number("schema") ?? applied, readsFrom: try number("reads-from") ?? 0)
+    }
+
+    /// Brings a database to this program's version, and leaves a newer one as it is.
+    ///
+    /// - Throws: `.failedPrecondition` for one that this program must not use; nothing is changed then.
+    static func prepare(_ pool: DatabasePool, _ path: String) throws {
+        let found = try pool.read { try facts($0) }
+        if let problem = found.problem { throw EngineError.newerDatabase(path, problem) }
+        try Migrations.migrator.migrate(pool)
+        guard found.version < version else { return }
+        try pool.write { db in
+            for (key, value) in [("schema", version), ("reads-from", readsFrom)] {
+                try db.execute(
+                    sql: "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
+                    arguments: [key, String(value)]
+                )
+            }
+        }
+    }
+}
+
+extension EngineError {
+    static func newerDatabase(_ path: String, _ problem: String) -> EngineError {
+        EngineError(.failedPrecondition, "database '\(path)' cannot be used: \(problem)")
+    }
+}
+
+/// A database that is looked at and not changed, while another process may use it.
+package enum StoreCheck {
+    /// What was found.
+    package struct Findings: Sendable {
+        package var schema: Schema.Facts
+        package var records: [ContainerRecord] = []
+        package var unreadable: [UnreadableRow] = []
+    }
+
+    /// Looks at the database at `path`.
+    ///
+    /// Blocks.
+    package static func look(at path: String) throws -> Findings {
+        var configuration = Configuration()
+        configuration.readonly = true
+        configuration.busyMode = .timeout(5)
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
+        defer { try? queue.close() }  // nothing was written, and the process ends soon
+        return try queue.read { db in
+            var findings = Findings(schema: try Schema.facts(db))
+            guard findings.schema.problem == nil, findings.schema.version > 0 else { return findings }
+            (findings.records, findings.unreadable) = try Store.containers(db)
+            return findings
+        }
+    }
+}
