@@ -74,17 +74,22 @@ public struct BackendCreateRequest: Sendable {
     public let streams: ProcessStreams
     /// Whether systemd makes the container's cgroup: `linux.cgroupsPath` is `slice:prefix:name` then.
     public let usesSystemdCgroup: Bool
+    /// What the operator has set for this backend. Of runc's options under containerd: `runtime` is its `binary_name`, `root`
+    /// is its `root`; without a value there is no entry.
+    public let options: [String: String]
 
     package init(
         specification: [UInt8],
         rootMounts: [RootMount],
         streams: ProcessStreams,
-        usesSystemdCgroup: Bool = false
+        usesSystemdCgroup: Bool = false,
+        options: [String: String] = [:]
     ) {
         self.specification = specification
         self.rootMounts = rootMounts
         self.streams = streams
         self.usesSystemdCgroup = usesSystemdCgroup
+        self.options = options
     }
 }
 

@@ -5,13 +5,15 @@ import SwiftProtobuf
 
 /// Tells containerd what happens: calls of `Events.Forward`, one at a time and in order.
 ///
-/// containerd may be away or restarting. An event is tried a few times with growing delays and then dropped: containerd
-/// asks for the state when it comes back. Nothing here ever delays an answer to a request.
+/// containerd may be away or restarting: until it can be reached again, events wait. An event that it takes and does not
+/// answer is tried a few times and then dropped. Nothing here ever delays an answer to a request.
 final class EventPublisher {
     /// Events that may wait; the oldest are dropped first.
     static let maximumQueue = 2048
     static let maximumAttempts = 6
     static let callTimeout = Duration.seconds(5)
+    /// Between two tries; the first comes soon, because a restart is short.
+    static let delays = Duration.milliseconds(100)...Duration.seconds(5)
 
     private let loop: EventLoop
     private let address: String
@@ -19,6 +21,7 @@ final class EventPublisher {
     private var queue: [(payload: [UInt8], attempts: Int)] = []
     private var connection: Connection?
     private var retry: EventLoop.Timer?
+    private var delay = EventPublisher.delays.lowerBound
 
     /// Called when the queue has become empty.
     var onIdle: (() -> Void)?
@@ -64,7 +67,7 @@ final class EventPublisher {
             }
             current?.forward(first.payload)
         } catch {
-            delivered(false)
+            tryLater()
         }
     }
 
@@ -81,6 +84,7 @@ final class EventPublisher {
         }
         if isDelivered {
             queue.removeFirst()
+            delay = Self.delays.lowerBound
             return next()
         }
         connection?.close()
@@ -89,11 +93,15 @@ final class EventPublisher {
         if queue[0].attempts >= Self.maximumAttempts {
             queue.removeFirst()
         }
-        let delay = Duration.milliseconds(100) * (queue.first.map(\.attempts) ?? 1)
+        tryLater()
+    }
+
+    private func tryLater() {
         retry = loop.after(delay) { [weak self] in
             self?.retry = nil
             self?.next()
         }
+        delay = min(delay * 2, Self.delays.upperBound)
     }
 }
 

@@ -35,12 +35,11 @@ extension ShimServer {
 
     /// The init process, made by the backend and not watched yet.
     private func makeInitial(_ request: TaskCreateRequest, _ options: ShimCreateOptions?) throws(RPCError) -> Handle {
-        let foreign = request.hasOptions ? try request.options.decode(RuncOptions.self) : nil
-        let systemd = options?.systemdCgroup ?? foreign?.systemdCgroup ?? false
+        let wishes = try BackendWishes(request, options)
         let io = try streams.initial(StdioPaths(request), options)
         let handle = Handle(io: io)
         do throws(BackendError) {
-            handle.process = try backend.create(try createRequest(request, io, usesSystemdCgroup: systemd))
+            handle.process = try backend.create(try createRequest(request, io, wishes))
         } catch {
             io.close()
             throw Self.failure(error)
@@ -51,7 +50,7 @@ extension ShimServer {
     private func createRequest(
         _ request: TaskCreateRequest,
         _ io: ProcessIO,
-        usesSystemdCgroup: Bool
+        _ wishes: BackendWishes
     ) throws(BackendError) -> BackendCreateRequest {
         let path = configuration.context.bundle + "/config.json"
         let specification: [UInt8]
@@ -66,7 +65,8 @@ extension ShimServer {
                 RootMount(type: mount.type, source: mount.source, target: mount.target, options: mount.options)
             },
             streams: try processStreams(io),
-            usesSystemdCgroup: usesSystemdCgroup
+            usesSystemdCgroup: wishes.usesSystemdCgroup,
+            options: wishes.options
         )
     }
 
@@ -144,6 +144,21 @@ extension ShimServer {
             }
             try killCreated(.initial)
             throw error
+        }
+    }
+}
+
+/// What the options of Create say to the backend, whoever the caller is.
+private struct BackendWishes {
+    var usesSystemdCgroup = false
+    var options: [String: String] = [:]
+
+    init(_ request: TaskCreateRequest, _ own: ShimCreateOptions?) throws(RPCError) {
+        if let own {
+            (usesSystemdCgroup, options) = (own.systemdCgroup, own.backendOptions)
+        } else if request.hasOptions, let runc = try request.options.decode(RuncOptions.self) {
+            usesSystemdCgroup = runc.systemdCgroup
+            options = ["runtime": runc.binaryName, "root": runc.root].filter { !$0.value.isEmpty }
         }
     }
 }

@@ -25,6 +25,7 @@ extension ShimServer {
             writeExitRecord(exit, pid: pid)
         case .publish(let event):
             publish(event)
+            if event.key == .initial, case .exited = event.kind { answerFailedStart() }
         case .answer(let waiters, let exit):
             for waiter in waiters {
                 answer(waiter, .success(exit.waitResponse.bytes))

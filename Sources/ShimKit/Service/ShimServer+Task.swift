@@ -14,7 +14,7 @@ extension ShimServer {
         switch method {
         case .state: return try state(call.decode(TaskStateRequest.self)).bytes
         case .create: return try create(call.decode(TaskCreateRequest.self)).bytes
-        case .start: return try start(call.decode(TaskStartRequest.self)).bytes
+        case .start: return try start(call.decode(TaskStartRequest.self), waiter)?.bytes
         case .delete: return try delete(call.decode(TaskDeleteRequest.self)).bytes
         case .pids: return try pids(call.decode(TaskPidsRequest.self)).bytes
         case .pause: try pause(call.decode(TaskPauseRequest.self))
@@ -49,7 +49,7 @@ extension ShimServer {
 
     // Start and exec ------------------------------------------------------------------------------------------------
 
-    private func start(_ request: TaskStartRequest) throws(RPCError) -> TaskStartResponse {
+    private func start(_ request: TaskStartRequest, _ waiter: WaiterID) throws(RPCError) -> TaskStartResponse? {
         try check(request.id)
         let key = ProcessKey(execID: request.execID)
         try table.checkStart(key)
@@ -59,8 +59,8 @@ extension ShimServer {
             do throws(BackendError) {
                 try backend.start()
             } catch {
-                initialFailed(error)
-                throw Self.failure(error)
+                initialFailed(error, waiter)
+                return nil
             }
         case .exec(let id):
             try startExec(id, handle)
@@ -71,8 +71,19 @@ extension ShimServer {
     }
 
     /// The init process failed before its program ran: whatever status it leaves is not the program's.
-    private func initialFailed(_ error: BackendError) {
+    ///
+    /// The caller hears of it when the end is published: then the container is stopped for everybody, and can be deleted.
+    private func initialFailed(_ error: BackendError, _ waiter: WaiterID) {
         startFailure = error.description
+        failedStart = (waiter, Self.failure(error))
+        loop.after(ShimLimits.death) { [weak self] in self?.answerFailedStart() }
+    }
+
+    /// Answers the Start that has failed, once.
+    func answerFailedStart() {
+        guard let (waiter, error) = failedStart else { return }
+        failedStart = nil
+        answer(waiter, .failure(error))
     }
 
     private func startExec(_ id: String, _ handle: Handle) throws(RPCError) {

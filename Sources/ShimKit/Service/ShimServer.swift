@@ -44,6 +44,8 @@ final class ShimServer {
     var deadlines: [WaiterID: EventLoop.Timer] = [:]
     /// Why the init process never ran its program, when that is so.
     var startFailure: String?
+    /// The call of Start that let the init process run in vain, until its end is published.
+    var failedStart: (WaiterID, RPCError)?
     /// The request that made the container, for the restart policy; nil under containerd.
     var creation: [UInt8]?
     /// Until the planned restart.

@@ -113,6 +113,12 @@ public nonisolated struct ShimCreateOptions: @unchecked Sendable {
     set {_uniqueStorage()._restartCount = newValue}
   }
 
+  /// What the operator has set for this backend; the names are the backend's own.
+  public var backendOptions: Dictionary<String,String> {
+    get {_storage._backendOptions}
+    set {_uniqueStorage()._backendOptions = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -880,7 +886,7 @@ nonisolated extension ShimLogOptions: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".CreateOptions"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}log\0\u{3}open_stdin\0\u{3}stdin_once\0\u{3}exit_record_path\0\u{3}ring_size_in_bytes\0\u{3}systemd_cgroup\0\u{1}restart\0\u{1}health\0\u{3}restart_count\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}log\0\u{3}open_stdin\0\u{3}stdin_once\0\u{3}exit_record_path\0\u{3}ring_size_in_bytes\0\u{3}systemd_cgroup\0\u{1}restart\0\u{1}health\0\u{3}restart_count\0\u{3}backend_options\0")
 
   fileprivate class _StorageClass {
     var _log: ShimLogOptions? = nil
@@ -892,6 +898,7 @@ nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._M
     var _restart: ShimRestartPolicy? = nil
     var _health: ShimHealthCheck? = nil
     var _restartCount: UInt32 = 0
+    var _backendOptions: Dictionary<String,String> = [:]
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -911,6 +918,7 @@ nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._M
       _restart = source._restart
       _health = source._health
       _restartCount = source._restartCount
+      _backendOptions = source._backendOptions
     }
   }
 
@@ -938,6 +946,7 @@ nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._M
         case 7: try { try decoder.decodeSingularMessageField(value: &_storage._restart) }()
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._health) }()
         case 9: try { try decoder.decodeSingularUInt32Field(value: &_storage._restartCount) }()
+        case 10: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &_storage._backendOptions) }()
         default: break
         }
       }
@@ -977,6 +986,9 @@ nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._M
       if _storage._restartCount != 0 {
         try visitor.visitSingularUInt32Field(value: _storage._restartCount, fieldNumber: 9)
       }
+      if !_storage._backendOptions.isEmpty {
+        try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: _storage._backendOptions, fieldNumber: 10)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -995,6 +1007,7 @@ nonisolated extension ShimCreateOptions: SwiftProtobuf.Message, SwiftProtobuf._M
         if _storage._restart != rhs_storage._restart {return false}
         if _storage._health != rhs_storage._health {return false}
         if _storage._restartCount != rhs_storage._restartCount {return false}
+        if _storage._backendOptions != rhs_storage._backendOptions {return false}
         return true
       }
       if !storagesAreEqual {return false}
