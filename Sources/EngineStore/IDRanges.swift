@@ -18,6 +18,8 @@ package final class IDRanges: Sendable {
     private struct State {
         var holders: [String: Holder] = [:]
         var cursor: UInt64
+        /// Holders without a row of which something was left at their removal.
+        var abandoned: Set<String> = []
     }
 
     package let pool: IDPool
@@ -56,14 +58,38 @@ package final class IDRanges: Sendable {
         }
     }
 
-    /// Makes `id` one more holder of a range that another one holds.
-    package func share(_ range: IDRange, with id: ContainerID, cgroup: String) {
-        state.withLock { $0.holders[id.description] = Holder(range: range, cgroup: cgroup) }
+    /// Makes `id` one more holder of the range of `owner`.
+    ///
+    /// - Throws: `.notFound` when `owner` holds it no more: it was removed since somebody decided to share, and the ids may be another's.
+    package func share(_ range: IDRange, of owner: ContainerID, with id: ContainerID, cgroup: String) throws {
+        try state.withLock { state in
+            guard state.holders[owner.description]?.range == range else { throw EngineError.noOwner(owner) }
+            state.holders[id.description] = Holder(range: range, cgroup: cgroup)
+        }
     }
 
     /// Forgets a holder whose row is not there.
     package func forget(_ id: ContainerID) {
-        state.withLock { $0.holders[id.description] = nil }
+        state.withLock { state in
+            state.holders[id.description] = nil
+            state.abandoned.remove(id.description)
+        }
+    }
+
+    /// Marks a holder as one whose row is gone while something of the container is left.
+    package func abandon(_ id: ContainerID) {
+        state.withLock { state in
+            if state.holders[id.description] != nil { state.abandoned.insert(id.description) }
+        }
+    }
+
+    /// The cgroups of abandoned holders: their ids may be released when nothing is left.
+    package var abandoned: [ContainerID: String] {
+        state.withLock { state in
+            var found: [ContainerID: String] = [:]
+            for name in state.abandoned { if let id = ContainerID(name) { found[id] = state.holders[name]?.cgroup } }
+            return found
+        }
     }
 
     /// Gives a holder's range back, in the database and here.
@@ -83,13 +109,20 @@ package final class IDRanges: Sendable {
 extension IDRange {
     /// A write that makes `id` a holder of this range, which is new unless it is shared.
     ///
-    /// It fails when a new range meets another one, and when a shared one is not there.
+    /// It fails when the range meets another one. The row of a shared one may have gone with its last holder's a moment ago; in
+    /// memory `id` has held it all the time, so it is made again.
     package func insertion(for id: ContainerID, cgroup: String, isShared: Bool) -> Store.Body {
         { [self] db in
-            if !isShared {
+            let range = [Int64(first), Int64(size)]
+            let isThere = try Bool.fetchOne(
+                db,
+                sql: "SELECT EXISTS (SELECT 1 FROM id_ranges WHERE first = ? AND size = ?)",
+                arguments: StatementArguments(range)
+            )
+            if !isShared || isThere != true {
                 try db.execute(
                     sql: "INSERT INTO id_ranges (first, size) VALUES (?, ?)",
-                    arguments: [Int64(first), Int64(size)]
+                    arguments: StatementArguments(range)
                 )
             }
             try db.execute(
@@ -121,6 +154,13 @@ extension Store {
 }
 
 extension EngineError {
+    static func noOwner(_ owner: ContainerID) -> EngineError {
+        EngineError(
+            .notFound,
+            "no such container: \(owner): it was removed while a container that joins its namespaces was being created"
+        )
+    }
+
     static func noIDs(_ size: UInt32, pool: IDPool, holders: Int) -> EngineError {
         EngineError(
             .resourceExhausted,

@@ -128,12 +128,74 @@ struct StoreTests {
         }
         let sharing = try record("sharing", range, sharedWith: owner.id)
         try await store.write(try sharing.insertion)
-        let orphan = try record("orphan", IDRange(first: 1 << 20, size: 65_536), sharedWith: owner.id)
-        await #expect(throws: (any Error).self) { try await store.write(try orphan.insertion) }
+        let overlap = try record("overlap", IDRange(first: 524_288, size: 1000), sharedWith: owner.id)
+        await #expect(throws: (any Error).self) { try await store.write(try overlap.insertion) }
         // What failed has left no container either.
         #expect(try await store.loadContainers().records.map(\.name).sorted() == ["other 600000", "owner", "sharing"])
         let held = try await store.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM id_range_holders") }
         #expect(held == 3)
+    }
+
+    /// What `create` does with ids, with another container's removal between any two of its steps.
+    @Test(arguments: 0..<3) func aSharedRangeIsNeverAnothers(removalBefore step: Int) async throws {
+        let directory = try Directory()
+        let store = try directory.open()
+        let pool = IDPool([524_288..<(524_288 + 2 * 65_536)], source: "test")
+        let ids = IDRanges(pool, holders: [:], cursor: 0)
+        let (first, joining) = (ContainerID.random(), ContainerID.random())
+        let range = try ids.take(65_536, for: first, cgroup: "/a")
+        var owner = try record("owner", range)
+        owner.id = first
+        try await store.write(try owner.insertion)
+        func remove() async throws { try await ids.release(first, in: store) }
+        func takers() throws -> [IDRange] {
+            try (0..<2).compactMap { _ in
+                do {
+                    return try ids.take(65_536, for: .random(), cgroup: "/b")
+                } catch let error as EngineError where error.code == .resourceExhausted {
+                    return nil
+                }
+            }
+        }
+
+        // The decision to share has been made. Step 0: the removal comes before the range is taken.
+        if step == 0 {
+            try await remove()
+            #expect(try takers().contains(range))
+            #expect { try ids.share(range, of: first, with: joining, cgroup: "/c") } throws: {
+                ($0 as? EngineError)?.code == .notFound
+            }
+            return
+        }
+        try ids.share(range, of: first, with: joining, cgroup: "/c")
+        // Step 1: between the range and the row.
+        if step == 1 { try await remove() }
+        var sharing = try record("sharing", range, sharedWith: first)
+        sharing.id = joining
+        try await store.write(try sharing.insertion)
+        // Step 2: after both.
+        if step == 2 { try await remove() }
+        #expect(try !takers().contains(range))
+        #expect(try await store.loadIDRanges().filter { $0.value.range == range }.keys.map(\.self) == ["\(joining)"])
+        try await ids.release(joining, in: store)
+        #expect(try takers().contains(range))
+        #expect(try await store.loadIDRanges().isEmpty)
+    }
+
+    @Test func abandonedHoldersKeepTheirIdsUntilTheyAreReleased() async throws {
+        let directory = try Directory()
+        let store = try directory.open()
+        let ids = IDRanges(IDPool([524_288..<589_824], source: "test"), holders: [:], cursor: 0)
+        let id = ContainerID.random()
+        _ = try ids.take(65_536, for: id, cgroup: "/a")
+        #expect(ids.abandoned.isEmpty)
+        ids.abandon(id)
+        // Who holds nothing cannot leave anything.
+        ids.abandon(.random())
+        #expect(ids.abandoned == [id: "/a"])
+        #expect(throws: EngineError.self) { try ids.take(65_536, for: .random(), cgroup: "/b") }
+        try await ids.release(id, in: store)
+        #expect(ids.abandoned.isEmpty && ids.held == 0)
     }
 
     @Test func recordsOfTheVersionBeforeAreRead() async throws {

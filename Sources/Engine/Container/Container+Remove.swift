@@ -100,6 +100,7 @@ extension Container {
             try deletion(db)
             if let holder { try IDRanges.release(holder, db) }
         }
-        if isGone { node.namespaces.ids.forget(id) }
+        if isGone { node.namespaces.ids.forget(id) } else { node.namespaces.ids.abandon(id) }
+        await node.releaseAbandonedIDs()
     }
 }

@@ -17,6 +17,19 @@ enum CgroupCleaner {
         }
     }
 
+    /// Removes `path` with everything under it that has no process, and ends none.
+    ///
+    /// - Returns: whether nothing is left of it.
+    static func removeIfIdle(_ path: String) -> Bool {
+        func remove(_ directory: String) {
+            guard let entries = try? File.open(directory, [.directory]).readDirectory() else { return }  // gone
+            for entry in entries where entry.kind == .directory { remove("\(directory)/\(entry.name)") }
+            _ = try? File.removeDirectory(directory)  // what is busy stays, and the answer says so
+        }
+        for root in hierarchies() { remove(root + path) }
+        return !exists(path)
+    }
+
     /// Removes the engine's own directory in each hierarchy where nothing is in it any more.
     static func removeIfEmpty(_ parent: String) {
         // One that is in use, by a container that goes on, is meant to stay.

@@ -45,11 +45,13 @@ extension EngineCore {
     }
 
     /// The record with the ids that its user namespace gets.
+    ///
+    /// - Throws: `.notFound` when the container whose ids it was to share has gone since that was decided.
     func withIDs(_ record: ContainerRecord, _ outcome: UserNamespaceDecision.Outcome) throws -> ContainerRecord {
         var record = record
         let cgroup = node.cgroup(record).directory
-        if case .shared(let range, _, _) = outcome {
-            node.namespaces.ids.share(range, with: record.id, cgroup: cgroup)
+        if case .shared(let range, let owner, _) = outcome {
+            try node.namespaces.ids.share(range, of: owner, with: record.id, cgroup: cgroup)
         }
         record.plan.userNamespace = try UserNamespaceSetting(outcome) { size in
             try node.namespaces.ids.take(size, for: record.id, cgroup: cgroup)
