@@ -14,6 +14,9 @@ import Testing
             printf '#!/bin/sh\\nexec \(RuntimeFixture.program) --root \(fixture.containers) "$@"\\n' > runtime; chmod +x runtime
             printf '[engine]\\nevents_logger="none"\\nstatic_dir="\(place)/podman/static"\\n' > podman/conf
             export CONTAINERS_CONF=\(place)/podman/conf
+            # Where --userns=auto looks for its ids; seen in this mount namespace only.
+            echo containers:1879048192:1048576 > podman/ids
+            for file in /etc/subuid /etc/subgid; do mount --bind podman/ids $file; done
             p() { podman --root \(place)/podman/root --runroot \(place)/podman/run --tmpdir \(place)/podman/tmp \
                 --storage-driver vfs --cgroup-manager cgroupfs --runtime \(place)/runtime "$@"; }
             trap 'p rm -af -t 0 >/dev/null 2>&1' EXIT
@@ -79,6 +82,43 @@ import Testing
             p run --rm $L --privileged bb sh -c 'test -e /dev/ptmx && echo privileged'
             """,
             ["33", "CapPrm:0000000000002000", "read-only", "tmpfs", "data", "12", "healthy", "privileged"]
+        )
+    }
+
+    /// The container's root is another on the host, for it, for its later processes and for its files.
+    @Test func podmanMapsOwners() throws {
+        try expect(
+            """
+            ids='id -u; tr -s " " < /proc/self/uid_map; touch /x && stat -c %u:%g /x /bin'
+            p run --rm $L --userns=auto bb sh -c "$ids"
+            p run -d --name one $L --userns=auto:size=2000 bb sleep 1000 >/dev/null
+            p run -d --name two $L --userns=auto:size=2000 bb sleep 1000 >/dev/null
+            p exec one sh -c 'id -u; tr -s " " < /proc/self/uid_map'
+            for name in one two; do stat -c %u /proc/$(p inspect --format '{{.State.Pid}}' $name); done
+            p exec -u 7 two id -u; p exec two grep -c . /proc/self/gid_map
+            """,
+            [
+                "0", " 0 1879048192 1024", "0:0", "0:0", "0", " 0 1879048192 2000", "1879048192", "1879050192", "7",
+                "1",
+            ]
+        )
+    }
+
+    /// The limit is in the container's group, shows in the numbers that podman reads, and ends who goes beyond it.
+    @Test func podmanLimitsMemory() throws {
+        try expect(
+            """
+            G='cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max'
+            p run --rm $L --memory 32m bb sh -c "$G"
+            use='head -c 64m /dev/zero | tail -c 48m >/dev/null'
+            p run --rm $L --memory 256m --memory-swap 256m bb sh -c "$use"; echo $?
+            p run --name big $L --memory 16m --memory-swap 16m bb sh -c "$use"; echo $?
+            p inspect --format '{{.State.ExitCode}}' big
+            p run -d --name idle $L --memory 32m bb sh -c 'echo said; exec sleep 1000' >/dev/null
+            p stats --no-stream --format '{{.Name}} {{.PIDs}} {{.MemUsage}}' idle | sed 's/ [0-9.]*k*M*B / N /'
+            p logs idle; p top idle pid | tail -n 1 | tr -d ' '
+            """,
+            ["33554432", "0", "137", "137", "idle 1 N / 33.55MB", "said", "1"]
         )
     }
 

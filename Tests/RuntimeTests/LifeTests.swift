@@ -101,7 +101,8 @@ import Testing
         let fixture = try RuntimeFixture()
         let pid = fixture.scratch.appendingPathComponent("hook").path
         try fixture.configure { document in
-            let script = "echo $$ > \(pid); sleep 1000"
+            // Replaced by what it waits for: a shell that is killed would leave that behind.
+            let script = "echo $$ > \(pid); exec sleep 1000"
             document["hooks"] = ["createRuntime": [["path": "/bin/sh", "args": ["sh", "-c", script]]]]
         }
         let words = ["--root", fixture.containers, "create", "--bundle", fixture.bundle.path, fixture.id]

@@ -23,7 +23,10 @@ final class RuntimeFixture {
         let files = FileManager.default
         try files.createDirectory(at: bin, withIntermediateDirectories: true)
         try files.copyItem(atPath: "/bin/busybox", toPath: bin.appendingPathComponent("busybox").path)
-        for name in ["sh", "cat", "ls", "id", "sleep", "true", "stty", "touch", "ps", "mkdir"] {
+        for name in [
+            "sh", "cat", "ls", "id", "sleep", "true", "stty", "touch", "ps", "mkdir", "tr", "stat", "grep", "head",
+            "tail",
+        ] {
             try files.createSymbolicLink(atPath: bin.appendingPathComponent(name).path, withDestinationPath: "busybox")
         }
         try call("spec", "--bundle", bundle.path)
@@ -39,6 +42,8 @@ final class RuntimeFixture {
 
     deinit {
         _ = try? call("delete", "--force", id)
+        // What a client has started and did not end, for it was ended itself.
+        HostState.killAll(of: scratch)
         try? FileManager.default.removeItem(at: scratch)
     }
 
