@@ -112,7 +112,8 @@ struct ConformanceBundle {
         }
     }
 
-    var cgroupPath: String { "/berth-conformance/\(id)" }
+    /// At the top: of a parent nobody could say when it may go.
+    var cgroupPath: String { "/berth-\(id)" }
 
     func remove() {
         // Nothing can be done about it at the end of a check; a mount left in it would be kept by removeTree's bounds.

@@ -127,13 +127,29 @@ final class ConformanceContainer {
             if !isKept { bundle.remove() }
             throw error
         }
-        client = try ShimClient(path: Self.path(address), token: nil)
+        do {
+            client = try ShimClient(path: Self.path(address), token: nil)
+        } catch {
+            // As above.
+            _ = try? program.run(
+                "delete",
+                flags: Self.flags(bundle) + ["-bundle", bundle.path],
+                bundle: bundle.path,
+                environment: ["TTRPC_ADDRESS=\(bundle.directory)/events.ttrpc"]
+            )
+            if !isKept { bundle.remove() }
+            throw error
+        }
         shimPid = Int32(try connect().shimPid)
     }
 
     deinit {
         // Clean-up of a check that may have failed anywhere: whatever is still there goes.
-        if shimPid > 0, let pidfd = try? Pidfd(pid: shimPid) { _ = try? pidfd.send(.kill) }
+        if shimPid > 0, let pidfd = try? Pidfd(pid: shimPid) {
+            _ = try? pidfd.send(.kill)
+            // Until it has ended it may still start what `delete` has looked for already.
+            _ = try? pidfd.poll(for: .readable, timeout: Self.patience)
+        }
         _ = try? runDelete()
         if let path = try? socketPath { _ = try? File.remove(path) }
         if !isKept { bundle.remove() }

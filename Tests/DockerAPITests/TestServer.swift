@@ -77,6 +77,7 @@ struct TestServer: Sendable {
     /// Serves while `body` runs.
     func run(admits: Bool = true, _ body: @escaping @Sendable () async throws -> Void) async throws {
         let socket = SharedDescriptor(try UnixSocket.listen(path))
+        defer { _ = try? File.remove(path) }
         let dispatcher = Dispatcher(routes: table, version: "test", map: APIError.translate)
         let server = try await APIServer(
             dispatcher: dispatcher,
@@ -94,7 +95,6 @@ struct TestServer: Sendable {
             }
             _ = await server.leave(within: .seconds(5), keepsConnections: false)
         }
-        _ = try File.remove(path)
     }
 
     /// Sends the pieces one after another, ends the sending side when asked to, and reads until the server closes.

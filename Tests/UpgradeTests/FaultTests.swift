@@ -10,7 +10,7 @@ extension UpgradeTests {
             let outcome = try? Command(
                 Binaries.path("berthd-faults"),
                 [],
-                in: FileManager.default.temporaryDirectory,
+                in: SuiteFolder.url,
                 environment: ["BERTH_FAULT": "list"]
             ).finish()
             return outcome?.lines ?? []

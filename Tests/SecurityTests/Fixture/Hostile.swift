@@ -6,8 +6,8 @@ import SystemFixture
 enum Hostile {
     private static let built: Result<String, any Error> = Result {
         let source = Binaries.repository.appendingPathComponent("Tests/Support/hostile/hostile.c").path
-        let folder = FileManager.default.temporaryDirectory
-        let program = folder.appendingPathComponent("berth-hostile-\(getpid())").path
+        let folder = SuiteFolder.url
+        let program = folder.appendingPathComponent("hostile").path
         let options = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-static", "-no-pie"]
         let outcome = try Command("gcc", options + ["-o", program, source], in: folder).finish()
         guard outcome.status == 0 else { throw Command.Overdue(description: "hostile.c: \(outcome)") }

@@ -214,8 +214,8 @@ package final class Daemon {
 /// The image that all tests use.
 package enum DefaultImage {
     private static let built: Result<String, any Error> = Result {
-        let file = FileManager.default.temporaryDirectory.appendingPathComponent("berth-default-\(getpid()).tar")
-        let folder = FileManager.default.temporaryDirectory
+        let folder = SuiteFolder.url
+        let file = folder.appendingPathComponent("default.tar")
         let script = Binaries.repository.appendingPathComponent("tools/make-image").path
         let outcome = try Command(script, [file.path], in: folder).finish()
         guard outcome.status == 0 else { throw Command.Overdue(description: "tools/make-image: \(outcome)") }

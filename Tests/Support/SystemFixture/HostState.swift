@@ -40,7 +40,7 @@ package enum HostState {
     /// The cgroups whose name contains one of `ids`.
     package static func cgroups(of ids: Set<String>) -> [String] {
         guard !ids.isEmpty else { return [] }
-        let folder = FileManager.default.temporaryDirectory
+        let folder = SuiteFolder.url
         // Cgroups of others come and go while find walks, so its status says nothing.
         let found = try? Command("find", ["/sys/fs/cgroup", "-type", "d"], in: folder).finish()
         return (found?.lines ?? []).filter { path in ids.contains { path.contains($0) } }
