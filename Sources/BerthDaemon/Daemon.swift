@@ -159,6 +159,7 @@ public enum Daemon {
         var configuration = settings.engineConfiguration(logger)
         configuration.version = version
         configuration.faults = faults
+        configuration.inheritsOrphans = true
         return configuration
     }
 

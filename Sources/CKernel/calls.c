@@ -52,6 +52,13 @@ int ck_fchmodat2(int dir, const char *path, mode_t mode, int flags)
 }
 int ck_pivot_root(const char *new_root, const char *put_old) { return (int)syscall(SYS_pivot_root, new_root, put_old); }
 int ck_memfd_create(const char *name, unsigned flags) { return (int)syscall(SYS_memfd_create, name, flags); }
+int ck_record_lock(int fd, int asks, pid_t *holder)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, asks ? F_GETLK : F_SETLK, &lock) == -1) return -1;
+    if (holder) *holder = asks && lock.l_type != F_UNLCK ? lock.l_pid : 0;
+    return 0;
+}
 int ck_syncfs(int fd) { return syncfs(fd); }
 long ck_getdents64(int fd, void *buffer, size_t size) { return syscall(SYS_getdents64, fd, buffer, size); }
 int ck_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)

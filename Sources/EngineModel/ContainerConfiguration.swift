@@ -87,6 +87,12 @@ public struct ContainerConfiguration: Sendable, Equatable, Codable {
     public var cgroupMode = NamespaceMode.own
     /// User ids; nil takes the engine's default.
     public var userNamespace: UserNamespaceMode?
+    /// What becomes of it when its shim dies; nil takes the engine's default.
+    public var shimDeath: ShimDeath?
+    /// What becomes of its name and addresses when it cannot be killed; nil releases them.
+    public var stuckPolicy: StuckPolicy?
+    /// The client's own name of the request: whoever sends it again finds the container that it has made.
+    public var idempotencyKey: String?
     /// Parent of the container's cgroup in the form of the engine's cgroup manager; nil takes the engine's own.
     public var cgroupParent: String?
     /// What happens after an exit.

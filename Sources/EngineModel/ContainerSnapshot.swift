@@ -160,6 +160,10 @@ public struct ContainerState: Sendable, Equatable {
     ///
     /// What else is said here is the last that was known.
     public var reachable: Bool
+    /// Why nobody supervises what runs; nil when its shim does.
+    public var unsupervised: String?
+    /// What is left of it after it was killed; nil when nothing is, or nobody has killed it.
+    public var stuck: StuckState?
 
     package init(
         status: Status,
@@ -168,7 +172,9 @@ public struct ContainerState: Sendable, Equatable {
         error: String,
         startedAt: Timestamp? = nil,
         finishedAt: Timestamp? = nil,
-        reachable: Bool
+        reachable: Bool,
+        unsupervised: String? = nil,
+        stuck: StuckState? = nil
     ) {
         self.status = status
         self.pid = pid
@@ -177,6 +183,8 @@ public struct ContainerState: Sendable, Equatable {
         self.startedAt = startedAt
         self.finishedAt = finishedAt
         self.reachable = reachable
+        self.unsupervised = unsupervised
+        self.stuck = stuck
     }
 
     /// The number that clients see: code, 128 + signal, 255 for unknown; 0 before the first exit.

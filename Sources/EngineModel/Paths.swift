@@ -35,7 +35,6 @@ package struct ContainerPaths: Sendable {
     package let bundle: String
 
     package var log: String { "\(durable)/container.log" }
-    package var exitRecord: String { "\(durable)/exit.json" }
     /// How the run of this name ended; each run has a record of its own, so that none is taken for another's.
     package func exitRecord(_ run: String) -> String { "\(durable)/\(Self.exitRecordPrefix)\(run).json" }
     /// The beginning of the names of exit records.
@@ -52,6 +51,8 @@ package struct ContainerPaths: Sendable {
     package var token: String { "\(bundle)/token" }
     /// The name of the run that the bundle is for.
     package var run: String { "\(bundle)/run" }
+    /// What a new shim needs to know to take over; only where the backend can.
+    package var shimState: String { "\(bundle)/state" }
     /// Locked by the shim as long as it lives.
     package var lock: String { "\(bundle)/lock" }
     package var journal: String { "\(bundle)/journal" }

@@ -37,6 +37,12 @@ package struct PersistedState: Sendable, Equatable, Codable {
     package var journaled: UInt64?
     /// The shim whose journal that is: pid and start time.
     package var shim: String?
+    /// The run that all of this is about; nil before the first.
+    package var run: String?
+    /// When the init process started, in clock ticks since boot: with its number its name for ever.
+    package var initStart: UInt64?
+    /// Whether the container goes as soon as it has ended.
+    package var removalWanted: Bool?
 
     package init(_ lifecycle: Lifecycle, journaled: UInt64? = nil, shim: String? = nil) {
         status = lifecycle.status

@@ -6,7 +6,7 @@ package enum Recovery {
     package enum Finding: Sendable, Equatable {
         /// There is no bundle: never started, torn down, or the node was booted since.
         case nothing(record: Lifecycle.Exit?)
-        /// There is a bundle, but no shim.
+        /// There is a bundle, but no shim, and neither its journal nor its record tells of an end: only what it left can.
         case shimGone(record: Lifecycle.Exit?)
         /// The shim's process is there and does not answer.
         case silent
@@ -16,8 +16,10 @@ package enum Recovery {
         case created
         /// The task runs.
         case running(pid: Int32, paused: Bool, startedAt: Timestamp)
-        /// The task has ended; its exit is in the journal.
+        /// The task has ended, and the database has not taken that in.
         case stopped(Lifecycle.Exit, pid: Int32, startedAt: Timestamp)
+        /// The task has ended, and the database knows.
+        case finished
     }
 
     /// What is to be done.
@@ -30,6 +32,8 @@ package enum Recovery {
         case finishRemoval
         /// Take the running task over.
         case adopt(pid: Int32, paused: Bool, startedAt: Timestamp)
+        /// The shim is dead, and how the container is nobody has said: a new shim takes over, or it is killed.
+        case succeedShim
         /// It ended while nobody looked.
         case recordExit(Lifecycle.Exit)
         /// It started and ended, and the database knows of neither.
@@ -52,12 +56,15 @@ package enum Recovery {
             return .adopt(pid: pid, paused: paused, startedAt: startedAt)
         case .stopped(let exit, let pid, let startedAt):
             return believedActive ? .recordExit(exit) : .recordStartAndExit(exit, pid: pid, startedAt: startedAt)
+        case .finished:
+            guard believedActive else { return .cleanUp }
+            return .recordExit(unknown("the shim has told of the exit, and the record of it is lost", now))
         case .nothing(let record):
             guard believedActive else { return .leave }
             return .recordExit(record ?? unknown("the node was started anew, and no exit was recorded", now))
         case .shimGone(let record):
             guard believedActive else { return .cleanUp }
-            return .recordExit(record ?? unknown("the shim is gone, and no exit was recorded", now))
+            return record.map { .recordExit($0) } ?? .succeedShim
         case .noTask:
             guard believedActive else { return .cleanUp }
             return .recordExit(unknown("the shim has no task, and no exit was recorded", now))
@@ -72,25 +79,53 @@ package enum Recovery {
     }
 }
 
-/// The exit record that a shim leaves before it tells anybody (contract: `exit.json`).
+/// The exit record that a shim leaves before it tells anybody (docs/shim-protocol.md, section 4).
 package struct ExitRecord: Sendable, Equatable {
     package var pid: Int32
     package var exit: Lifecycle.Exit
     package var startedAt: Timestamp?
 
-    private struct Document: Decodable {
-        struct Status: Decodable {
+    package init(pid: Int32, exit: Lifecycle.Exit, startedAt: Timestamp?) {
+        (self.pid, self.exit, self.startedAt) = (pid, exit, startedAt)
+    }
+
+    /// The record as a document, for an end that no shim could write down.
+    package func document(of id: ContainerID, restartCount: Int) throws -> [UInt8] {
+        var status = Document.Status()
+        switch exit.how.status {
+        case .code(let code): status.code = code
+        case .signal(let signal): status.signal = signal
+        case .unknown(let reason): status.unknown = reason
+        }
+        let document = Document(
+            version: 1,
+            id: id.description,
+            pid: pid,
+            status: status,
+            startedAt: startedAt?.description,
+            exitedAt: exit.at.description,
+            oomKilled: exit.how.oomKilled,
+            oomOwner: exit.how.oomOwner,
+            restartCount: restartCount
+        )
+        return try JSON.bytes(document)
+    }
+
+    private struct Document: Codable {
+        struct Status: Codable {
             var code: UInt8?
             var signal: Int32?
             var unknown: String?
         }
         var version: Int
+        var id: String?
         var pid: Int32
         var status: Status
         var startedAt: String?
         var exitedAt: String
         var oomKilled: Bool?
         var oomOwner: String?
+        var restartCount: Int?
     }
 
     /// - Throws: `.internal` for bytes that are no record of version 1.

@@ -1,3 +1,5 @@
+public import Kernel
+
 /// What becomes of a container whose shim has died.
 public enum ShimDeath: String, Sendable, Codable, CaseIterable {
     /// A new shim takes it over; it runs on.
@@ -12,6 +14,25 @@ public enum StuckPolicy: String, Sendable, Codable, CaseIterable {
     case release
     /// They stay its own until it is gone.
     case keep
+}
+
+/// What is left of a container that was killed.
+public struct StuckState: Sendable, Equatable {
+    /// When the kill was given up.
+    public var since: Timestamp
+    /// What was left when it was looked at last.
+    public var tasks: [StuckTask]
+
+    /// `tasks` that are left since a time.
+    public init(since: Timestamp, tasks: [StuckTask]) {
+        self.since = since
+        self.tasks = tasks
+    }
+
+    /// One line for people.
+    public var summary: String {
+        tasks.map(\.summary).joined(separator: ", ")
+    }
 }
 
 /// A process that is left after everything was killed.
@@ -31,5 +52,10 @@ public struct StuckTask: Sendable, Equatable, Codable {
         self.command = command
         self.state = state
         self.waitChannel = waitChannel
+    }
+
+    /// Number, program, and what it waits in.
+    public var summary: String {
+        "process \(pid) (\(command)) in state \(state)" + (waitChannel.isEmpty ? "" : ", waiting in \(waitChannel)")
     }
 }

@@ -28,9 +28,7 @@ package enum DescriptorPassing {
         }
     }
 
-    /// Asks for duplicates of what a new shim would need to take over.
-    ///
-    /// - Parameter held: what the caller has of an earlier answer, and that answer's generation; only what is new is sent.
+    /// Asks for duplicates of what a new shim would need to take over; only of those that `held`, an earlier answer, has not got.
     package static func hold(
         from path: String,
         token: String,

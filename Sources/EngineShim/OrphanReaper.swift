@@ -96,6 +96,15 @@ package final class OrphanReaper: Sendable {
         return End(pid: pid, startTime: startTime, status: status)
     }
 
+    /// How the last process of this number ended that was reaped here.
+    ///
+    /// For one that ran a moment ago: nobody else can have had its number since.
+    package func status(of pid: Int32) -> ExitStatus? {
+        state.withLock { state in
+            state.order.last { $0.pid == pid }.flatMap { state.recent[$0] }
+        }
+    }
+
     /// How a process ended that was reaped here.
     package func status(of pid: Int32, startTime: UInt64) -> ExitStatus? {
         state.withLock { $0.recent[Key(pid: pid, startTime: startTime)] }

@@ -1,5 +1,5 @@
 package import EngineModel
-import Kernel
+package import Kernel
 package import ShimProtocol
 package import SwiftProtobuf
 
@@ -49,9 +49,16 @@ package struct ShimClient: Sendable {
     }
 
     /// Waits up to `wait` for events behind `sequence`.
-    package func events(after sequence: UInt64, wait: Duration) async throws -> ShimEventsResponse {
+    ///
+    /// `generation`: of the descriptors that are held; another one is news as well. 0 for who does not hold any.
+    package func events(
+        after sequence: UInt64,
+        generation: UInt64 = 0,
+        wait: Duration
+    ) async throws -> ShimEventsResponse {
         var request = ShimEventsRequest()
         request.afterSeq = sequence
+        request.descriptorsGeneration = generation
         request.waitMilliseconds = UInt32(wait.components.seconds * 1000)
         let message = request
         // Only the engine's end cancels a poll, and then nobody needs the connection any more.
@@ -80,9 +87,25 @@ package struct ShimClient: Sendable {
         )
     }
 
-    package func state(deadline: Duration? = nil) async throws -> TaskStateResponse {
+    /// Tells a shim that is not the parent how a process ended.
+    package func reportExit(exec: ExecID?, pid: Int32, status: ExitStatus) async throws {
+        var request = ShimReportExitRequest()
+        request.execID = exec?.description ?? ""
+        request.pid = UInt32(bitPattern: pid)
+        request.waitStatus = UInt32(bitPattern: status.waitStatus)
+        _ = try await connection.call(
+            ServiceName.supervisor,
+            "ReportExit",
+            request,
+            deadline: deadlines.call,
+            as: ShimReportExitResponse.self
+        )
+    }
+
+    package func state(exec: ExecID? = nil, deadline: Duration? = nil) async throws -> TaskStateResponse {
         var request = TaskStateRequest()
         request.id = id.description
+        request.execID = exec?.description ?? ""
         return try await task(.state, request, deadline: deadline, as: TaskStateResponse.self)
     }
 
@@ -120,13 +143,18 @@ package struct ShimClient: Sendable {
         try await task(.exec, request, deadline: deadlines.start)
     }
 
-    package func kill(signal: Int32, all: Bool = false, exec: ExecID? = nil) async throws {
+    package func kill(
+        signal: Int32,
+        all: Bool = false,
+        exec: ExecID? = nil,
+        deadline: Duration? = nil
+    ) async throws {
         var request = TaskKillRequest()
         request.id = id.description
         request.execID = exec?.description ?? ""
         request.signal = UInt32(signal)
         request.all = all
-        try await task(.kill, request)
+        try await task(.kill, request, deadline: deadline)
     }
 
     package func pause() async throws {
@@ -135,10 +163,10 @@ package struct ShimClient: Sendable {
         try await task(.pause, request)
     }
 
-    package func resume() async throws {
+    package func resume(deadline: Duration? = nil) async throws {
         var request = TaskResumeRequest()
         request.id = id.description
-        try await task(.resume, request)
+        try await task(.resume, request, deadline: deadline)
     }
 
     package func resize(exec: ExecID?, to size: TerminalSize) async throws {
@@ -171,22 +199,22 @@ package struct ShimClient: Sendable {
         return try await task(.stats, request, as: TaskStatsResponse.self).stats
     }
 
-    package func delete(exec: ExecID? = nil) async throws -> TaskDeleteResponse {
+    package func delete(exec: ExecID? = nil, deadline: Duration? = nil) async throws -> TaskDeleteResponse {
         var request = TaskDeleteRequest()
         request.id = id.description
         request.execID = exec?.description ?? ""
-        return try await task(.delete, request, deadline: deadlines.start, as: TaskDeleteResponse.self)
+        return try await task(.delete, request, deadline: deadline ?? deadlines.start, as: TaskDeleteResponse.self)
     }
 
     /// Ends the shim.
     ///
     /// A connection that ends instead of an answer is what was asked for.
-    package func shutdown() async throws {
+    package func shutdown(deadline: Duration? = nil) async throws {
         var request = TaskShutdownRequest()
         request.id = id.description
         request.now = true
         do {
-            try await task(.shutdown, request)
+            try await task(.shutdown, request, deadline: deadline)
         } catch let error as RPCError where error.status == .unavailable {
             return
         }

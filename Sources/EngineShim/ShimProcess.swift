@@ -1,5 +1,7 @@
 package import EngineModel
 package import Kernel
+import ShimProtocol
+import SwiftProtobuf
 
 /// A shim as a process: how it is started, recorded, found again and, if need be, ended.
 ///
@@ -15,48 +17,103 @@ package struct ShimProcess: Sendable, Equatable {
         var startTime: UInt64
     }
 
+    /// What a shim is started for.
+    package struct Launch: Sendable {
+        /// Its executable.
+        package var backend: String
+        package var id: ContainerID
+        package var paths: ContainerPaths
+        /// The name of the run.
+        package var run: String
+        package var faults: FaultPoints
+
+        package init(backend: String, id: ContainerID, paths: ContainerPaths, run: String, faults: FaultPoints) {
+            (self.backend, self.id, self.paths, self.run, self.faults) = (backend, id, paths, run, faults)
+        }
+    }
+
+    /// A shim that was started just now.
+    package struct Launched: Sendable {
+        package let process: ShimProcess
+        package let pidfd: SharedDescriptor
+        package let token: String
+    }
+
     /// Binds the sockets, writes the token, starts the shim and records it.
     ///
     /// The sockets are the engine's: a shim that dies at once leaves a refused connection, not a missing file.
-    /// - Returns: the process, its pidfd and the token.
-    package static func launch(
-        backend: String,
-        id: ContainerID,
-        paths: ContainerPaths,
-        faults: FaultPoints
-    ) throws -> (process: ShimProcess, pidfd: SharedDescriptor, token: String) {
+    package static func launch(_ launch: Launch) throws -> Launched {
+        let paths = launch.paths
         let token = Random.hex(32)
         try File.writeAtomically(paths.token, Array(token.utf8), mode: 0o600, durable: false)
+        try File.writeAtomically(paths.run, Array(launch.run.utf8), mode: 0o600, durable: false)
         let rpc = try UnixSocket.listen(paths.shimSocket)
         let passing = try UnixSocket.listen(paths.descriptorSocket)
         try File.writeAtomically(paths.address, Array("unix://\(paths.shimSocket)".utf8), durable: false)
+        launch.faults.reached(.startSockets)
+        let (process, pidfd) = try spawn(launch, ["serve"], [3: rpc.raw, 4: passing.raw])
+        launch.faults.reached(.startSpawned)
+        try record(process, paths)
+        launch.faults.reached(.startRecorded)
+        return Launched(process: process, pidfd: pidfd, token: token)
+    }
+
+    /// Starts a shim that takes over what another one has left.
+    ///
+    /// `held` is what is held of the dead one, by name. What it listened on is used again, so that nobody who connects meanwhile is
+    /// refused; without that, the sockets are made anew.
+    package static func adopt(_ launch: Launch, held: [String: SharedDescriptor]) throws -> Launched {
+        let paths = launch.paths
+        guard let token = token(paths) else {
+            throw EngineError.internalFailure("the token of the dead shim cannot be read")
+        }
+        var held = held
+        let rpc = try held.removeValue(forKey: "listener") ?? SharedDescriptor(UnixSocket.listen(paths.shimSocket))
+        let passing =
+            try held.removeValue(forKey: "fd-listener") ?? SharedDescriptor(UnixSocket.listen(paths.descriptorSocket))
+        let names = held.keys.sorted()
+        let adoption = ShimAdoption.with { $0.names = names }
+        let memory = try SealedMemory.make("adoption", adoption.bytes)
+        try memory.seek(to: 0)
+        var descriptors: [Int32: RawDescriptor] = [3: rpc.raw, 4: passing.raw, 6: memory.raw]
+        for (index, name) in names.enumerated() { descriptors[7 + Int32(index)] = held[name]?.raw }
+        let (process, pidfd) = try withExtendedLifetime(held) { try spawn(launch, ["serve", "-adopt"], descriptors) }
+        try record(process, paths)
+        return Launched(process: process, pidfd: pidfd, token: token)
+    }
+
+    private static func spawn(
+        _ launch: Launch,
+        _ command: [String],
+        _ descriptors: [Int32: RawDescriptor]
+    ) throws -> (ShimProcess, SharedDescriptor) {
+        let paths = launch.paths
         let tokenFile = try File.open(paths.token)
         let log = try File.open(paths.shimLog, [.write, .create, .append], mode: 0o600)
         let bundle = try File.open(paths.bundle, [.directory, .path])
-        faults.reached(.startSockets)
-
-        let program = try SealedExecutable(backend)
+        let program = try SealedExecutable(launch.backend)
         var spawn = Spawn(
             arguments: [
-                backend, "-namespace", "berth", "-id", id.description, "-bundle", paths.bundle, "serve",
-            ],
+                launch.backend, "-namespace", "berth", "-id", launch.id.description, "-bundle", paths.bundle,
+            ] + command,
             environment: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         )
-        spawn.descriptors = [2: log.raw, 3: rpc.raw, 4: passing.raw, 5: tokenFile.raw]
+        spawn.descriptors = descriptors.merging([2: log.raw, 5: tokenFile.raw]) { own, _ in own }
         spawn.directory = bundle.raw
         spawn.umask = 0o077
         spawn.oomScoreAdjustment = oomScoreAdjustment
         let child = try startLowering(&spawn, program.descriptor.raw)
-        faults.reached(.startSpawned)
+        // Its number is its own until it is reaped, which nobody does before it is known here.
         let process = ShimProcess(pid: child.pid, startTime: try ProcessFacts.startTime(of: child.pid))
-        let pidfd = child.sharedPidfd()
+        return (process, child.sharedPidfd())
+    }
+
+    private static func record(_ process: ShimProcess, _ paths: ContainerPaths) throws {
         try File.writeAtomically(
             paths.shimPid,
             try JSON.bytes(Record(pid: process.pid, startTime: process.startTime)),
             durable: false
         )
-        faults.reached(.startRecorded)
-        return (process, pidfd, token)
     }
 
     /// A shim should be among the last to go when memory runs out: it holds the exit code.
@@ -80,6 +137,11 @@ package struct ShimProcess: Sendable, Equatable {
             let record = try? JSON.decode(Record.self, bytes)
         else { return nil }
         return ShimProcess(pid: record.pid, startTime: record.startTime)
+    }
+
+    /// The name of the run that a bundle is for; nil where nothing says it.
+    package static func run(_ paths: ContainerPaths) -> String? {
+        try? File.readText(paths.run, limit: 256)  // absent and unreadable are both "nothing says it"
     }
 
     package static func token(_ paths: ContainerPaths) -> String? {
@@ -109,7 +171,7 @@ extension ShimProcess {
         return entries.lazy.compactMap { Int32($0.name) }.first { pid in
             // A process that ends meanwhile is not the one.
             guard let arguments = try? ProcessFacts.commandLine(of: pid) else { return false }
-            return arguments.last == "serve" && arguments.contains(paths.bundle)
+            return arguments.contains("serve") && arguments.contains(paths.bundle)
         }
     }
 }

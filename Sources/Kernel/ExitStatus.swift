@@ -17,6 +17,14 @@ public enum ExitStatus: Hashable, Sendable {
             : .signaled(ck_wait_term_signal(waitStatus), core: ck_wait_core_dumped(waitStatus) != 0)
     }
 
+    /// The status as wait(2) reports it.
+    public var waitStatus: Int32 {
+        switch self {
+        case .exited(let code): Int32(code) << 8
+        case .signaled(let signal, let core): signal | (core ? 0x80 : 0)
+        }
+    }
+
     /// The number that shells and clients see: the code, or 128 plus the signal.
     public var number: Int32 {
         switch self {

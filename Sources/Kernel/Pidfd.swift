@@ -133,10 +133,17 @@ public struct Pidfd: ~Copyable, DescriptorHolder, Sendable {
     ///
     /// - Returns: what is known.
     /// - Throws: `KernelError`, `unsupported` before Linux 6.15.
-    public func info() throws(KernelError) -> Info {
+    public func info() throws(KernelError) -> Info { try Pidfd.info(of: raw) }
+
+    /// Asks about a process through a borrowed pidfd.
+    ///
+    /// - Parameter pidfd: the process.
+    /// - Returns: what is known.
+    /// - Throws: `KernelError`, `unsupported` before Linux 6.15.
+    public static func info(of pidfd: RawDescriptor) throws(KernelError) -> Info {
         var info = ck_pidfd_info()
         do throws(KernelError) {
-            try system("ask about process") { unsafe ck_pidfd_info(raw, &info) }
+            try system("ask about process") { unsafe ck_pidfd_info(pidfd, &info) }
         } catch  where error.errno == .noProcess {
             return Info(pid: nil, cgroupID: nil, exit: nil)
         }

@@ -37,6 +37,27 @@ public struct ProcessFacts: Hashable, Sendable {
         self.threads = threads
     }
 
+    /// How a process ended that nobody has reaped yet, whosever child it is.
+    ///
+    /// - Parameters:
+    ///   - pid: the process.
+    ///   - startTime: when it started; another process with the same number has another.
+    /// - Returns: its end; nil while it runs, when it was reaped, and where that is hidden from the caller.
+    public static func exitOfZombie(_ pid: Int32, startTime: UInt64) -> ExitStatus? {
+        // What cannot be read is not known.
+        guard let text = try? File.readText("/proc/\(pid)/stat", limit: 4096), let close = text.lastIndex(of: ")")
+        else {
+            return nil
+        }
+        let fields = text[text.index(after: close)...].split(separator: " ")
+        // Field 52 of proc(5); a caller that may not look reads 0 there, and 0 for the addresses of field 28 and 29 like all zombies,
+        // so this is only for those that may: root over processes of its own namespaces.
+        guard fields.count > 49, fields[0] == "Z", UInt64(fields[19]) == startTime, Credentials.effectiveUser == 0,
+            let status = Int32(fields[49].prefix { $0 != "\n" })
+        else { return nil }
+        return ExitStatus(waitStatus: status)
+    }
+
     /// The start time alone.
     ///
     /// - Parameter pid: the process.

@@ -41,13 +41,22 @@ struct RecoveryTests {
     }
 
     @Test(arguments: active) func anUnknownExitIsUnknown(phase: Lifecycle.Phase) {
-        for finding in [Recovery.Finding.nothing(record: nil), .shimGone(record: nil), .noTask, .created] {
+        for finding in [Recovery.Finding.nothing(record: nil), .finished, .noTask, .created] {
             guard case .recordExit(let exit) = decide(phase, finding), case .unknown = exit.how.status else {
                 Issue.record("\(finding)")
                 continue
             }
             #expect(exit.how.status.number == 255)
         }
+    }
+
+    @Test(arguments: active) func aDeadShimThatToldNothingIsSucceeded(phase: Lifecycle.Phase) {
+        #expect(decide(phase, .shimGone(record: nil)) == .succeedShim)
+    }
+
+    /// Killed behind the step `exit.committed`: the shim still has the task, and nothing is told again.
+    @Test(arguments: atRest) func anEndThatTheDatabaseKnowsIsNotToldAgain(phase: Lifecycle.Phase) {
+        #expect(decide(phase, .finished) == .cleanUp)
     }
 
     @Test(arguments: active + atRest) func silenceDecidesNothing(phase: Lifecycle.Phase) {

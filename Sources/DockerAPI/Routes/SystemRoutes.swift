@@ -137,7 +137,8 @@ struct SystemRoutes: Sendable {
     private func events(_ request: APIRequest) async throws -> Reply {
         let sequence = try await engine.events(
             EventRequest(
-                since: try request.query.time("since"),
+                // The beginning of time is a time: everything that was kept.
+                since: request.query.text("since") == "0" ? Timestamp(seconds: 0) : try request.query.time("since"),
                 until: try request.query.time("until"),
                 filters: try request.query.filters()
             )

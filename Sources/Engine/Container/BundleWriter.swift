@@ -22,8 +22,7 @@ struct BundleWriter: Sendable {
     func write() throws -> [ContainerdMount] {
         try File.makeDirectory(paths.bundle, mode: 0o700)
         try File.makeDirectory(paths.rootfs, mode: 0o700)
-        // The record of the last run must not be taken for this one's.
-        _ = try File.remove(paths.exitRecord)
+        try removeOldRecords()
         node.faults.reached(.startBundle)
         try prepareSources()
         try writeFiles()
@@ -48,6 +47,14 @@ struct BundleWriter: Sendable {
         try writeSeccomp(spec)
         try File.writeAtomically(paths.config, try JSON.bytes(spec), durable: false)
         return try node.images.rootMounts(record.id, mapsOwners: record.plan.userNamespace?.range != nil)
+    }
+
+    /// Each run has an exit record of its own; those of earlier ones are of no use any more.
+    private func removeOldRecords() throws {
+        for entry in try File.open(paths.durable, [.directory]).readDirectory()
+        where entry.name.hasPrefix(ContainerPaths.exitRecordPrefix) {
+            _ = try File.remove("\(paths.durable)/\(entry.name)")
+        }
     }
 
     /// The option of each bind and volume, by destination, that shows its owners as the container's.

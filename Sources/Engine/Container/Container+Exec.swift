@@ -169,6 +169,7 @@ extension Container {
     ) async -> EngineError {
         let failure = EngineError.execFailure(error, program: configuration.command.first ?? "", id)
         execs[exec]?.phase = .ended(code: failure.startExitCode == 125 ? 126 : failure.startExitCode, pid: nil)
+        overtaking[.exec(exec)] = nil
         execEnds.removeValue(forKey: exec)?.resolve(.success(()))
         // Before the session is deleted, for the shim then ends the client's stream.
         if let connection {
@@ -225,6 +226,7 @@ extension Container {
         )
         if execs[id]?.phase == .starting {
             execs[id]?.earlyEnd = end
+            overtaking[.exec(id)] = event.seq
         } else {
             await ended(id, end)
         }
@@ -233,6 +235,7 @@ extension Container {
     /// Records the end of a session, once it is known.
     func ended(_ id: ExecID, _ end: Exec.End) async {
         execs[id]?.phase = .ended(code: end.code, pid: end.pid)
+        overtaking[.exec(id)] = nil
         execEnds.removeValue(forKey: id)?.resolve(.success(()))
         await keep(id)
         await commit([

@@ -1,5 +1,6 @@
 import EngineModel
 import EngineShim
+import EngineSpec
 import EngineStore
 import Kernel
 import Logging
@@ -18,20 +19,31 @@ extension Container {
         _ extra: [String: String] = [:],
         at time: Timestamp = .now
     ) async {
+        // One transaction: the state is that after all of them, so it is not written without their events.
+        let names = actions.compactMap { if case .commit(let name) = $0 { name } else { nil } }
+        var isWritten = true
+        if !names.isEmpty {
+            isWritten = await commit(
+                names.filter { !$0.isEmpty }.map { event($0, at: time, attributes(of: $0, extra)) }
+            )
+            if names.contains("die"), isWritten { node.faults.reached(.exitCommitted) }
+        }
         for action in actions {
             switch action {
-            case .commit(let name):
-                let events = name.isEmpty ? [] : [event(name, at: time, attributes(of: name, extra))]
-                await commit(events)
-                if name == "die" { node.faults.reached(.exitCommitted) }
+            case .commit: break
             case .releaseExitWaits(let code):
                 releaseWaits([.notRunning, .nextExit], WaitResult(exitCode: code))
+            case .tearDown where !isWritten:
+                // The journal is the only record of the end until it is written.
+                afterCommit.append(action)
             case .tearDown:
                 if exclusive { await tearDown() } else { await exclusively { await tearDownIfEnded() } }
             case .scheduleRestart(let delay):
                 scheduleRestart(after: delay)
             case .cancelRestart:
                 break  // The delayed job asks the state machine, which by then says no.
+            case .remove where !isWritten:
+                afterCommit.append(action)
             case .remove:
                 if exclusive {
                     await removeByItself()
@@ -40,6 +52,7 @@ extension Container {
                 }
             }
         }
+        if names.contains("die"), removalWanted { wantRemoval() }
     }
 
     /// A start may have come first and have torn down what was to be torn down.
@@ -80,50 +93,90 @@ extension Container {
             var cursor = sequence
             while !Task.isCancelled, let self {
                 do {
-                    let answer = try await shim.client.events(after: cursor, wait: Self.pollWait)
+                    try await self.learnAbilitiesOnce(shim)
+                    let generation = await self.wantedGeneration(of: shim)
+                    let answer = try await shim.client.events(
+                        after: cursor,
+                        generation: generation,
+                        wait: Self.pollWait
+                    )
                     await self.answered(shim, true)
-                    for event in answer.events where event.seq > cursor {
+                    if answer.descriptorsGeneration != generation {
+                        await self.hold(shim, generation: answer.descriptorsGeneration)
+                    }
+                    for event in try await self.withoutGap(answer, after: cursor) where event.seq > cursor {
                         await self.received(event, from: shim)
                         cursor = event.seq
                     }
+                    // What is in neither the memory nor the file is lost; it is not waited for.
+                    if answer.lastSeq > cursor { cursor = answer.lastSeq }
                     if !answer.events.isEmpty { await self.acknowledge(cursor, shim) }
                 } catch let error as RPCError where error.status == .deadlineExceeded {
                     await self.answered(shim, false)
                 } catch {
-                    if !Task.isCancelled { await self.lost(shim, error) }
+                    if !Task.isCancelled { await self.lost(shim, "connection: \(error)") }
                     return
                 }
             }
         }
     }
 
+    /// The shim's events behind `sequence`, those that it only has in its file included.
+    func events(of shim: Shim, after sequence: UInt64) async throws -> [ShimEvent] {
+        try await withoutGap(try await shim.client.events(after: sequence, wait: .zero), after: sequence)
+    }
+
+    private func withoutGap(_ answer: ShimEventsResponse, after sequence: UInt64) async throws -> [ShimEvent] {
+        let first = answer.events.first?.seq ?? answer.lastSeq + 1
+        guard first > sequence + 1 else { return answer.events }
+        let path = paths.journal
+        let older = try await node.pool.run {
+            try JournalFile.events(path, after: sequence).filter { $0.seq < first }
+        }
+        if older.count < Int(clamping: first - sequence - 1) {
+            logger.error("events of the shim are lost", metadata: ["after": "\(sequence)", "before": "\(first)"])
+            node.supervisor.start { [weak self] in await self?.compareExecs() }
+        }
+        return older + answer.events
+    }
+
     /// Lets the shim forget what is in the database; not while something is known in memory alone.
-    private func acknowledge(_ sequence: UInt64, _ shim: Shim) async {
-        guard self.shim?.generation == shim.generation, lifecycle.isActive, journaled >= sequence else { return }
-        // Only what is in the database: a write for the sake of this alone is not worth its price.
-        guard record.state.journaled == sequence else { return }
+    func acknowledge(_ sequence: UInt64, _ shim: Shim) async {
+        guard self.shim?.generation == shim.generation, lifecycle.isActive, durable >= sequence else { return }
         guard !execs.values.contains(where: { $0.phase == .starting }) else { return }
         // A shim that did not hear it keeps a little more until the next time.
         try? await shim.client.acknowledge(sequence)
     }
 
-    private func answered(_ shim: Shim, _ answered: Bool) {
+    func answered(_ shim: Shim, _ answered: Bool) {
         guard self.shim?.generation == shim.generation, reachable != answered else { return }
         reachable = answered
         refreshView()
         logger.warning("shim \(answered ? "answers again" : "does not answer")")
     }
 
-    /// One event of the shim's journal.
+    /// One event of the shim's journal, as the shim tells it.
     func received(_ event: ShimEvent, from shim: Shim) async {
-        guard self.shim?.generation == shim.generation else { return }
-        if event.seq <= journaled { return }
+        guard self.shim?.generation == shim.generation, event.seq > journaled else { return }
+        await take(event, exclusive: false)
+    }
+
+    /// Takes one event of the present run in, from the shim or from the file that it has left.
+    ///
+    /// `exclusive`: the caller holds ``exclusively(_:)``.
+    func take(_ event: ShimEvent, exclusive: Bool) async {
         journaled = event.seq
         switch event.topic {
+        case EventTopic.start where !lifecycle.isActive && !isStarting:
+            // An earlier life of the engine did not live to write it down.
+            let (pid, at) = (Int32(truncatingIfNeeded: event.pid), Timestamp(event.time))
+            guard [.created, .exited].contains(lifecycle.phase) else { return }
+            await perform(lifecycle.adopted(pid: pid, paused: false, startedAt: at), exclusive: exclusive, at: at)
         case EventTopic.exit where event.execID.isEmpty:
             node.faults.reached(.exitReceived)
             let exit = Lifecycle.Exit(how: ContainerExit(event.exit), at: Timestamp(event.exit.exitedAt))
-            await perform(lifecycle.exited(exit), exclusive: false, at: exit.at)
+            if isStarting { overtaking[.initial] = event.seq }
+            await perform(lifecycle.exited(exit), exclusive: exclusive, at: exit.at)
         case EventTopic.exit:
             await execEnded(event)
         case EventTopic.oom:
@@ -131,28 +184,46 @@ extension Container {
         case EventTopic.execStarted:
             execStarted(event)
         case EventTopic.paused:
-            await perform(lifecycle.paused(), exclusive: false, at: Timestamp(event.time))
+            await perform(lifecycle.paused(), exclusive: exclusive, at: Timestamp(event.time))
         case EventTopic.resumed:
-            await perform(lifecycle.resumed(), exclusive: false, at: Timestamp(event.time))
+            await perform(lifecycle.resumed(), exclusive: exclusive, at: Timestamp(event.time))
         default:
             break
         }
     }
 
-    /// The connection is gone.
+    /// The shim or the connection to it is gone.
     ///
-    /// With the shim alive it is made again; without, the exit record decides.
-    private func lost(_ shim: Shim, _ error: any Error) async {
-        guard self.shim?.generation == shim.generation, lifecycle.isActive || isStarting else { return }
-        guard lifecycle.isActive else { return }
-        logger.warning("connection to the shim is lost", metadata: ["error": "\(error)"])
+    /// With the shim alive the connection is made again; without, what it has left decides.
+    func lost(_ shim: Shim, _ what: String) async {
+        guard isSupervised(by: shim) else { return }
+        logger.warning("shim is lost", metadata: ["reason": "\(what)"])
         await exclusively {
-            guard self.shim?.generation == shim.generation, lifecycle.isActive else { return }
+            guard isSupervised(by: shim) else { return }
             shim.client.connection.close()
             self.shim = nil
             // Usually the shim itself has ended: it is reaped here. If not, the connection is made again.
             if let pidfd = shim.pidfd { _ = await ended(pidfd, within: .milliseconds(200)) }
             await adoptOnce()
+            if case .restarting(let delay) = lifecycle.phase, self.shim == nil { scheduleRestart(after: delay) }
+        }
+        await removeIfWanted()
+    }
+
+    private func isSupervised(by shim: Shim) -> Bool {
+        guard self.shim?.generation == shim.generation else { return false }
+        if case .restarting = lifecycle.phase { return true }
+        return lifecycle.isActive
+    }
+
+    /// Notices the death of a shim at once, in a job of its own.
+    func watch(_ shim: Shim) {
+        guard let pidfd = shim.pidfd else { return }
+        node.supervisor.start { [weak self, waiter = node.waiter] in
+            guard await waiter.readable(pidfd.raw) else { return }
+            // A shim of an earlier life is somebody else's child: then there is nothing to reap.
+            _ = try? Pidfd.reapIfEnded(pidfd.raw)
+            await self?.lost(shim, "its process has ended")
         }
     }
 }

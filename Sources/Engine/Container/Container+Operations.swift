@@ -65,9 +65,12 @@ extension Container {
         if signal == .kill { await thawToEnd() }
     }
 
+    /// How long a shim that has answered so far may take for a signal before it is sent without it.
+    private static var signalDeadline: Duration { .seconds(3) }
+
     private func send(_ signal: Signal) async throws {
         do {
-            try await connected().kill(signal: signal.rawValue)
+            if !(try await sendThroughShim(signal)) { try await sendDirectly(signal) }
         } catch let error as RPCError where error.status == .notFound {
             // It has just ended: the exit is on its way.
             throw EngineError.conflict("cannot kill container: \(id): container \(id) is not running")
@@ -77,11 +80,38 @@ extension Container {
         await publish([event("kill", ["signal": String(signal.rawValue)])])
     }
 
+    /// False when there is no shim that answers.
+    private func sendThroughShim(_ signal: Signal) async throws -> Bool {
+        guard let shim, reachable else { return false }
+        do {
+            try await shim.client.kill(signal: signal.rawValue, deadline: Self.signalDeadline)
+            return true
+        } catch let error as RPCError where error.status == .deadlineExceeded {
+            answered(shim, false)
+            return false
+        } catch let error as RPCError where error.status == .unavailable {
+            return false
+        }
+    }
+
+    /// Through the pidfd of init, or the cgroup for SIGKILL: no shim is needed for that.
+    private func sendDirectly(_ signal: Signal) async throws {
+        if signal == .kill {
+            let tasks = CgroupTasks(path: node.cgroup(record).directory)
+            _ = try await node.pool.run { tasks.kill(within: .milliseconds(500)) }
+            return
+        }
+        guard let initProcess else { throw EngineError.unreachable(id, "its first process is not known") }
+        guard try Pidfd.send(signal, to: initProcess.pidfd.raw) else {
+            throw EngineError.conflict("cannot kill container: \(id): container \(id) is not running")
+        }
+    }
+
     /// A frozen process gets its signal when it is thawed.
     private func thawToEnd() async {
-        guard case .paused = lifecycle.phase else { return }
+        guard case .paused = lifecycle.phase, reachable else { return }
         do {
-            try await connected().resume()
+            try await connected().resume(deadline: Self.signalDeadline)
         } catch {
             logger.warning("frozen container was not thawed", metadata: ["error": "\(error)"])
         }
@@ -117,14 +147,28 @@ extension Container {
             do { try await send(.kill) } catch let error as EngineError where error.reason == .conflict {}
         }
         node.faults.reached(.stopKilled)
-        if try await exit.result(within: .seconds(10)) { return }
-        let left = lifecycle.pid.map { pid in
-            let state = (try? ProcessFacts(pid))?.state  // it may just have gone
-            return "process \(pid) in state \(state.map(String.init) ?? "?")"
+        if try await exit.result(within: reachable ? .seconds(10) : .seconds(1)) { return }
+        try await endByForce(exit)
+    }
+
+    /// SIGKILL was sent, and no exit was reported: either something is left, or the shim does not say what it should.
+    private func endByForce(_ exit: ContainerWait) async throws {
+        let tasks = CgroupTasks(path: node.cgroup(record).directory)
+        let left = try await node.pool.run { tasks.kill(within: .seconds(1)) }
+        if !left.isEmpty {
+            await becameStuck()
+            throw stuckError("killed")
         }
-        throw EngineError.internalFailure(
-            "container \(id) could not be killed: \(left ?? "its exit was not reported") remains after SIGKILL"
-        )
+        guard lifecycle.isActive else { return }
+        await exclusively {
+            guard lifecycle.isActive else { return }
+            await endLeftShim(keepingBundle: true)
+            if let pidfd = shim?.pidfd { await endShim(pidfd, alive: true) }
+            dropConnection()
+            await killUnsupervised(why: "its shim did not answer")
+        }
+        if try await exit.result(within: .seconds(1)) { return }
+        throw EngineError.internalFailure("container \(id) could not be killed: its exit was not reported")
     }
 
     func restart(signal: String?, timeout: Int?) async throws {

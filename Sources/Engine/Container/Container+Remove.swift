@@ -15,7 +15,17 @@ extension Container {
         }
         if force {
             lifecycle.lastRunRequested()
-            if lifecycle.isActive || isStarting { try await end(with: .kill, grace: .zero) }
+            if lifecycle.isActive || isStarting {
+                do {
+                    try await end(with: .kill, grace: .zero)
+                } catch {
+                    guard stuck != nil else { throw error }
+                    await wantRemovalLater()
+                    var failure = stuckError("removed")
+                    failure.message += "; it is removed as soon as that has ended"
+                    throw failure
+                }
+            }
         }
         try await exclusively {
             if lifecycle.phase == .removed { return }

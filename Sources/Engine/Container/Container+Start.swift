@@ -39,6 +39,7 @@ extension Container {
         do {
             let pid = try await launch()
             node.faults.reached(.startStarted)
+            overtaking[.initial] = nil
             await perform(lifecycle.startSucceeded(pid: pid, at: .now), exclusive: true)
             node.faults.reached(.startCommitted)
         } catch {
@@ -57,10 +58,11 @@ extension Container {
     ///
     /// Every step has a deadline; ``undoStart()`` undoes any prefix of them.
     private func launch() async throws -> Int32 {
+        try await refuseSecondInstance()
         await tearDown()
-        let (rootfs, launched) = try await prepareAndSpawn()
         // A new shim counts its events from 1 again.
-        journaled = 0
+        (run, journaled, durable, overtaking) = (Random.hex(8), 0, 0, [:])
+        let (rootfs, launched) = try await prepareAndSpawn()
         let connection = try await ShimConnection.connect(
             to: paths.shimSocket,
             token: launched.token,
@@ -69,7 +71,10 @@ extension Container {
         )
         let shim = adoptConnection(connection, process: launched.process, pidfd: launched.pidfd)
         node.faults.reached(.startConnected)
-        _ = try await shim.client.create(createRequest(rootfs))
+        let pid = try await shim.client.create(createRequest(rootfs))
+        // It waits, and is reaped by nobody before its shim knows of its end: the number is its own.
+        initProcess = HeldProcess(pid: pid)
+        if let initProcess { node.held.hold(initProcess.pidfd, "init/pidfd", of: id) }
         self.shim?.hasTask = true
         follow(shim, after: 0)
         node.faults.reached(.startCreated)
@@ -79,18 +84,44 @@ extension Container {
     }
 
     /// The steps that block, in one visit to a thread that may.
-    private func prepareAndSpawn() async throws -> (
-        [ContainerdMount], (process: ShimProcess, pidfd: SharedDescriptor, token: String)
-    ) {
+    private func prepareAndSpawn() async throws -> ([ContainerdMount], ShimProcess.Launched) {
         let node = node
-        let backend = try node.backend(record.plan.backend)
+        let launch = ShimProcess.Launch(
+            backend: try node.backend(record.plan.backend),
+            id: id,
+            paths: paths,
+            run: run ?? "",
+            faults: node.faults
+        )
+        for entry in record.plan.mounts where entry.point.kind == .bind {
+            let source = entry.point.source
+            _ = try await node.patiently("look at '\(source)'") { File.exists(source) }
+        }
         let bundle = BundleWriter(node: node, paths: paths, record: record, joined: try joinedNamespaces())
-        let (id, paths) = (id, paths)
         return try await node.pool.run {
             let rootfs = try bundle.write()
-            let launched = try ShimProcess.launch(backend: backend, id: id, paths: paths, faults: node.faults)
-            return (rootfs, launched)
+            return (rootfs, try node.making { try ShimProcess.launch(launch) })
         }
+    }
+
+    /// There is one instance of a container at most: whatever is left of another refuses the start.
+    private func refuseSecondInstance() async throws {
+        let (lock, place) = (paths.lock, node.cgroup(record).directory)
+        let (holder, tasks) = try await node.pool.run { () -> (Int32?, [Int32]) in
+            let tasks = CgroupTasks(path: place).living()
+            guard File.exists(lock) else { return (nil, tasks) }
+            let file = try File.open(lock)
+            return (try RecordLock.holder(file.raw), tasks)
+        }
+        if let pid = tasks.first {
+            let more = tasks.count == 1 ? "" : " and \(tasks.count - 1) more"
+            throw EngineError.conflict(
+                "container \(id) cannot be started: process \(pid)\(more) of its last run is left"
+            )
+        }
+        // A shim that has no process any more is on its way out, or is ended by the tear-down that follows.
+        guard let holder, unsupervised != nil || stuck != nil else { return }
+        throw EngineError.conflict("container \(id) cannot be started: its shim, process \(holder), is left")
     }
 
     /// The namespaces of other containers that this one joins; they must run.
@@ -114,12 +145,16 @@ extension Container {
     func adoptConnection(
         _ connection: ShimConnection,
         process: ShimProcess?,
-        pidfd: SharedDescriptor?
+        pidfd: SharedDescriptor?,
+        isAdopter: Bool = false
     ) -> Shim {
         shimGeneration += 1
         let client = ShimClient(id: id, connection: connection, deadlines: node.deadlines)
-        let shim = Shim(process: process, pidfd: pidfd, client: client, generation: shimGeneration, hasTask: false)
+        var shim = Shim(process: process, pidfd: pidfd, client: client, generation: shimGeneration, hasTask: false)
+        shim.isAdopter = isAdopter
         self.shim = shim
+        (heldGeneration, heardGeneration) = (0, 0)
+        watch(shim)
         return shim
     }
 
@@ -133,8 +168,7 @@ extension Container {
         options.log = log
         options.openStdin = record.configuration.openStdin
         options.stdinOnce = record.configuration.stdinOnce
-        options.exitRecordPath = paths.exitRecord
-        options.systemdCgroup = node.cgroup(record).isScope
+        options.exitRecordPath = paths.exitRecord(run ?? "")
         options.systemdCgroup = node.cgroup(record).isScope
         var request = TaskCreateRequest()
         request.id = id.description
@@ -163,9 +197,11 @@ extension Container {
     /// Runs under ``exclusively(_:)``. An answer that does not come within its deadline is not waited for again: the exit is on
     /// record by then, so the process may be ended from outside.
     func tearDown() async {
+        // A shim that was silent before is not waited for in full length again.
+        let deadline: Duration? = reachable ? nil : .seconds(2)
         if let shim {
             do {
-                _ = try await shim.client.delete()
+                _ = try await shim.client.delete(deadline: deadline)
             } catch let error as RPCError where [.notFound, .unavailable].contains(error.status) {
                 // No task, or no shim any more: nothing to delete.
             } catch {
@@ -174,7 +210,7 @@ extension Container {
             node.faults.reached(.exitDeleted)
             var answered = true
             do {
-                try await shim.client.shutdown()
+                try await shim.client.shutdown(deadline: deadline)
             } catch {
                 answered = false
                 logger.warning("shim did not shut down", metadata: ["error": "\(error)"])
@@ -189,11 +225,9 @@ extension Container {
 
     /// Waits for a shim's end and reaps it; `alive` kills it first.
     func endShim(_ pidfd: SharedDescriptor, alive: Bool) async {
-        let waiter = node.waiter
         if !alive, await ended(pidfd, within: .seconds(5)) { return }
         // It is ours, nothing of the container depends on it any more, and it does not go by itself.
         _ = try? Pidfd.send(.kill, to: pidfd.raw)
-        _ = waiter
         if await !ended(pidfd, within: .seconds(5)) {
             logger.error("shim does not end", metadata: ["shim": "\(shim?.process?.pid ?? 0)"])
         }
@@ -219,11 +253,15 @@ extension Container {
 
     func removeBundle() async {
         let (paths, id, cgroup) = (paths, id, node.cgroup(record).directory)
+        letGo()
         do {
-            try await node.pool.run {
+            let isEmpty = try await node.pool.run {
                 _ = try File.removeTree(paths.bundle)
+                guard CgroupTasks(path: cgroup).kill(within: .seconds(1)).isEmpty else { return false }
                 try CgroupCleaner.remove(cgroup)
+                return true
             }
+            if !isEmpty { await becameStuck() }
         } catch {
             logger.error("bundle was not removed", metadata: ["error": "\(error)", "id": "\(id)"])
         }

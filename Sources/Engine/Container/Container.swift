@@ -24,8 +24,33 @@ actor Container {
     var lifecycle: Lifecycle
     var shim: Shim?
     var reachable = true
-    /// Events of the present shim up to here are in the database.
+    /// The run that the shim's journal is of.
+    var run: String?
+    /// Events of this run up to here have been taken in.
     var journaled: UInt64 = 0
+    /// Events of this run up to here are in the database: the shim may forget them.
+    var durable: UInt64 = 0
+    /// Numbers of events that have overtaken what they need, by what they are about.
+    var overtaking: [ProcessName: UInt64] = [:]
+    var outbox = Outbox()
+    /// What is done as soon as a state is written that could not be written.
+    var afterCommit: [Lifecycle.Action] = []
+    /// The init process of the present run, held from outside of the shim.
+    var initProcess: HeldProcess?
+    /// Generation of what is held of the shim.
+    var heldGeneration: UInt64 = 0
+    /// Generation that the shim has spoken of last.
+    var heardGeneration: UInt64 = 0
+    /// How often in a row the shim was silent.
+    var silences = 0
+    /// How shims have died lately.
+    var deaths = DeathRecord()
+    /// Why nobody supervises what runs; nil when a shim does.
+    var unsupervised: String?
+    /// What is left after a kill, and since when.
+    var stuck: StuckState?
+    /// Whether the container goes as soon as it has ended.
+    var removalWanted = false
     var waits: [Wait] = []
     var attaches: [PendingAttach] = []
     var execs: [ExecID: Exec] = [:]
@@ -45,6 +70,10 @@ actor Container {
         var pidfd: SharedDescriptor?
         var client: ShimClient
         var generation: UInt64
+        /// What it can, by its own words; nil before it has answered.
+        var capabilities: Set<String>?
+        /// Whether it is not the parent of what it supervises.
+        var isAdopter = false
         /// Whether the task exists, so that clients can be handed over.
         var hasTask: Bool
     }
@@ -81,9 +110,13 @@ actor Container {
             autoRemove: record.configuration.autoRemove
         )
         self.lifecycle = lifecycle
+        run = record.state.run
+        journaled = record.state.journaled ?? 0
+        durable = journaled
+        removalWanted = record.state.removalWanted ?? false
         adoption = Promise()
         view = View(
-            Self.snapshot(record, lifecycle, paths: node.paths.container(record.id), reachable: true, execs: [])
+            Self.snapshot(record, lifecycle, paths: node.paths.container(record.id), Condition(), execs: [])
         )
         if isNew { adoption.resolve(.success(())) }
     }
@@ -117,14 +150,22 @@ actor Container {
     // Showing ---------------------------------------------------------------------------------------------------------
 
     func refreshView() {
-        view.snapshot = Self.snapshot(record, lifecycle, paths: paths, reachable: reachable, execs: Array(execs.keys))
+        let condition = Condition(reachable: reachable, unsupervised: unsupervised, stuck: stuck)
+        view.snapshot = Self.snapshot(record, lifecycle, paths: paths, condition, execs: Array(execs.keys))
+    }
+
+    /// What is the matter with a container beyond its life.
+    private struct Condition {
+        var reachable = true
+        var unsupervised: String?
+        var stuck: StuckState?
     }
 
     private static func snapshot(
         _ record: ContainerRecord,
         _ lifecycle: Lifecycle,
         paths: ContainerPaths,
-        reachable: Bool,
+        _ condition: Condition,
         execs: [ExecID]
     ) -> ContainerSnapshot {
         let resolved = record.plan.resolved
@@ -145,7 +186,9 @@ actor Container {
                 error: lifecycle.error,
                 startedAt: lifecycle.startedAt,
                 finishedAt: lifecycle.finishedAt,
-                reachable: reachable
+                reachable: condition.reachable,
+                unsupervised: condition.unsupervised,
+                stuck: condition.stuck
             ),
             mounts: record.plan.mounts.map(\.point),
             restartCount: lifecycle.restartCount,
@@ -177,32 +220,6 @@ actor Container {
             id: id.description,
             attributes: eventAttributes.merging(extra) { _, new in new }
         )
-    }
-
-    /// Writes the state and `events` in one transaction.
-    ///
-    /// A failure is logged; the state in memory holds.
-    func commit(_ events: [EventDraft]) async {
-        refreshView()
-        record.state = PersistedState(
-            lifecycle,
-            journaled: journaled,
-            shim: shim?.process.map { "\($0.pid):\($0.startTime)" }
-        )
-        do {
-            try await node.store.write(events: events, try ContainerRecord.stateChange(id, record.state))
-        } catch {
-            logger.error("state was not written", metadata: ["error": "\(error)"])
-        }
-    }
-
-    /// Tells of something that changes no state.
-    func publish(_ events: [EventDraft]) async {
-        do {
-            try await node.store.write(events: events)
-        } catch {
-            logger.error("event was not written", metadata: ["error": "\(error)"])
-        }
     }
 
     // Waiting ---------------------------------------------------------------------------------------------------------

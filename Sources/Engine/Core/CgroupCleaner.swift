@@ -9,12 +9,18 @@ import Kernel
 enum CgroupCleaner {
     static let mountPoint = "/sys/fs/cgroup"
 
+    /// How long a removal may take for what is still inside: a process that cannot be killed has no end of its own.
+    private static let patience = Duration.seconds(2)
+
     /// Removes `path` (absolute below each hierarchy) with everything under it.
     static func remove(_ path: String) throws {
-        for root in hierarchies() {
-            let directory = root + path
-            if File.exists(directory) { try removeTree(directory) }
-        }
+        let end = Clock.monotonic.now + patience
+        for directory in directories(of: path) { try removeTree(directory, end) }
+    }
+
+    /// The directories of `path` in all hierarchies that have it.
+    static func directories(of path: String) -> [String] {
+        path.isEmpty ? [] : hierarchies().map { $0 + path }.filter { File.exists($0) }
     }
 
     /// Removes `path` with everything under it that has no process, and ends none.
@@ -72,13 +78,13 @@ enum CgroupCleaner {
         return entries.filter { $0.kind == .directory }.map { "\(mountPoint)/\($0.name)" }
     }
 
-    private static func removeTree(_ path: String) throws {
+    private static func removeTree(_ path: String, _ end: Timestamp) throws {
         let entries = try File.open(path, [.directory]).readDirectory()
-        for entry in entries where entry.kind == .directory { try removeTree("\(path)/\(entry.name)") }
-        for _ in 0..<200 {
+        for entry in entries where entry.kind == .directory { try removeTree("\(path)/\(entry.name)", end) }
+        repeat {
             if try removeEmpty(path) { return }
             try endTasks(in: path)
-        }
+        } while Clock.monotonic.now < end
         _ = try File.removeDirectory(path)
     }
 
@@ -101,7 +107,7 @@ enum CgroupCleaner {
             // The number may have been reused between the list and the opening: look again with the process held.
             guard try File.readText(members).split(separator: "\n").contains(line) else { continue }
             _ = try pidfd.send(.kill)
-            _ = try pidfd.poll(for: .readable, timeout: .milliseconds(100))
+            _ = try pidfd.poll(for: .readable, timeout: .milliseconds(20))
         }
         // A dead task leaves its cgroup a moment after it became a zombie; there is no event for that in version 1.
         _ = try Pipe().reader.poll(for: .readable, timeout: .milliseconds(1))

@@ -4,7 +4,8 @@ import Synchronization
 /// One thread that waits for any number of descriptors to become readable, for tasks that must not block.
 final class DescriptorWaiter: Sendable {
     private struct Waiting {
-        var descriptor: RawDescriptor
+        /// A duplicate, so that one descriptor can be waited for by several.
+        var descriptor: SharedDescriptor
         var continuation: CheckedContinuation<Bool, Never>
     }
 
@@ -64,7 +65,7 @@ final class DescriptorWaiter: Sendable {
     ///
     /// False after cancellation of the task or ``stop()``.
     ///
-    /// The caller keeps the descriptor open meanwhile. One waiter for each descriptor at a time.
+    /// The caller keeps the descriptor open until this is called; any number may wait for one.
     func readable(_ descriptor: RawDescriptor) async -> Bool {
         let token = state.withLock { state in
             defer { state.next += 1 }
@@ -74,9 +75,10 @@ final class DescriptorWaiter: Sendable {
             await withCheckedContinuation { continuation in
                 let registered = state.withLock { state in
                     guard !state.stopped, !Task.isCancelled else { return false }
-                    state.waiting[token] = Waiting(descriptor: descriptor, continuation: continuation)
                     do {
-                        try epoll.epoll.add(descriptor, .readable, token: token)
+                        let own = SharedDescriptor(try BorrowedDescriptor(descriptor).duplicate())
+                        state.waiting[token] = Waiting(descriptor: own, continuation: continuation)
+                        try epoll.epoll.add(own.raw, .readable, token: token)
                         return true
                     } catch {
                         state.waiting[token] = nil
@@ -94,7 +96,7 @@ final class DescriptorWaiter: Sendable {
         let found = state.withLock { state -> Waiting? in
             guard let found = state.waiting.removeValue(forKey: token) else { return nil }
             // It was added under this lock and nobody else removes it; an error would mean that it is closed already.
-            try? epoll.epoll.remove(found.descriptor)
+            try? epoll.epoll.remove(found.descriptor.raw)
             return found
         }
         found?.continuation.resume(returning: ready)

@@ -47,6 +47,7 @@ final class EngineCore: Sendable {
                 supervisor: Supervisor(),
                 pool: pool,
                 waiter: try DescriptorWaiter(),
+                strangers: BlockingPool(threads: blockingThreads),
                 held: held,
                 orphans: orphans,
                 namespaces: namespaces,
@@ -107,6 +108,7 @@ final class EngineCore: Sendable {
                     // The pool lends a thread for as long as the engine runs.
                     try? await node.pool.run { node.waiter.loop() }
                 }
+                if let orphans = node.orphans { group.addTask { await Self.reap(orphans, node) } }
                 for container in node.table.all { node.supervisor.start { await container.adopt() } }
                 node.supervisor.start { await leftovers.remove(node) }
             }
@@ -115,10 +117,21 @@ final class EngineCore: Sendable {
             // Whoever still writes now is told so; there is nobody left whom it would concern.
             try? node.store.close()
             await node.pool.shutdown()
+            // Those of its threads that hang would be waited for without end.
+            node.strangers.abandon()
         } onCancel: {
             node.supervisor.stop()
             node.waiter.stop()
             node.hub.close()
+        }
+    }
+
+    /// Reaps what this process has inherited, and tells the shims that are not the parents of theirs.
+    private static func reap(_ orphans: OrphanReaper, _ node: Node) async {
+        while await node.waiter.readable(orphans.descriptor) {
+            for end in orphans.sweep() {
+                for id in node.adopters.all { await node.table[id]?.reaped(end) }
+            }
         }
     }
 

@@ -65,6 +65,11 @@ final class BlockingPool: Sendable {
         try await pool.runIfActive(body)
     }
 
+    /// Takes nothing more; what runs is not waited for.
+    func abandon() {
+        pool.shutdownGracefully { _ in }
+    }
+
     func shutdown() async {
         // A pool that cannot be shut down is one that was: nothing is left to do.
         try? await pool.shutdownGracefully()

@@ -1,0 +1,72 @@
+import EngineModel
+import EngineShim
+import Kernel
+import Logging
+import ShimProtocol
+
+/// Abilities of shims, by the words of their `Info`.
+enum ShimAbility {
+    /// Gives duplicates of its descriptors; concluded from their having a generation.
+    static let hold = "hold"
+}
+
+/// A process of a container: its first one, or that of a session.
+enum ProcessName: Hashable, Sendable {
+    case initial
+    case exec(ExecID)
+}
+
+extension Container {
+    /// How long a shim that has just answered may take for its descriptors.
+    private static var holdDeadline: Duration { .seconds(2) }
+
+    /// The generation of descriptors that a poll asks for others than; 0 where the shim gives none away.
+    func wantedGeneration(of shim: Shim) -> UInt64 {
+        guard self.shim?.generation == shim.generation, canHold else { return 0 }
+        // Whatever the shim has is another one than the largest number.
+        return heardGeneration == 0 ? .max : heardGeneration
+    }
+
+    private var canHold: Bool { self.shim?.capabilities?.contains(ShimAbility.hold) ?? false }
+
+    /// Holds what the shim holds now, and lets go of what it has let go of.
+    ///
+    /// `generation`: what the shim has now; it is not asked for twice at once, whatever comes of it.
+    func hold(_ shim: Shim, generation: UInt64) async {
+        guard self.shim?.generation == shim.generation, canHold else { return }
+        heardGeneration = generation
+        let (node, id, path, paths, deadline) = (node, id, paths.descriptorSocket, paths, Self.holdDeadline)
+        let before = DescriptorPassing.Hold(descriptors: node.held[id], generation: heldGeneration)
+        do {
+            let now = try await node.pool.run {
+                try DescriptorPassing.hold(
+                    from: path,
+                    token: ShimProcess.token(paths) ?? "",
+                    held: before,
+                    deadline: deadline
+                )
+            }
+            guard self.shim?.generation == shim.generation else { return }
+            (heldGeneration, heardGeneration) = (now.generation, now.generation)
+            node.held.replace(id, with: now.descriptors)
+        } catch {
+            logger.warning("descriptors of the shim are not held", metadata: ["error": "\(error)"])
+            node.supervisor.start { [weak self] in
+                do { try await Task.sleep(for: .seconds(5)) } catch { return }
+                await self?.holdAgain(shim)
+            }
+        }
+    }
+
+    private func holdAgain(_ shim: Shim) async {
+        guard heldGeneration != heardGeneration else { return }
+        await hold(shim, generation: heardGeneration)
+    }
+
+    /// Lets go of everything that is held of a run that is over.
+    func letGo() {
+        (heldGeneration, heardGeneration, initProcess) = (0, 0, nil)
+        node.adopters.remove(id)
+        node.held.drop(id)
+    }
+}
