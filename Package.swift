@@ -9,6 +9,7 @@ let products: [Product] = [
     .executable(name: "berthd", targets: ["berthd"]),
     .executable(name: "berth", targets: ["berth"]),
     .executable(name: "berth-shim-native", targets: ["berth-shim-native"]),
+    .executable(name: "berth-shim-oci", targets: ["berth-shim-oci"]),
     .executable(name: "berth-runtime", targets: ["berth-runtime"]),
 ]
 
@@ -100,13 +101,24 @@ let targets: [Target] = [
         swiftSettings: swift
     ),
 
+    .target(name: "CgroupMetrics", dependencies: ["Cgroups", "ShimProtocol"], swiftSettings: strict),
+
     // 4 backends
     .executableTarget(
         name: "berth-shim-native",
         dependencies: [
-            "ShimKit", "ShimProtocol", "NativeContainer", "Sandbox", "Seccomp", "Cgroups", "Kernel", "OCISpec",
+            "ShimKit", "ShimProtocol", "NativeContainer", "Sandbox", "Seccomp", "Cgroups", "CgroupMetrics", "Kernel",
+            "OCISpec",
         ],
         path: "Plugins/native",
+        exclude: ["README.md"],
+        swiftSettings: strict,
+        linkerSettings: staticExecutable
+    ),
+    .executableTarget(
+        name: "berth-shim-oci",
+        dependencies: ["ShimKit", "ShimProtocol", "Sandbox", "Cgroups", "CgroupMetrics", "Kernel", "OCISpec"],
+        path: "Plugins/oci",
         exclude: ["README.md"],
         swiftSettings: strict,
         linkerSettings: staticExecutable
@@ -303,7 +315,11 @@ let targets: [Target] = [
         path: "Tests/Support/shim-conformance",
         swiftSettings: swift
     ),
-    .testTarget(name: "BackendTests", dependencies: ["ShimKitTesting", "berth-shim-native"], swiftSettings: swift),
+    .testTarget(
+        name: "BackendTests",
+        dependencies: ["ShimKitTesting", "berth-shim-native", "berth-shim-oci", "berth-runtime"],
+        swiftSettings: swift
+    ),
     .testTarget(
         name: "RuntimeTests",
         dependencies: ["berth-runtime", "SystemFixture", "Kernel", "shim-conformance"],

@@ -1,3 +1,4 @@
+import CgroupMetrics
 import Cgroups
 import Kernel
 import NativeContainer

@@ -1,10 +1,15 @@
-import Cgroups
-import ShimProtocol
+// CgroupMetrics: what a cgroup counts, in the form that clients of containerd know. For backends whose containers are cgroups.
 
-// What the cgroup counts, in the form that clients of containerd know.
+public import Cgroups
+public import ShimProtocol
 
 extension CgroupV1Metrics {
-    init(_ statistics: CgroupStatistics, kills: UInt64) {
+    /// Makes the answer of Task.Stats for a host with cgroup v1.
+    ///
+    /// - Parameters:
+    ///   - statistics: What the cgroup counts.
+    ///   - kills: How often the kernel has killed a process of it for memory.
+    public init(_ statistics: CgroupStatistics, kills: UInt64) {
         self.init()
         cpu.usage.total = statistics.cpu.usage
         cpu.usage.user = statistics.cpu.user
@@ -121,7 +126,10 @@ extension CgroupV1RdmaEntry {
 }
 
 extension CgroupV2Metrics {
-    init(_ statistics: CgroupStatistics) {
+    /// Makes the answer of Task.Stats for a host with cgroup v2.
+    ///
+    /// - Parameter statistics: What the cgroup counts.
+    public init(_ statistics: CgroupStatistics) {
         self.init()
         // Nanoseconds become the microseconds of this version.
         cpu.usageUsec = statistics.cpu.usage / 1000

@@ -61,15 +61,25 @@ public struct BackendError: Error, Sendable, Hashable, CustomStringConvertible {
         )
     }
 
-    /// A step that cannot be done for a reason other than the kernel's.
+    /// A step that cannot be done for a reason other than the kernel's, or for one that another program has told in its words.
+    ///
+    /// - Parameters:
+    ///   - stage: The named step.
+    ///   - operation: What was to be done.
+    ///   - object: To what; may be empty.
+    ///   - code: What callers decide by.
+    ///   - detail: The reason.
+    ///   - errno: What the kernel said to that other program, where that is known.
+    /// - Returns: The error.
     public static func refused(
         stage: String,
         operation: String,
         object: String = "",
         code: ErrorCode,
-        detail: String
+        detail: String,
+        errno: Errno? = nil
     ) -> BackendError {
-        BackendError(code: code, stage: stage, operation: operation, object: object, errno: nil, detail: detail)
+        BackendError(code: code, stage: stage, operation: operation, object: object, errno: errno, detail: detail)
     }
 
     /// `stage: operation object: reason`.
@@ -78,7 +88,8 @@ public struct BackendError: Error, Sendable, Hashable, CustomStringConvertible {
         if !object.isEmpty {
             text += " '\(object)'"
         }
-        if let errno {
+        // In words that are another program's, it is said already.
+        if let errno, detail.isEmpty {
             text += ": \(errno)"
         }
         return detail.isEmpty ? text : "\(text): \(detail)"

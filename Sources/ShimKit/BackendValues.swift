@@ -74,7 +74,9 @@ public struct BackendCreateRequest: Sendable {
     public let streams: ProcessStreams
     /// Whether systemd makes the container's cgroup: `linux.cgroupsPath` is `slice:prefix:name` then.
     public let usesSystemdCgroup: Bool
-    /// What the operator has set for this backend. Of runc's options under containerd: `runtime` is its `binary_name`, `root`
+    /// What the operator has set for this backend.
+    ///
+    /// Of runc's options under containerd: `runtime` is its `binary_name`, `root`
     /// is its `root`; without a value there is no entry.
     public let options: [String: String]
 

@@ -1,0 +1,131 @@
+import Kernel
+import ShimKit
+
+/// An OCI runtime as a command line: what runc, crun and others have in common.
+///
+/// Every call has an end: a runtime that hangs is killed with its process group.
+struct RuntimeProgram {
+    /// Where programs are looked for that are named without a path.
+    private static let places = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+    /// Most that is read of what a runtime prints or logs.
+    private static let limit = 256 << 10
+
+    /// Absolute path of the program.
+    let path: String
+    /// `--root`: where it keeps its containers.
+    let root: String
+    /// The bundle: working directory of every call, and the place of its log.
+    let bundle: String
+    /// Whether systemd makes the groups.
+    let usesSystemdCgroup: Bool
+    /// Time for one call.
+    let patience: Duration
+
+    /// Finds the program that a name or a path means.
+    ///
+    /// - Throws: `notFound` with where it was looked for.
+    static func find(_ name: String) throws(BackendError) -> String {
+        guard !name.hasPrefix("/") else {
+            guard File.exists(name) else { throw missing(name, "there is no such file") }
+            return name
+        }
+        guard !name.contains("/") else { throw missing(name, "a path is absolute, and a name has no '/'") }
+        guard let place = places.first(where: { File.exists("\($0)/\(name)") }) else {
+            throw missing(name, "it is not in \(places.joined(separator: ":"))")
+        }
+        return "\(place)/\(name)"
+    }
+
+    private static func missing(_ name: String, _ reason: String) -> BackendError {
+        .refused(stage: "runtime", operation: "find runtime", object: name, code: .notFound, detail: reason)
+    }
+
+    /// Runs a command to its end.
+    ///
+    /// - Parameters:
+    ///   - words: The command and its arguments.
+    ///   - streams: Standard streams for the process that the command makes; nil for a command that makes none.
+    /// - Returns: What it printed; nothing for a command that makes a process.
+    /// - Throws: What the runtime's log says, or `timedOut` when it had to be killed.
+    @discardableResult
+    func run(_ words: [String], streams: ProcessStreams? = nil) throws(BackendError) -> [UInt8] {
+        let stage = words.first ?? ""
+        let status: ExitStatus?
+        let printed: [UInt8]
+        do throws(KernelError) {
+            (status, printed) = try call(words, streams)
+        } catch {
+            throw .failed(stage: stage, error.about(path))
+        }
+        guard let status else {
+            throw .refused(
+                stage: stage,
+                operation: "run",
+                object: path,
+                code: .timedOut,
+                detail: "no end within \(patience); killed"
+            )
+        }
+        let log = RuntimeLog.take(logPath, limit: Self.limit)
+        for warning in log.warnings { RuntimeLog.note("\(stage): \(warning)") }
+        guard status == .exited(0) else { throw log.failure(stage, of: path, status, printed: printed) }
+        return printed
+    }
+
+    private var logPath: String { "\(bundle)/runtime.log" }
+
+    /// Runs the program.
+    ///
+    /// - Returns: How it ended, nil when it had to be killed, and what it printed.
+    private func call(
+        _ words: [String],
+        _ streams: ProcessStreams?
+    ) throws(KernelError) -> (ExitStatus?, [UInt8]) {
+        var flags = ["--root", root, "--log", logPath, "--log-format", "json"]
+        if usesSystemdCgroup { flags.append("--systemd-cgroup") }
+        var spawn = Spawn(
+            arguments: [path] + flags + words,
+            environment: ["PATH=\(Self.places.joined(separator: ":"))"]
+        )
+        // What it makes would inherit a shim's own protection.
+        spawn.oomScoreAdjustment = 0
+        let directory = SharedDescriptor(try File.open(bundle, [.path, .directory]))
+        spawn.directory = directory.raw
+        guard case .descriptors(let input, let output, let error)? = streams else {
+            let (reader, writer) = try Pipe().ends()
+            // A command that makes a process on a terminal may leave somebody with the pipe: it is read when the command has ended.
+            spawn.descriptors = [1: writer.raw, 2: writer.raw]
+            let status = try withExtendedLifetime((directory, writer)) { () throws(KernelError) in
+                try end(of: spawn.start(path))
+            }
+            return (status, try Self.available(reader))
+        }
+        spawn.descriptors = [0: input.raw, 1: output.raw, 2: error.raw]
+        let status = try withExtendedLifetime((directory, streams)) { () throws(KernelError) in
+            try end(of: spawn.start(path))
+        }
+        return (status, [])
+    }
+
+    /// Waits for the end, and makes one when the time is up.
+    private func end(of child: consuming Child) throws(KernelError) -> ExitStatus? {
+        let pid = child.pid
+        guard try child.pidfd.poll(for: .readable, timeout: patience).isEmpty else { return try child.pidfd.wait() }
+        // It leads a session and so a group, whose number is its own until it is reaped.
+        try? Signals.send(.kill, toGroupOfChild: pid)
+        _ = try child.pidfd.send(.kill)
+        try child.pidfd.wait()
+        return nil
+    }
+
+    private static func available(_ reader: SharedDescriptor) throws(KernelError) -> [UInt8] {
+        try reader.setNonBlocking()
+        var bytes: [UInt8] = []
+        while bytes.count < limit, !(try reader.poll(for: .readable, timeout: .zero)).isDisjoint(with: .readable) {
+            let part = try reader.read(upTo: 64 << 10)
+            if part.isEmpty { break }
+            bytes += part
+        }
+        return bytes
+    }
+}
