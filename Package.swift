@@ -68,9 +68,10 @@ let targets: [Target] = [
     .target(name: "Netlink", dependencies: ["Kernel"], swiftSettings: strict),
     .target(name: "Cgroups", dependencies: ["Kernel", "OCISpec"], swiftSettings: strict),
     .target(name: "Seccomp", dependencies: ["Kernel", "OCISpec", "CLibSeccomp"], swiftSettings: strict),
+    .target(name: "MountTrees", dependencies: ["Kernel"], swiftSettings: strict),
     .target(
         name: "Sandbox",
-        dependencies: ["Kernel", "OCISpec", "Cgroups", "Seccomp", "Netlink"],
+        dependencies: ["Kernel", "OCISpec", "Cgroups", "Seccomp", "Netlink", "MountTrees"],
         swiftSettings: strict
     ),
     .target(
@@ -204,7 +205,7 @@ let targets: [Target] = [
     ),
     .executableTarget(
         name: "berth-runtime",
-        dependencies: ["NativeContainer", "Sandbox", "Seccomp", "Cgroups", "Kernel", "OCISpec"],
+        dependencies: ["NativeContainer", "Sandbox", "MountTrees", "Seccomp", "Cgroups", "Kernel", "OCISpec"],
         swiftSettings: strict,
         linkerSettings: staticExecutable
     ),
@@ -245,12 +246,12 @@ let targets: [Target] = [
     ),
     .testTarget(
         name: "SandboxTests",
-        dependencies: ["Sandbox", "Seccomp", "OCISpec", "Kernel", "ProbeSupport", "sandbox-run"],
+        dependencies: ["Sandbox", "MountTrees", "Seccomp", "OCISpec", "Kernel", "ProbeSupport", "sandbox-run"],
         swiftSettings: swift
     ),
     .executableTarget(
         name: "fuzz",
-        dependencies: ["OCISpec", "ShimProtocol", "Seccomp", "Sandbox", "Kernel", protobuf],
+        dependencies: ["OCISpec", "ShimProtocol", "Seccomp", "Sandbox", "MountTrees", "Kernel", protobuf],
         path: "Tests/Support/fuzz",
         swiftSettings: swift
     ),

@@ -66,6 +66,12 @@ ssize_t ck_recv_fds(int socket, void *bytes, size_t size, int *fds, size_t capac
     return received;
 }
 
+int ck_limit_sending(int socket, int64_t seconds)
+{
+    struct timeval limit = {.tv_sec = seconds};
+    return setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+}
+
 int ck_ask_for_senders(int socket)
 {
     int on = 1;

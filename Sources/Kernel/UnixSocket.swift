@@ -67,18 +67,25 @@ public enum UnixSocket {
     /// - Parameters:
     ///   - path: where the socket is.
     ///   - kind: how messages are kept.
-    ///   - nonBlocking: whether later calls fail rather than wait (a local connect itself is immediate or refused).
+    ///   - nonBlocking: whether calls fail rather than wait; the connect too, where the backlog is full.
+    ///   - patience: the longest that this call, and each later one that sends, may wait; nil waits for ever.
     /// - Returns: the connected socket, close-on-exec.
-    /// - Throws: `KernelError`; `.connectionRefused` when nobody listens, `.wouldBlock` when the backlog is full.
+    /// - Throws: `KernelError`; `.connectionRefused` when nobody listens, `.wouldBlock` when the backlog is full, now or
+    ///   until the patience has ended.
     public static func connect(
         _ path: String,
         kind: Kind = .stream,
-        nonBlocking: Bool = false
+        nonBlocking: Bool = false,
+        patience: Duration? = nil
     ) throws(KernelError) -> Descriptor {
         let socket = try make(kind, nonBlocking: nonBlocking)
         let (parent, name) = File.split(path)
         try refuseNUL(name, "connect to")
         let directory = try File.open(parent, [.path, .directory])
+        if let patience {
+            let seconds = Int64(max(patience.components.seconds, 1))
+            try system("limit waiting of", path) { ck_limit_sending(socket.raw, seconds) }
+        }
         try system("connect to", path) { unsafe ck_unix_connect(socket.raw, "\(directory.procPath)/\(name)") }
         return socket
     }

@@ -319,6 +319,7 @@ public final class NativeContainer: Sendable {
         helper: String? = nil
     ) throws(NativeError) -> [SandboxError] {
         try removeGroup(path, helper: helper)
+        SandboxSurroundings(id: id, specification: specification, bundle: bundle).removeGroups()
         return SandboxProcess.runPoststopHooks(id: id, specification: specification, bundle: bundle)
     }
 

@@ -50,21 +50,30 @@ struct ContainerGuide {
     }
 
     private func lead() throws(SandboxError) -> Child? {
+        // Opened while `/proc` is the host's.
+        let offsets = plan.clockOffsets.isEmpty ? nil : try clockOffsets()
         for namespace in plan.joinedBeforeClone {
             try step(.namespaces) { () throws(KernelError) in
                 try Namespace.enter(namespace.descriptor.raw, namespace.kind)
             }
             if namespace.kind == .uts { try ContainerSetup.setNames(plan) }
         }
-        if plan.newNamespaces.contains(.time) { try makeTimeNamespace() }
+        if plan.newNamespaces.contains(.time) { try makeTimeNamespace(offsets) }
         return try Sandbox.fork(plan.clonedNamespaces, cgroup: nil, asSibling: true)
     }
 
-    private func makeTimeNamespace() throws(SandboxError) {
+    private func clockOffsets() throws(SandboxError) -> SharedDescriptor {
+        try step(.namespaces) { () throws(KernelError) in
+            SharedDescriptor(try File.open("/proc/self/timens_offsets", .write))
+        }
+    }
+
+    private func makeTimeNamespace(_ offsets: SharedDescriptor?) throws(SandboxError) {
         try step(.namespaces) { () throws(KernelError) in try Namespace.unshare(.time) }
-        guard !plan.clockOffsets.isEmpty else { return }
+        guard let offsets else { return }
         let lines = plan.clockOffsets.map { "\($0.clock) \($0.seconds) \($0.nanoseconds)\n" }.joined()
-        do throws(KernelError) { try File.writeOnce("/proc/self/timens_offsets", lines) } catch {
+        // In one write: the first process that is born into the namespace makes its offsets final.
+        do throws(KernelError) { try offsets.writeAll(lines) } catch {
             throw .refused(.namespaces, "set", "linux.timeOffsets", "\(error.errno)", code: error.code)
         }
     }

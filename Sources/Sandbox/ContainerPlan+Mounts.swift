@@ -1,4 +1,5 @@
 internal import Kernel
+internal import MountTrees
 internal import OCISpec
 
 extension ContainerPlan {
@@ -9,7 +10,8 @@ extension ContainerPlan {
             let field = "mounts: \(mount.destination)"
             let destination = Paths.clean(mount.destination)
             guard destination != "/" else { throw .invalid(field, "the root is not a mount of the list") }
-            let options = try MountOptions(mount.options ?? [], field: field)
+            var options = try MountOptions(mount.options ?? [], field: field)
+            if let mountLabel { options.label(mountLabel, type: mount.type ?? "") }
             var planned = try plan(mount, destination, options, field, bundle: bundle)
             try mapIDs(mount, planned, field, bundle: bundle)
             if destination == "/dev", !options.remount {
@@ -80,6 +82,9 @@ extension ContainerPlan {
                 throw .invalid(field, "option '\(unknown.key)' is none of a bind")
             }
             return try planBind(type, Paths.absolute(source, in: bundle), destination, options)
+        }
+        guard type.isEmpty || options.canCountChanges(type: type) else {
+            throw .refused(.mounts, "mount", field, "option 'iversion': a \(type) does not count", code: .unsupported)
         }
         switch type {
         case "proc", "sysfs", "mqueue", "cgroup2":

@@ -36,10 +36,9 @@ extension ContainerPlan {
                 newNamespaces.insert(namespace.type.kind)
                 continue
             }
-            if namespace.type == .mount { throw .unsupported("linux.namespaces: path of a mount namespace") }
             try join(namespace.type, path)
         }
-        guard newNamespaces.contains(.mount) else {
+        guard newNamespaces.contains(.mount) || joinsMounts else {
             throw .refused(
                 .specification,
                 "apply",
@@ -131,13 +130,15 @@ extension ContainerPlan {
     /// the host, so that the container's own process could not enter them.
     var joinedBeforeClone: [JoinedNamespace] {
         let entered = joined.filter { userNamespace != nil || $0.kind == .pid }
-        // The user namespace last: it takes the rights over the others away.
-        return entered.filter { $0.kind != .user } + entered.filter { $0.kind == .user }
+        // The user namespace last: it takes the rights over the others away. Before it that of mounts, where no path is the host's.
+        return entered.filter { $0.kind != .user && $0.kind != .mount } + entered.filter { $0.kind == .mount }
+            + entered.filter { $0.kind == .user }
     }
 
     /// Namespaces that the container's first process enters itself.
     var joinedAfterClone: [JoinedNamespace] {
-        joined.filter { namespace in !joinedBeforeClone.contains { $0.kind == namespace.kind } }
+        let entered = joined.filter { namespace in !joinedBeforeClone.contains { $0.kind == namespace.kind } }
+        return entered.filter { $0.kind != .mount } + entered.filter { $0.kind == .mount }
     }
 
     /// Whether the first process is cloned by a guide, see `ContainerGuide`.

@@ -1,4 +1,5 @@
 internal import Kernel
+internal import MountTrees
 
 extension ContainerPlan {
     /// Makes the root filesystem as far as that is possible from outside.

@@ -1,12 +1,6 @@
 internal import Kernel
+internal import MountTrees
 internal import OCISpec
-
-/// A detached mount in a list; the class only holds it.
-final class PreparedTree: Sendable {
-    let mount: DetachedMount
-
-    init(_ mount: consuming DetachedMount) { self.mount = mount }
-}
 
 /// One mount of the container.
 struct PlannedMount {
@@ -66,6 +60,8 @@ struct ContainerPlan {
     var readonlyPaths: [String] = []
     /// Empty read-only directory for masks.
     var emptyDirectory: PreparedTree?
+    /// Label of the files of new filesystems; nil without one.
+    var mountLabel: String?
     var sysctls: [(path: String, value: String)] = []
     var hostname: String?
     var domainname: String?
@@ -86,7 +82,6 @@ extension ContainerPlan {
     /// Reads and prepares a request.
     init(_ request: SandboxRequest) throws(SandboxError) {
         let spec = request.specification
-        try Self.refuseUnsupported(spec)
         guard OCIVersion.isSupported(spec.ociVersion) else {
             throw .invalid("ociVersion", "version '\(spec.ociVersion)' is not supported")
         }
@@ -124,13 +119,16 @@ extension ContainerPlan {
         if !maskedPaths.isEmpty {
             emptyDirectory = try step(.masks) { () throws(KernelError) in try RootTree.emptyDirectory() }
         }
+        mountLabel = try SecurityLabels.ofMounts(linux.mountLabel)
         try readNamespaces(linux)
+        if joinsMounts { try refuseTree(request) }
         if userNamespace != nil {
             // Who enters a user namespace has all capabilities there, whatever its maker has.
             let granted = GrantedCapabilities(specProcess.capabilities, grantable: .allKnown)
             (process.capabilities, process.warnings) = (granted.sets, granted.warnings)
         }
         try readNames(spec, linux)
+        guard !joinsMounts else { return }
         try prepareRoot(request.rootMounts)
         try prepareMounts(spec.mounts ?? [], bundle: request.bundle)
     }
@@ -161,15 +159,6 @@ extension ContainerPlan {
         case "unbindable", "runbindable": return .unbindable
         case let other: throw .invalid("linux.rootfsPropagation", "unknown value '\(other.prefix(100))'")
         }
-    }
-
-    /// Names the first field that asks for something that this backend does not do: ignoring it would be a lie.
-    private static func refuseUnsupported(_ spec: RuntimeSpec) throws(SandboxError) {
-        let linux = spec.linux ?? RuntimeSpec.Linux()
-        let asked: [(String, Bool)] = [
-            ("linux.mountLabel", linux.mountLabel?.isEmpty == false)
-        ]
-        if let field = asked.first(where: \.1) { throw .unsupported(field.0) }
     }
 }
 

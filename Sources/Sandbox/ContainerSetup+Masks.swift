@@ -1,4 +1,5 @@
 internal import Kernel
+internal import MountTrees
 
 extension ContainerSetup {
     /// Hides the masked paths and makes the read-only ones so.

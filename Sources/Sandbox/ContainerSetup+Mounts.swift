@@ -1,4 +1,5 @@
 internal import Kernel
+internal import MountTrees
 internal import OCISpec
 
 /// Filesystems of this container that later steps use by descriptor, not by path.

@@ -1,4 +1,5 @@
 internal import Kernel
+internal import MountTrees
 
 /// `/proc` is where the kernel is asked and told things about processes: labels, parameters, identities. Whoever could put
 /// something of his own over a part of it would answer in the kernel's place.

@@ -1,5 +1,6 @@
 internal import Cgroups
 internal import Kernel
+internal import MountTrees
 internal import Netlink
 internal import OCISpec
 
@@ -50,6 +51,7 @@ struct ContainerSetup {
         try ChildReport.isolate(keeping: keptDescriptors)
         try ChildReport.enterCgroups(cgroup)
         if plan.userNamespace != nil { try waitForMappings() }
+        if plan.joinsMounts { return try createInJoinedTree() }
         let place = try step(.rootfs) { () throws(KernelError) in
             // Opened while this process still has the host's root id, which may be needed to get there.
             try Mount.setPropagation("/", .private, recursive: true)
@@ -86,6 +88,33 @@ struct ContainerSetup {
             }
         }
         return terminal
+    }
+
+    /// The same where the tree is that of others, which stays as it is.
+    private func createInJoinedTree() throws(SandboxError) -> SharedTerminal? {
+        // Where the guide has entered the tree, this process still has the host's root id, which may be needed to get there.
+        let place = plan.joinedAfterClone.contains { $0.kind == .mount } ? nil : try openJoinedRoot()
+        if plan.userNamespace != nil { try ChildReport.becomeRoot() }
+        try runHooksOutside()
+        try enterNamespaces()
+        Umask.set(0)
+        let root: SharedDescriptor
+        if let place { root = place } else { root = try openJoinedRoot() }
+        try step(.rootfs) { () throws(KernelError) in try Mount.changeRoot(to: root.raw) }
+        try setParameters(AttachedFileSystems())
+        try bringUpLoopback()
+        if plan.startGate != nil {
+            let root = try step(.rootfs) { () throws(KernelError) in try RootedDir("/") }
+            try plan.process.checkProgram(root)
+        }
+        try step(.handshake) { () throws(KernelError) in try channel.send(.ready) }
+        return nil
+    }
+
+    private func openJoinedRoot() throws(SandboxError) -> SharedDescriptor {
+        try step(.rootfs) { () throws(KernelError) in
+            SharedDescriptor(try RootedDir("/").open(plan.rootPath, [.path, .directory]))
+        }
     }
 
     /// Lets the parent run its hooks while the namespaces exist and the host's root is still there.

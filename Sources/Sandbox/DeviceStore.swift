@@ -1,4 +1,5 @@
 internal import Kernel
+internal import MountTrees
 
 /// Device files on a filesystem of the parent's, to be bound one by one.
 ///

@@ -9,7 +9,7 @@ struct HookRunner: Sendable {
     /// The kinds of hooks whose programs are the host's.
     ///
     /// `startContainer` is not among them: its program is the container's, see `StartHooks`.
-    enum Kind: String {
+    enum Kind: String, CaseIterable {
         case prestart, createRuntime, createContainer, poststart, poststop
     }
 
@@ -34,7 +34,7 @@ struct HookRunner: Sendable {
     ///
     /// - Throws: `invalidArgument` for the first that could not be run.
     func check() throws(SandboxError) {
-        for kind in [Kind.prestart, .createRuntime, .createContainer, .poststart, .poststop] {
+        for kind in Kind.allCases {
             try Self.check(list(kind), kind.rawValue)
         }
         try Self.check(hooks.startContainer ?? [], "startContainer")

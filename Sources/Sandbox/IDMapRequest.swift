@@ -1,4 +1,5 @@
 internal import Kernel
+internal import MountTrees
 internal import OCISpec
 
 /// A mount whose files' owners are to be mapped by the container's user namespace, once that exists.

@@ -110,12 +110,8 @@ extension ProcessPlan {
         }
         var bits = Int32(mode)
         for flag in policy.flags ?? [] {
-            switch flag {
-            case "MPOL_F_STATIC_NODES": bits |= 1 << 15
-            case "MPOL_F_RELATIVE_NODES": bits |= 1 << 14
-            case "MPOL_F_NUMA_BALANCING": bits |= 1 << 13
-            default: throw .invalid("\(field).flags", "unknown flag '\(flag)'")
-            }
+            guard let bit = memoryFlags[flag] else { throw .invalid("\(field).flags", "unknown flag '\(flag)'") }
+            bits |= bit
         }
         let text = policy.nodes ?? ""
         // MPOL_DEFAULT and MPOL_LOCAL name no nodes; a preference for none means the local one.
@@ -130,8 +126,12 @@ extension ProcessPlan {
         return MemoryPolicy(mode: bits, nodes: nodes)
     }
 
+    static let memoryFlags: [String: Int32] = [
+        "MPOL_F_STATIC_NODES": 1 << 15, "MPOL_F_RELATIVE_NODES": 1 << 14, "MPOL_F_NUMA_BALANCING": 1 << 13,
+    ]
+
     /// By number.
-    private static let memoryModes = [
+    static let memoryModes = [
         "MPOL_DEFAULT", "MPOL_PREFERRED", "MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_LOCAL", "MPOL_PREFERRED_MANY",
         "MPOL_WEIGHTED_INTERLEAVE",
     ]

@@ -1,4 +1,5 @@
 internal import Kernel
+internal import MountTrees
 internal import OCISpec
 internal import Seccomp
 

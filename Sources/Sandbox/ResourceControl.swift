@@ -6,8 +6,12 @@ package struct ResourceControl: Sendable {
     private let root: String
     /// Directory of the class of service; the root's for the default class.
     private let directory: String
-    /// Whether the class is the container's own, and goes with it.
+    /// Whether the class has the container's name, and goes with it if the container has made it.
     private let isOwn: Bool
+    private let id: String
+
+    /// On a class that was made for one container, with its id: another one's of the same name is not removed.
+    private static let mark = "trusted.berth.container"
     /// Directory of the monitoring group, nil without one.
     private let monitoring: String?
 
@@ -33,6 +37,7 @@ package struct ResourceControl: Sendable {
             throw .invalid("linux.intelRdt.closID", "'\(asked)' is no name of a directory")
         }
         isOwn = asked.isEmpty
+        self.id = id
         directory = asked == "/" ? place : "\(place)/\(asked.isEmpty ? id : asked)"
         monitoring = rdt.enableMonitoring == true ? "\(directory)/mon_groups/\(id)" : nil
         guard isFirst else { return }
@@ -62,7 +67,13 @@ package struct ResourceControl: Sendable {
     package func remove() {
         // What is gone or in use by others stays as it is: a class that a document names outlives its containers.
         if let monitoring { _ = try? File.removeDirectory(monitoring) }
-        if isOwn { _ = try? File.removeDirectory(directory) }
+        if isOwn, isMarked { _ = try? File.removeDirectory(directory) }
+    }
+
+    private var isMarked: Bool {
+        // One that cannot be looked at is gone, or nobody knows whose it is.
+        let mark = try? File.open(directory, [.path, .directory, .noFollow]).extendedAttribute(Self.mark)
+        return mark == Array(id.utf8)
     }
 
     /// The lines to write, in their order: cache, bandwidth, the rest.
@@ -91,6 +102,10 @@ package struct ResourceControl: Sendable {
     private func make(_ lines: [String]) throws(SandboxError) {
         do throws(KernelError) {
             try File.makeDirectory(directory, mode: 0o755)
+            if isOwn {
+                let made = try File.open(directory, [.path, .directory, .noFollow])
+                try made.setExtendedAttribute(Self.mark, Array(id.utf8))
+            }
             for line in lines {
                 do throws(KernelError) { try write("\(directory)/schemata", line + "\n") } catch {
                     let status = (try? File.readText("\(root)/info/last_cmd_status", limit: 4096)) ?? ""

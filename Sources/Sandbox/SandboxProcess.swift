@@ -141,6 +141,9 @@ public final class SandboxProcess: Sendable {
         return process
     }
 
+    /// More messages than a set-up and the process that it clones have reason to send.
+    private static let messageLimit = 4096
+
     /// The process that the set-up has cloned, and why it has failed already if so: it may be faster than the set-up, whose
     /// message must be waited for all the same, or nobody would reap the process.
     private func receiveClone(_ channel: SharedDescriptor) throws(SandboxError) -> (SandboxProcess, SandboxError?) {
@@ -149,28 +152,46 @@ public final class SandboxProcess: Sendable {
         let end = HandshakeEnd(socket: channel.raw)
         var failure: SandboxError?
         var filter: LoadedFilter?
-        while let answer = try Self.next(end, filter) {
+        // The process inside can be made to say anything; nothing that it says may keep the set-up's word from being heard, without
+        // which nobody would reap that process.
+        for _ in 0..<Self.messageLimit {
+            let answer: HandshakeAnswer
+            do throws(SandboxError) {
+                guard let next = try Self.next(end, filter) else { break }
+                answer = next
+            } catch  where error.code == .internal {
+                failure = failure ?? error
+                continue
+            }
             switch answer.message {
-            case .failed(let error): failure = error
+            case .failed(let error): failure = failure ?? error
             case .filterNext where answer.sender == pid && filter == nil: filter = try take(answer.descriptors)
             // Nobody but the set-up may say which process it has cloned: the caller reaps that, and signals it.
             case .cloned(let cloned) where answer.sender == pid:
                 guard let pidfd = answer.descriptors.first else { continue }
-                do throws(SandboxError) { try letGo(cloned, pidfd, filter, channel) } catch { failure = error }
-                let process = SandboxProcess(
-                    pid: cloned,
-                    pidfd: pidfd,
-                    terminal: terminal,
-                    door: .channel(channel),
-                    warnings: warnings,
-                    listener: listener,
-                    hooks: nil
-                )
-                return (process, failure)
-            default: throw .refused(.handshake, "start process", "", "unexpected message", code: .internal)
+                if failure == nil {
+                    do throws(SandboxError) { try letGo(cloned, pidfd, filter, channel) } catch { failure = error }
+                }
+                return (clone(cloned, pidfd, channel), failure)
+            default:
+                failure =
+                    failure
+                    ?? .refused(.handshake, "start process", "", "unexpected message", code: .internal)
             }
         }
         throw failure ?? .refused(.handshake, "start process", "", "the set-up ended early", code: .internal)
+    }
+
+    private func clone(_ pid: Int32, _ pidfd: SharedDescriptor, _ channel: SharedDescriptor) -> SandboxProcess {
+        SandboxProcess(
+            pid: pid,
+            pidfd: pidfd,
+            terminal: terminal,
+            door: .channel(channel),
+            warnings: warnings,
+            listener: listener,
+            hooks: nil
+        )
     }
 
     private static func next(_ end: HandshakeEnd, _ filter: LoadedFilter?) throws(SandboxError) -> HandshakeAnswer? {

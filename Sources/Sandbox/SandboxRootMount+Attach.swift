@@ -1,4 +1,5 @@
 internal import Kernel
+internal import MountTrees
 
 extension SandboxRootMount {
     /// Mounts the root where other programs find it, for a backend that leaves the container to one of them.

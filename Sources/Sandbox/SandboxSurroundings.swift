@@ -36,9 +36,11 @@ public struct SandboxSurroundings: Sendable {
     /// Removes what the container's creation has made outside of it beside its cgroup: groups of `linux.intelRdt`.
     ///
     /// For a container whose processes have ended. What is gone already is fine.
-    public func removeGroups() {
+    ///
+    /// - Parameter root: Where the resctrl filesystem is; nil finds the mounted one.
+    public func removeGroups(resourceControl root: String? = nil) {
         guard let intelRdt else { return }
         // Without the filesystem there are no groups.
-        (try? ResourceControl(intelRdt, id: state.id, isFirst: false))?.remove()
+        (try? ResourceControl(intelRdt, id: state.id, isFirst: false, root: root))?.remove()
     }
 }

@@ -18,8 +18,8 @@ struct SeccompListener: Sendable {
     /// The container as it is when the filter is loaded.
     private(set) var state: ContainerState
 
-    /// How long a listener may take to accept and read.
-    private static let patience = Duration.seconds(30)
+    /// How long a listener may take to accept, and to read.
+    private static let patience = Duration.seconds(10)
 
     /// Checks a document's listener against the filter.
     ///
@@ -119,12 +119,11 @@ struct SeccompListener: Sendable {
             do throws(KernelError) {
                 let pid = try Self.number(of: process)
                 let message = ContainerProcessState(pid: pid, metadata: metadata, state: state).json
-                let socket = try UnixSocket.connect(path)
-                guard try socket.poll(for: .writable, timeout: Self.patience).contains(.writable) else {
-                    throw .failed("send to", path, .timedOut)
-                }
+                let socket = try UnixSocket.connect(path, patience: Self.patience)
                 let sent = try UnixSocket.sendDescriptors([filter.raw], with: message, to: socket.raw)
                 if sent < message.count { try socket.writeAll(Array(message[sent...])) }
+            } catch  where error.errno == .wouldBlock {
+                throw .failed("hand filter to listener", path, .timedOut, detail: "it does not accept or read")
             } catch {
                 throw .failed("hand filter to listener", path, error.errno, detail: "\(error)")
             }

@@ -1,4 +1,5 @@
 internal import Kernel
+internal import MountTrees
 internal import OCISpec
 
 /// Labels of security modules that a process takes on with its next exec.
@@ -44,6 +45,16 @@ struct SecurityLabels {
                 throw .refused(.credentials, "set", entry.field, reason, code: error.code)
             }
         }
+    }
+
+    /// The label of a document's mounts; nil when it asks for none.
+    ///
+    /// - Throws: `unsupported` without SELinux.
+    static func ofMounts(_ label: String?) throws(SandboxError) -> String? {
+        guard let label, !label.isEmpty else { return nil }
+        try check(label, "linux.mountLabel")
+        guard hasSELinux else { throw absent("linux.mountLabel", "SELinux") }
+        return label
     }
 
     private static func check(_ label: String, _ field: String) throws(SandboxError) {

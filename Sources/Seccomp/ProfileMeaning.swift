@@ -118,14 +118,8 @@ package struct ProfileMeaning {
     private static func flags(_ names: [String]) throws(SeccompError) -> UInt32 {
         var flags: UInt32 = 0
         for name in names {
-            switch name {
-            // One thread loads the filter, so there are no others to synchronise with.
-            case "SECCOMP_FILTER_FLAG_TSYNC": break
-            case "SECCOMP_FILTER_FLAG_LOG": flags |= 1 << 1
-            case "SECCOMP_FILTER_FLAG_SPEC_ALLOW": flags |= 1 << 2
-            case "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": flags |= 1 << 5
-            default: throw .unsupported("flag \(name)", at: "flags")
-            }
+            guard let flag = SeccompFeatures.flagBits[name] else { throw .unsupported("flag \(name)", at: "flags") }
+            flags |= flag
         }
         return flags
     }

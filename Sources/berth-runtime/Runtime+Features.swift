@@ -1,5 +1,6 @@
 import Kernel
 import OCISpec
+import Sandbox
 import Seccomp
 
 extension Runtime {
@@ -12,24 +13,11 @@ extension Runtime {
 
 /// What the native backend can do.
 enum FeatureList {
-    /// Words that a mount's options may hold, besides data of the filesystem.
-    static let mountOptions = [
-        "async", "atime", "bind", "defaults", "dev", "diratime", "exec", "loud", "noatime", "nodev", "nodiratime",
-        "noexec", "noiversion", "nolazytime", "nomand", "norelatime", "nostrictatime", "nosuid", "nosymfollow",
-        "private", "ratime", "rbind", "rdev", "rdiratime", "relatime", "remount", "rexec", "rnoatime", "rnodev",
-        "rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime", "rnosuid", "rnosymfollow", "ro", "rprivate",
-        "rrelatime", "rro", "rrw", "rshared", "rslave", "rstrictatime", "rsuid", "rsymfollow", "runbindable", "rw",
-        "shared", "silent", "slave", "strictatime", "suid", "symfollow", "unbindable",
-    ]
-
     static var value: JSONValue {
         .object([
             ("ociVersionMin", .string("1.0.0")), ("ociVersionMax", .string(Runtime.specificationVersion)),
-            (
-                "hooks",
-                .strings(["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"])
-            ),
-            ("mountOptions", .strings(mountOptions)), ("linux", linux),
+            ("hooks", .strings(SandboxFeatures.hooks)), ("mountOptions", .strings(SandboxFeatures.mountOptions)),
+            ("linux", linux),
             ("annotations", .strings(["org.berth.runtime.version": RuntimeCommand.version])),
         ])
     }
@@ -48,16 +36,22 @@ enum FeatureList {
             ("seccomp", seccomp), ("apparmor", .object([("enabled", .bool(true))])),
             ("selinux", .object([("enabled", .bool(true))])), ("intelRdt", .object([("enabled", .bool(true))])),
             ("mountExtensions", .object([("idmap", .object([("enabled", .bool(true))]))])),
+            ("netDevices", .object([("enabled", .bool(true))])),
+            (
+                "memoryPolicy",
+                .object([
+                    ("modes", .strings(SandboxFeatures.memoryModes)), ("flags", .strings(SandboxFeatures.memoryFlags)),
+                ])
+            ),
         ])
     }
 
     private static var seccomp: JSONValue {
-        let flags = ["TSYNC", "LOG", "SPEC_ALLOW", "WAIT_KILLABLE_RECV"].map { "SECCOMP_FILTER_FLAG_\($0)" }
-        let actions = ["ALLOW", "ERRNO", "KILL", "KILL_PROCESS", "KILL_THREAD", "LOG", "NOTIFY", "TRACE", "TRAP"]
-        return .object([
-            ("enabled", .bool(true)), ("actions", .strings(actions.map { "SCMP_ACT_\($0)" })),
-            ("operators", .strings(["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"].map { "SCMP_CMP_\($0)" })),
-            ("knownFlags", .strings(flags)), ("supportedFlags", .strings(flags)),
+        .object([
+            ("enabled", .bool(true)), ("actions", .strings(RuntimeSpec.Seccomp.Action.allCases.map(\.rawValue))),
+            ("operators", .strings(RuntimeSpec.Seccomp.Operator.allCases.map(\.rawValue))),
+            ("archs", .strings(SeccompFeatures.architectures)), ("knownFlags", .strings(SeccompFeatures.flags)),
+            ("supportedFlags", .strings(SeccompFeatures.flags)),
         ])
     }
 }

@@ -236,4 +236,19 @@ import Testing
         box.spec.linux?.seccomp = DefaultProfile.profile(capabilities: [])
         #expect(try box.run(script).lines == ["closed"])
     }
+
+    /// Nobody accepts, and nobody else may connect: the start fails in time instead of waiting for ever.
+    @Test func aListenerThatDoesNotAcceptKeepsNobodyWaiting() throws {
+        let socket = SharedDescriptor(try UnixSocket.listen(path, backlog: 0))
+        var waiting: [SharedDescriptor] = []
+        while waiting.count < 16, let connection = try? UnixSocket.connect(path, nonBlocking: true) {
+            waiting.append(SharedDescriptor(connection))
+        }
+        #expect(waiting.count < 16)
+        box.spec.linux?.seccomp = profile(.notify, ["mkdir"])
+        let begin = Clock.monotonic.now
+        let outcome = try withExtendedLifetime((socket, waiting)) { try box.run("true") }
+        #expect(outcome.failure?.stage == "seccomp" && outcome.failure?.code == "timedOut", "\(outcome.errors)")
+        #expect(Clock.monotonic.now - begin < .seconds(60))
+    }
 }

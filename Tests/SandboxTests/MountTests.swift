@@ -95,8 +95,20 @@ import Testing
         )
     }
 
+    /// How the mount that a directory lies on treats times of access, and whether it passes mounts on.
+    static func origin(of path: String) throws -> (times: Set<Substring>, isShared: Bool) {
+        let lines = try File.readText("/proc/self/mountinfo", limit: 1 << 24).split(separator: "\n").map(String.init)
+        let places = lines.map { String($0.split(separator: " ")[4]) }
+        let above = places.filter { $0 == "/" || path == $0 || path.hasPrefix($0 + "/") }
+        let place = try #require(above.max { $0.count < $1.count })
+        // The last one lies on top.
+        let line = try #require(lines.compactMap { Line($0, place: place) }.last)
+        return (line.options.intersection(["relatime", "noatime", "nodiratime"]), line.propagation.contains("shared"))
+    }
+
     @Test func wordsOfBinds() throws {
         let source = try Scratch()
+        let (times, isShared) = try Self.origin(of: source.path)
         // Flags of the filesystem, which a bind shares with others, change nothing.
         let shared = ["sync", "async", "dirsync", "lazytime", "nolazytime"].map { Case(words: [$0]) }
         let recursive = [
@@ -110,17 +122,35 @@ import Testing
         let strict = [
             Case(words: ["rstrictatime"], hidden: ["relatime", "noatime"]),
             Case(words: ["rstrictatime", "rnostrictatime"], shown: ["relatime"]),
-            Case(words: ["rnorelatime"], shown: ["relatime"]),
+            Case(words: ["rnorelatime"], shown: times),
         ]
         let propagation = [
-            Case(words: ["shared"], propagation: ["shared"]), Case(words: ["rshared"], propagation: ["shared"]),
+            Case(words: ["shared"], propagation: isShared ? ["shared", "master"] : ["shared"]),
+            Case(words: ["rshared"], propagation: isShared ? ["shared", "master"] : ["shared"]),
             Case(words: ["private"]), Case(words: ["rprivate"]),
             Case(words: ["unbindable"], propagation: ["unbindable"]),
             Case(words: ["runbindable"], propagation: ["unbindable"]),
         ]
-        try check(Self.common + shared + recursive + undone + strict + propagation) {
+        // What no word changes is as where the source lies.
+        let common = Self.common.map { each in
+            var each = each
+            if [["defaults"], ["norelatime"]].contains(each.words) {
+                each.shown = each.shown.subtracting(["relatime"]).union(times)
+            }
+            return each
+        }
+        try check(common + shared + recursive + undone + strict + propagation) {
             .init(destination: $0, type: "none", source: source.path, options: ["bind"] + $1)
         }
+    }
+
+    @Test(arguments: ["proc", "sysfs", "mqueue", "devpts"])
+    func changesAreCountedOrTheWordIsNamed(_ type: String) throws {
+        let box = try ContainerFixture()
+        box.spec.mounts?.append(.init(destination: "/other", type: type, source: type, options: ["iversion"]))
+        let outcome = try box.run("true")
+        #expect(outcome.failure?.code == "unsupported")
+        #expect(outcome.errors.contains("iversion"), "\(outcome.errors)")
     }
 
     @Test func remountChangesWhatIsThere() throws {

@@ -51,6 +51,70 @@ import Testing
         }
     }
 
+    /// A mount namespace of somebody else's, with a file system of its own at the box's `/tmp`.
+    private func withMountNamespace(_ box: ContainerFixture, _ body: (String) throws -> Void) throws {
+        let (output, writer) = try Pipe().ends()
+        let (input, hold) = try Pipe().ends()
+        let script = "mount -t tmpfs none \(box.root)/tmp; echo theirs > \(box.root)/tmp/mark; echo ready; read x"
+        var spawn = Spawn(
+            arguments: ["unshare", "-m", "--propagation", "private", "sh", "-c", script],
+            environment: ["PATH=/usr/bin:/bin"]
+        )
+        spawn.descriptors = [0: input.raw, 1: writer.raw, 2: 2]
+        let child = try withExtendedLifetime((input, writer)) { try spawn.start("/usr/bin/unshare") }
+        let (pid, pidfd) = (child.pid, child.sharedPidfd())
+        defer {
+            _ = try? Pidfd.send(.kill, to: pidfd.raw)
+            _ = try? Pidfd.waitForEnd(pidfd.raw)
+        }
+        #expect(try !output.poll(for: .readable, timeout: .seconds(20)).isEmpty)
+        try withExtendedLifetime(hold) { try body("/proc/\(pid)/ns/mnt") }
+    }
+
+    private func joining(_ box: ContainerFixture, _ path: String) {
+        box.spec.linux?.namespaces?.removeAll { $0.type == .mount }
+        box.spec.linux?.namespaces?.append(.init(type: .mount, path: path))
+        box.spec.mounts = nil
+        box.spec.root?.readonly = nil
+        box.spec.linux?.maskedPaths = nil
+        box.spec.linux?.readonlyPaths = nil
+        box.spec.linux?.devices = nil
+        box.spec.linux?.rootfsPropagation = nil
+    }
+
+    @Test(arguments: [false, true]) func aTreeOfOthersIsTakenAsItIs(_ isMapped: Bool) throws {
+        let box = try ContainerFixture()
+        if isMapped { box.addUserNamespace() }
+        try withMountNamespace(box) { path in
+            joining(box, path)
+            let outcome = try box.run("cat /tmp/mark; echo $$; ls -d /data 2>/dev/null; echo end")
+            #expect(outcome.lines == ["theirs", "1", "end"], "\(outcome.errors)")
+        }
+    }
+
+    @Test func whatWouldChangeATreeOfOthersIsNamed() throws {
+        let changes: [(String, (inout RuntimeSpec) -> Void)] = [
+            ("mounts", { $0.mounts = [.init(destination: "/tmp", type: "tmpfs", source: "tmpfs")] }),
+            ("root.readonly", { $0.root?.readonly = true }),
+            ("linux.maskedPaths", { $0.linux?.maskedPaths = ["/etc"] }),
+            ("linux.readonlyPaths", { $0.linux?.readonlyPaths = ["/etc"] }),
+            ("linux.rootfsPropagation", { $0.linux?.rootfsPropagation = "shared" }),
+            ("linux.devices", { $0.linux?.devices = [.init(type: "c", path: "/dev/x", major: 1, minor: 3)] }),
+            ("hooks.createContainer", { $0.hooks = .init(createContainer: [.init(path: "/bin/true")]) }),
+        ]
+        let box = try ContainerFixture()
+        try withMountNamespace(box) { path in
+            joining(box, path)
+            let plain = box.spec
+            for (field, change) in changes {
+                box.spec = plain
+                change(&box.spec)
+                let failure = try box.run("true").failure
+                #expect(failure?.object == field && failure?.code == "unsupported", "\(field)")
+            }
+        }
+    }
+
     @Test func aFilesystemOfAForeignNamespaceIsRefusedByName() throws {
         let box = try ContainerFixture()
         box.addUserNamespace()

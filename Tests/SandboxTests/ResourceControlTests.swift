@@ -35,6 +35,27 @@ import Testing
         #expect(!File.exists(root + "/box"))
     }
 
+    @Test func aClassThatWasThereBeforeStays() throws {
+        try makeClass("box", "L3:0=f\n")
+        let found = try group(.init(l3CacheSchema: "L3:0=f"))
+        // As the kernel does, whose files are no obstacle to the removal.
+        try File.remove("\(root)/box/schemata")
+        try File.removeDirectory("\(root)/box/mon_groups")
+        found.remove()
+        try group(.init(), isFirst: false).remove()
+        #expect(File.exists(root + "/box"))
+    }
+
+    @Test func aLaterProgramRemovesWhatAnEarlierHasMade() throws {
+        _ = try group(.init(memBwSchema: "MB:0=50"))
+        try File.remove("\(root)/box/schemata")
+        let document = RuntimeSpec(ociVersion: "1.2.0", linux: .init(intelRdt: .init(memBwSchema: "MB:0=50")))
+        SandboxSurroundings(id: "other", specification: document, bundle: "/").removeGroups(resourceControl: root)
+        #expect(File.exists(root + "/box"))
+        SandboxSurroundings(id: "box", specification: document, bundle: "/").removeGroups(resourceControl: root)
+        #expect(!File.exists(root + "/box"))
+    }
+
     @Test func aNamedClassOutlivesTheContainer() throws {
         try makeClass("gold", "    L3:0=00f;1=3\n    MB:0= 50\n")
         let group = try group(.init(closID: "gold", l3CacheSchema: "L3:1=3;0=f", memBwSchema: "MB:0=50"))

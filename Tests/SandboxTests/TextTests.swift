@@ -1,4 +1,5 @@
 import Kernel
+import MountTrees
 import Sandbox
 import Testing
 
@@ -54,6 +55,22 @@ import Testing
 }
 
 @Suite struct MountOptionsTests {
+    @Test func newFilesystemsAreLabelled() throws {
+        let label = "system_u:object_r:container_file_t:s0:c1,c2"
+        for (type, words, isLabelled) in [
+            ("tmpfs", [], true), ("devpts", ["newinstance"], true), ("proc", [], false), ("cgroup2", [], false),
+            ("none", ["bind"], false), ("bind", [], false), ("tmpfs", ["remount"], false),
+        ] {
+            var options = try MountOptions(words, field: "x")
+            options.label(label, type: type)
+            let values = options.parameters.filter { $0.key == "context" }.map(\.value)
+            #expect(values == (isLabelled ? [label] : []), "\(type) \(words)")
+        }
+        var own = try MountOptions(["context=a_u:b_r:c_t:s0"], field: "x")
+        own.label(label, type: "tmpfs")
+        #expect(own.parameters.count == 1)
+    }
+
     @Test func laterWordsWin() throws {
         let options = try MountOptions(["ro", "nosuid", "rw", "suid", "noatime", "strictatime"], field: "x")
         #expect(options.attributes.set == [.strictAccessTime])

@@ -122,6 +122,8 @@ ssize_t ck_recv_fds(int socket, void *bytes, size_t size, int *fds, size_t capac
                     pid_t *sender, int flags);
 // SO_PASSCRED.
 int ck_ask_for_senders(int socket);
+// How long connecting and sending may wait; EAGAIN after that.
+int ck_limit_sending(int socket, int64_t seconds);
 int ck_unix_bind(int socket, const char *path);
 int ck_unix_connect(int socket, const char *path);
 int ck_peer_credentials(int socket, pid_t *pid, uid_t *uid, gid_t *gid);

@@ -1,7 +1,7 @@
-internal import Kernel
+package import Kernel
 
 /// The root filesystem of a container, as far as it can be made from outside.
-enum PlannedRoot {
+package enum PlannedRoot {
     /// Not planned yet.
     case none
     /// A mount that the parent has made.
@@ -10,7 +10,7 @@ enum PlannedRoot {
     case overlay(MappedOverlay)
 
     /// The mount; an overlay is made now.
-    func tree() throws(KernelError) -> PreparedTree {
+    package func tree() throws(KernelError) -> PreparedTree {
         switch self {
         case .none: throw .failed("mount root", .noDevice)
         case .tree(let tree): tree
@@ -19,7 +19,7 @@ enum PlannedRoot {
     }
 
     /// Descriptors that the child needs.
-    var descriptors: [RawDescriptor] {
+    package var descriptors: [RawDescriptor] {
         switch self {
         case .none: []
         case .tree(let tree): [tree.mount.raw]
@@ -33,7 +33,7 @@ enum PlannedRoot {
 /// A filesystem can only be mapped where it is bound, and an overlay not at all; but an overlay can lie on mapped layers.
 /// Made from outside it would silently be read-only, because nobody there has an id in the mapping; so the container's own
 /// process makes it. Files keep the owners on disk that the image gave them.
-struct MappedOverlay {
+package struct MappedOverlay {
     /// Lower directories, the topmost first; each is a mount of its own.
     var lower: [PreparedTree]
     /// The directory that holds upper and work directory, which must lie on one mount; nil for a read-only overlay.
@@ -46,16 +46,16 @@ struct MappedOverlay {
     var parameters: [MountOptions.Parameter]
     var attributes: Mount.Attributes
 
-    var descriptors: [RawDescriptor] { trees.map { $0.mount.raw } }
+    package var descriptors: [RawDescriptor] { trees.map { $0.mount.raw } }
 
     /// Everything that the mapping must be set on.
-    var trees: [PreparedTree] { lower + (state.map { [$0] } ?? []) }
+    package var trees: [PreparedTree] { lower + (state.map { [$0] } ?? []) }
 
     /// Paths of `trees`.
-    private(set) var sources: [String] = []
+    package private(set) var sources: [String] = []
 
     /// Clones the layers of an overlay's options.
-    init(_ options: MountOptions) throws(KernelError) {
+    package init(_ options: MountOptions) throws(KernelError) {
         var directories: [String: String] = [:]
         (lower, parameters, attributes) = ([], [], options.attributes.set)
         for parameter in options.parameters {

@@ -1,9 +1,9 @@
-internal import Kernel
+package import Kernel
 
 /// Filesystems made as detached mounts: attached nowhere, so nobody sees them until the container's own process does.
-enum RootTree {
+package enum RootTree {
     /// A tree from any type, with the attributes and propagation of its options.
-    static func tree(type: String, source: String, options: MountOptions) throws(KernelError) -> PreparedTree {
+    package static func tree(type: String, source: String, options: MountOptions) throws(KernelError) -> PreparedTree {
         if let bind = options.bind ?? (type == "bind" || type == "rbind" ? .single : nil) {
             let recursive = bind == .recursive || type == "rbind"
             let tree = try DetachedMount(cloning: source, recursive: recursive)
@@ -16,7 +16,7 @@ enum RootTree {
     }
 
     /// An empty directory that cannot be written, for masks.
-    static func emptyDirectory() throws(KernelError) -> PreparedTree {
+    package static func emptyDirectory() throws(KernelError) -> PreparedTree {
         let context = try FileSystemContext("tmpfs")
         try context.set("source", "tmpfs")
         try context.set("mode", "0555")
@@ -25,7 +25,7 @@ enum RootTree {
     }
 
     /// A new filesystem with its attributes.
-    static func fileSystem(
+    package static func fileSystem(
         type: String,
         source: String,
         options: MountOptions,
@@ -40,7 +40,7 @@ enum RootTree {
     }
 
     /// Sets the parameters of a filesystem; an error names the one that it is about.
-    static func set(
+    package static func set(
         _ parameters: [MountOptions.Parameter],
         on context: borrowing FileSystemContext
     ) throws(KernelError) {
@@ -56,7 +56,7 @@ enum RootTree {
     /// Attributes below a mount, and propagation.
     ///
     /// A bound tree starts out private: clones of the host's mounts would pass mounts on to the host and back.
-    static func apply(_ options: MountOptions, to tree: borrowing DetachedMount, isBind: Bool) throws(KernelError) {
+    package static func apply(_ options: MountOptions, to tree: borrowing DetachedMount, isBind: Bool) throws(KernelError) {
         if isBind {
             try tree.setPropagation(options.propagation.isEmpty ? .private : .slave, recursive: true)
             if !options.attributes.isEmpty {

@@ -1,4 +1,4 @@
-internal import Kernel
+package import Kernel
 
 /// Copies what the image has at a place into the filesystem that is about to hide it (the option `tmpcopyup`).
 ///
@@ -6,7 +6,7 @@ internal import Kernel
 /// anywhere else, and no `/proc` is needed, which could be the image's. What is mounted below the place stays out: it is no
 /// part of the image. The copy ends with an error where the new filesystem is full; depth and number of files have
 /// limits of their own, and the parent's patience ends it in any case.
-struct CopyUp: ~Copyable {
+package struct CopyUp: ~Copyable {
     private struct FileNumber: Hashable {
         var device: DeviceNumber
         var inode: UInt64
@@ -29,7 +29,7 @@ struct CopyUp: ~Copyable {
     ///   - place: The directory of the image, O_PATH is enough.
     ///   - options: Its options.
     /// - Throws: What could not be copied, by its path below the place.
-    static func fill(
+    package static func fill(
         _ mount: borrowing DetachedMount,
         from place: borrowing Descriptor,
         _ options: MountOptions
