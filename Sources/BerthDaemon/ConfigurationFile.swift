@@ -18,6 +18,7 @@ package struct ConfigurationFile {
         package var userns: String?
         package var usernsPool: [String]?
         package var cgroupManager: String?
+        package var shimDeath: String?
         package var backends: [String: String] = [:]
         package var logOptions: [String: String] = [:]
 
@@ -35,6 +36,7 @@ package struct ConfigurationFile {
         "root": .string, "state": .string, "socket": .string, "socket-group": .number, "log-level": .string,
         "default-backend": .string, "init": .string, "stop-timeout": .number, "backends": .strings,
         "log-options": .strings, "userns": .string, "userns-pool": .list, "cgroup-manager": .string,
+        "shim-death": .string,
     ]
 
     private static let limit = 1 << 20
@@ -84,6 +86,7 @@ package struct ConfigurationFile {
         case "default-backend": values.defaultBackend = text
         case "userns": values.userns = text
         case "cgroup-manager": values.cgroupManager = text
+        case "shim-death": values.shimDeath = text
         default: values.initPath = text
         }
     }

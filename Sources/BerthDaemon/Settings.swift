@@ -29,6 +29,8 @@ struct Settings {
     let userNamespaces: EngineConfiguration.UserNamespaces
     /// Who makes cgroups.
     let cgroupManager: CgroupManager
+    /// What becomes of containers whose shim dies, where they do not say.
+    let shimDeath: ShimDeath
     /// Configuration file that was read.
     let file: String?
 
@@ -79,6 +81,7 @@ struct Settings {
         stopTimeout = values.stopTimeout ?? 10
         userNamespaces = try Self.userNamespaces(values, file ?? "")
         cgroupManager = try Self.cgroupManager(values, file ?? "")
+        shimDeath = try Self.shimDeath(values, file ?? "")
     }
 
     /// What the engine is opened with.
@@ -95,6 +98,7 @@ struct Settings {
         configuration.defaultStopTimeout = stopTimeout
         configuration.userNamespaces = userNamespaces
         configuration.cgroupManager = cgroupManager
+        configuration.shimDeath = shimDeath
         return configuration
     }
 
@@ -114,6 +118,14 @@ struct Settings {
             throw .file(file, line: nil, "key 'userns-pool': \((error as? EngineError)?.message ?? "\(error)")")
         }
         return result
+    }
+
+    private static func shimDeath(_ values: ConfigurationFile.Values, _ file: String) throws(DaemonError) -> ShimDeath {
+        let text = values.shimDeath ?? ShimDeath.adopt.rawValue
+        guard let policy = ShimDeath(rawValue: text) else {
+            throw .file(file, line: nil, "key 'shim-death': '\(text)' is neither 'adopt' nor 'kill'")
+        }
+        return policy
     }
 
     private static func cgroupManager(

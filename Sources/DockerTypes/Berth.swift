@@ -2,12 +2,18 @@
 public struct BerthContainer: Codable, Sendable, Equatable, ZeroValue {
     /// Its user namespace.
     @Zero public var userNamespace: BerthUserNamespace
+    /// What becomes of it when its shim dies: `adopt` or `kill`.
+    @Zero public var shimDeath: String
+    /// What becomes of its name when it cannot be killed and is to be removed: `release` or `keep`.
+    @Zero public var stuck: String
 
     /// Everything at its zero value.
     public init() {}
 
     private enum CodingKeys: String, CodingKey {
         case userNamespace = "UserNamespace"
+        case shimDeath = "ShimDeath"
+        case stuck = "Stuck"
     }
 }
 

@@ -65,6 +65,8 @@ public struct ContainerState: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var finishedAt: GoTime
     /// Health; nil without a health check.
     public var health: HealthState?
+    /// What Berth says beyond Docker; nil when all is well.
+    public var berth: BerthContainerState?
 
     /// Everything at its zero value.
     public init() {}
@@ -82,6 +84,7 @@ public struct ContainerState: Codable, Sendable, Equatable, ZeroValue {
         case startedAt = "StartedAt"
         case finishedAt = "FinishedAt"
         case health = "Health"
+        case berth = "Berth"
     }
 }
 

@@ -130,6 +130,8 @@ public struct HostConfig: Codable, Sendable, Equatable, ZeroValue {
     public var maskedPaths: [String]?
     /// Paths that are read-only; nil for the default list.
     public var readonlyPaths: [String]?
+    /// What Berth offers beyond Docker.
+    public var berth: BerthHostConfig?
 
     /// Everything at its zero value.
     public init() {}
@@ -200,5 +202,6 @@ public struct HostConfig: Codable, Sendable, Equatable, ZeroValue {
         case isolation = "Isolation"
         case maskedPaths = "MaskedPaths"
         case readonlyPaths = "ReadonlyPaths"
+        case berth = "Berth"
     }
 }

@@ -38,6 +38,8 @@ public struct ContainerSnapshot: Sendable {
     public var userNamespace: UserNamespaceSetting
     /// Exec sessions that exist.
     public var execIDs: [ExecID]
+    /// What becomes of it when its shim dies.
+    public var shimDeath: ShimDeath
 
     package init(
         id: ContainerID,
@@ -57,7 +59,8 @@ public struct ContainerSnapshot: Sendable {
         hostnamePath: String,
         backend: String,
         userNamespace: UserNamespaceSetting,
-        execIDs: [ExecID]
+        execIDs: [ExecID],
+        shimDeath: ShimDeath = .adopt
     ) {
         self.id = id
         self.name = name
@@ -77,6 +80,7 @@ public struct ContainerSnapshot: Sendable {
         self.backend = backend
         self.userNamespace = userNamespace
         self.execIDs = execIDs
+        self.shimDeath = shimDeath
     }
 }
 

@@ -41,6 +41,8 @@ package struct PersistedState: Sendable, Equatable, Codable {
     package var run: String?
     /// When the init process started, in clock ticks since boot: with its number its name for ever.
     package var initStart: UInt64?
+    /// Since when something is left of it that cannot be killed.
+    package var stuckSince: StoredTime?
     /// Whether the container goes as soon as it has ended.
     package var removalWanted: Bool?
 

@@ -50,6 +50,12 @@ extension ContainerOptions {
         config.utsMode = uts ?? ""
         config.cgroupnsMode = cgroupns ?? ""
         config.usernsMode = userns ?? ""
+        if shimDeath != nil || stuck != nil {
+            var berth = BerthHostConfig()
+            berth.shimDeath = shimDeath
+            berth.stuck = stuck
+            config.berth = berth
+        }
         config.shmSize = try shmSize.map { try Value.bytes($0, "shm-size") } ?? 0
         config.devices = device.map(Self.device)
         config.autoRemove = remove

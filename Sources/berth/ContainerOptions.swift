@@ -108,6 +108,21 @@ struct ContainerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("User namespace: auto, auto:size=N, or host.", valueName: "mode"))
     var userns: String?
 
+    // What becomes of it in trouble
+
+    @Option(
+        help: ArgumentHelp("When its shim dies: adopt (a new shim takes over) or kill.", valueName: "policy")
+    )
+    var shimDeath: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "When it cannot be killed and is to be removed: release its name, or keep it.",
+            valueName: "policy"
+        )
+    )
+    var stuck: String?
+
     // What it may
 
     @Option(help: ArgumentHelp("Capability to add.", valueName: "name"))

@@ -56,7 +56,8 @@ struct ContainerRoutes: Sendable {
     private func create(_ request: APIRequest) async throws -> Reply {
         let body = try request.decode(ContainerCreateRequest.self)
         if let platform = request.query.text("platform") { try await check(platform, of: body.config.image) }
-        let translated = try CreateTranslation.translate(body)
+        var translated = try CreateTranslation.translate(body)
+        translated.configuration.idempotencyKey = try Self.idempotencyKey(request.head.headerFields)
         let created: CreatedContainer
         do {
             created = try await engine.createContainer(translated.configuration, name: request.query.text("name"))
@@ -68,6 +69,15 @@ struct ContainerRoutes: Sendable {
         reply.id = created.id.description
         reply.warnings = created.warnings + translated.warnings
         return try .json(reply, status: .created)
+    }
+
+    /// The client's own name of its request; nil without one.
+    private static func idempotencyKey(_ headers: HTTPFields) throws -> String? {
+        guard let name = HTTPField.Name("X-Berth-Idempotency-Key"), let key = headers[name] else { return nil }
+        guard (1...255).contains(key.utf8.count) else {
+            throw APIError.invalid("header X-Berth-Idempotency-Key: expected 1 to 255 bytes, found \(key.utf8.count)")
+        }
+        return key
     }
 
     /// Refuses an image of another platform than `os[/architecture[/variant]]`.

@@ -26,6 +26,7 @@ package enum CreateTranslation {
         try storage(host, into: &configuration)
         configuration.resources = ResourceLimits(host)
         try misc(host, into: &configuration)
+        try faults(host.berth, into: &configuration)
         warnings += ineffective(request)
         configuration.faceDocument = String(decoding: try DockerJSON.encode(request), as: UTF8.self)
         return Result(configuration: configuration, warnings: warnings)
@@ -50,6 +51,20 @@ package enum CreateTranslation {
         result.domainname = config.domainname
         result.exposedPorts = (config.exposedPorts ?? [:]).keys.sorted()
         result.volumes = (config.volumes ?? [:]).keys.sorted()
+    }
+
+    private static func faults(_ berth: BerthHostConfig?, into result: inout ContainerConfiguration) throws {
+        func value<T: CaseIterable & RawRepresentable>(_ text: String?, _ field: String, _ type: T.Type) throws -> T?
+        where T.RawValue == String {
+            guard let text, !text.isEmpty else { return nil }
+            guard let value = T(rawValue: text) else {
+                let names = T.allCases.map(\.rawValue).joined(separator: "' or '")
+                throw APIError.invalid("HostConfig.Berth.\(field): expected '\(names)', found '\(text)'")
+            }
+            return value
+        }
+        result.shimDeath = try value(berth?.shimDeath, "ShimDeath", ShimDeath.self)
+        result.stuckPolicy = try value(berth?.stuck, "Stuck", StuckPolicy.self)
     }
 
     /// What the engine does not offer, and what would be dangerous to leave out without saying so.

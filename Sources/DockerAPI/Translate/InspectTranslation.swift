@@ -40,6 +40,8 @@ enum InspectTranslation {
         result.userNamespace.size = setting.range.map { Int($0.size) }
         result.userNamespace.sharedWith = setting.sharedWith?.description
         result.userNamespace.reason = setting.reason
+        result.shimDeath = container.shimDeath.rawValue
+        result.stuck = (container.configuration.stuckPolicy ?? .release).rawValue
         return result
     }
 
@@ -63,11 +65,36 @@ enum InspectTranslation {
         result.error = errorText(state)
         result.startedAt = GoTime(state.startedAt)
         result.finishedAt = GoTime(state.finishedAt)
+        result.berth = trouble(state)
+        return result
+    }
+
+    /// What is the matter with a container; nil when nothing is.
+    private static func trouble(_ state: EngineContainerState) -> BerthContainerState? {
+        guard !state.reachable || state.unsupervised != nil || state.stuck != nil else { return nil }
+        var result = BerthContainerState()
+        result.reachable = state.reachable
+        result.unsupervised = state.unsupervised
+        result.stuck = state.stuck.map { stuck in
+            var value = BerthStuck()
+            value.since = GoTime(stuck.since)
+            value.tasks = stuck.tasks.map { task in
+                var row = BerthStuckTask()
+                row.pid = Int(task.pid)
+                row.command = task.command
+                row.state = task.state
+                row.waitChannel = task.waitChannel
+                return row
+            }
+            return value
+        }
         return result
     }
 
     private static func errorText(_ state: EngineContainerState) -> String {
         if !state.error.isEmpty { return state.error }
+        if let stuck = state.stuck { return "cannot be killed: \(stuck.summary)" }
+        if let reason = state.unsupervised { return "unsupervised: \(reason)" }
         if case .unknown(let reason)? = state.exit?.status { return "exit status unknown: \(reason)" }
         return state.reachable ? "" : "the shim does not answer"
     }

@@ -51,13 +51,19 @@ package enum ListTranslation {
     private static func status(_ state: EngineContainerState, now: Timestamp) -> String {
         switch state.status {
         case .created: "Created"
-        case .running: "Up \(since(state.startedAt, now))" + (state.reachable ? "" : " (unreachable)")
+        case .running: "Up \(since(state.startedAt, now))" + trouble(state)
         case .paused: "Up \(since(state.startedAt, now)) (Paused)"
         case .restarting: "Restarting (\(state.exitCode)) \(since(state.finishedAt, now)) ago"
         case .removing: "Removal In Progress"
         case .dead: "Dead"
         case .exited: exited(state, now)
         }
+    }
+
+    private static func trouble(_ state: EngineContainerState) -> String {
+        if let task = state.stuck?.tasks.first { return " (Stuck: \(task.command) \(task.pid))" }
+        if state.unsupervised != nil { return " (unsupervised)" }
+        return state.reachable ? "" : " (unreachable)"
     }
 
     private static func exited(_ state: EngineContainerState, _ now: Timestamp) -> String {

@@ -12,6 +12,7 @@ extension Container {
         adoption.resolve(.success(()))
         await perform(lifecycle.engineStarted(), exclusive: false)
         refreshView()
+        await stillStuck()
         await removeIfWanted()
     }
 

@@ -99,6 +99,7 @@ extension Container {
         )
         state.run = run
         state.initStart = initProcess?.startTime
+        state.stuckSince = stuck.map { StoredTime($0.since) }
         state.removalWanted = removalWanted ? true : nil
         return state
     }

@@ -147,7 +147,7 @@ extension Container {
             do { try await send(.kill) } catch let error as EngineError where error.reason == .conflict {}
         }
         node.faults.reached(.stopKilled)
-        if try await exit.result(within: reachable ? .seconds(10) : .seconds(1)) { return }
+        if try await exit.result(within: reachable && stuck == nil ? .seconds(10) : .seconds(1)) { return }
         try await endByForce(exit)
     }
 

@@ -254,6 +254,9 @@ extension Container {
     func removeBundle() async {
         let (paths, id, cgroup) = (paths, id, node.cgroup(record).directory)
         letGo()
+        // There is nobody left who could be silent.
+        (reachable, unsupervised) = (true, nil)
+        refreshView()
         do {
             let isEmpty = try await node.pool.run {
                 _ = try File.removeTree(paths.bundle)

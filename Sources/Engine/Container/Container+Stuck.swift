@@ -8,27 +8,39 @@ import Logging
 extension Container {
     /// Tasks are left after a kill: says so, and looks again until they are gone.
     func becameStuck() async {
-        let tasks = CgroupTasks(path: node.cgroup(record).directory)
-        let left = (try? await node.pool.run { tasks.stuck() }) ?? []
         let isNew = stuck == nil
+        await lookAtStuck()
+        guard isNew, let stuck, let first = stuck.tasks.first else { return }
+        logger.error("container cannot be killed", metadata: ["left": "\(stuck.summary)"])
+        let attributes = ["pid": String(first.pid), "command": first.command, "waitChannel": first.waitChannel]
+        await commit([event("stuck", attributes)])
+        watchStuck()
+    }
+
+    /// What an earlier life found stuck is stuck still, or no longer.
+    func stillStuck() async {
+        guard let since = record.state.stuckSince, stuck == nil else { return }
+        stuck = StuckState(since: since.timestamp, tasks: [])
+        await lookAtStuck()
+        if stuck != nil { watchStuck() }
+    }
+
+    private func lookAtStuck() async {
+        let tasks = CgroupTasks(path: node.cgroup(record).directory)
+        // What cannot be looked at is as it was.
+        guard let left = try? await node.pool.run({ tasks.stuck() }) else { return }
         guard !left.isEmpty else { return await noLongerStuck() }
         stuck = StuckState(since: stuck?.since ?? .now, tasks: left)
         refreshView()
-        guard isNew, let stuck else { return }
-        logger.error("container cannot be killed", metadata: ["left": "\(stuck.summary)"])
-        let first = left[0]
-        await commit([
-            event(
-                "stuck",
-                ["pid": String(first.pid), "command": first.command, "waitChannel": first.waitChannel]
-            )
-        ])
+    }
+
+    private func watchStuck() {
         node.supervisor.start { [weak self] in
             var pause = Duration.milliseconds(250)
             while !Task.isCancelled {
                 do { try await Task.sleep(for: pause) } catch { return }
                 guard let self, await self.stuck != nil else { return }
-                await self.becameStuck()
+                await self.lookAtStuck()
                 // A wait of the kernel has no end that could be waited for.
                 pause = min(pause * 2, .seconds(10))
             }

@@ -116,7 +116,13 @@ actor Container {
         removalWanted = record.state.removalWanted ?? false
         adoption = Promise()
         view = View(
-            Self.snapshot(record, lifecycle, paths: node.paths.container(record.id), Condition(), execs: [])
+            Self.snapshot(
+                record,
+                lifecycle,
+                paths: node.paths.container(record.id),
+                Condition(shimDeath: node.configuration.shimDeath),
+                execs: []
+            )
         )
         if isNew { adoption.resolve(.success(())) }
     }
@@ -150,7 +156,12 @@ actor Container {
     // Showing ---------------------------------------------------------------------------------------------------------
 
     func refreshView() {
-        let condition = Condition(reachable: reachable, unsupervised: unsupervised, stuck: stuck)
+        let condition = Condition(
+            reachable: reachable,
+            unsupervised: unsupervised,
+            stuck: stuck,
+            shimDeath: node.configuration.shimDeath
+        )
         view.snapshot = Self.snapshot(record, lifecycle, paths: paths, condition, execs: Array(execs.keys))
     }
 
@@ -159,6 +170,8 @@ actor Container {
         var reachable = true
         var unsupervised: String?
         var stuck: StuckState?
+        /// The engine's default.
+        var shimDeath: ShimDeath
     }
 
     private static func snapshot(
@@ -198,7 +211,8 @@ actor Container {
             hostnamePath: paths.hostname,
             backend: record.plan.backend,
             userNamespace: record.plan.userNamespace ?? .older,
-            execIDs: execs
+            execIDs: execs,
+            shimDeath: record.configuration.shimDeath ?? condition.shimDeath
         )
     }
 

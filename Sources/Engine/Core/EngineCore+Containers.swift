@@ -8,8 +8,28 @@ import OCISpec
 extension EngineCore {
     // Create ----------------------------------------------------------------------------------------------------------
 
-    /// Makes a container in named steps; each failed step takes back those before it.
+    /// Makes a container, or finds the one that the same request has made.
     func createContainer(_ configuration: ContainerConfiguration, name: String?) async throws -> CreatedContainer {
+        try await node.creations.join(configuration, name: name) {
+            if let made = try madeBefore(configuration, name: name) { return made }
+            return try await createAnew(configuration, name: name)
+        }
+    }
+
+    /// The container that was made for this key: also long ago, and by an earlier life of the engine.
+    private func madeBefore(_ configuration: ContainerConfiguration, name: String?) throws -> CreatedContainer? {
+        guard let key = configuration.idempotencyKey else { return nil }
+        let found = node.table.all.lazy.map(\.view.snapshot).first { $0.configuration.idempotencyKey == key }
+        guard let found else { return nil }
+        guard found.configuration.isSameRequest(as: configuration), name == nil || name.map(Names.plain) == found.name
+        else {
+            throw Creations.reused(key)
+        }
+        return CreatedContainer(id: found.id, warnings: [])
+    }
+
+    /// Makes a container in named steps; each failed step takes back those before it.
+    private func createAnew(_ configuration: ContainerConfiguration, name: String?) async throws -> CreatedContainer {
         let id = ContainerID.random()
         try ConfigurationCheck.check(configuration, cpus: SystemFacts.cpus)
         let given = try name.flatMap { $0.isEmpty ? nil : try Names.validated($0) }
@@ -104,10 +124,13 @@ extension EngineCore {
             volumePath: paths.volume,
             newVolumeName: HexIdentifier.random
         ).entries
-        try await blocking { _ in
-            for entry in mounts where entry.point.kind == .bind && !entry.createSource {
-                guard File.exists(entry.point.source) else { throw BundleWriter.missing(entry.point.source) }
+        for entry in mounts where entry.point.kind == .bind && !entry.createSource {
+            let source = entry.point.source
+            guard try await node.patiently("look at '\(source)'", { File.exists(source) }) else {
+                throw BundleWriter.missing(source)
             }
+        }
+        try await blocking { _ in
             _ = try DeviceLookup(configuration)
             try BundleWriter.checkSeccomp(configuration)
         }

@@ -21,6 +21,7 @@ struct Node: Sendable {
     let waiter: DescriptorWaiter
     /// For calls on paths that users name: such a call may never return.
     let strangers: BlockingPool
+    let creations = Creations()
     /// The containers whose shim is not the parent of what it supervises.
     let adopters = AdopterList()
     /// Duplicates of what the shims hold.

@@ -35,30 +35,37 @@ package final class Daemon {
     /// The ids of all containers that it ever had; filled at the end.
     package private(set) var seen: Set<String> = []
 
-    package var root: URL { scratch.appendingPathComponent("root") }
+    /// A process whose mounts the manager sees; nil for those of everybody.
+    private let mountsOf: Int32?
+    package let root: URL
     package var state: URL { scratch.appendingPathComponent("state") }
     package var socket: String { state.appendingPathComponent("berth.sock").path }
     package var pid: Int32 { process?.pid ?? -1 }
 
-    private init() throws {
+    private init(root: URL?, mountsOf: Int32?) throws {
         scratch = URL(fileURLWithPath: "/tmp/berth-test-\(UUID().uuidString.prefix(8))")
+        self.root = root ?? scratch.appendingPathComponent("root")
+        self.mountsOf = mountsOf
         try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: true)
     }
 
     /// Runs `body` with a manager; then takes everything down, last made first, and looks for what is left.
     ///
     /// After a failure the logs of the manager and of the shims are printed. `executable`, `environment` and `umask` (octal)
-    /// are those of its first start only: what comes after a fault is the ordinary manager.
+    /// are those of its first start only: what comes after a fault is the ordinary manager. It lives in the mount namespace of `mountsOf`,
+    /// where `root` may be elsewhere.
     package static func with(
         executable: String = "berthd",
         environment: [String: String] = [:],
         image: Bool = true,
         umask: String? = nil,
+        root: URL? = nil,
+        mountsOf: Int32? = nil,
         sourceLocation: SourceLocation = #_sourceLocation,
         _ body: (Daemon) throws -> Void
     ) throws {
         let mounts = try HostState.mounts()
-        let daemon = try Daemon()
+        let daemon = try Daemon(root: root, mountsOf: mountsOf)
         var failure: (any Error)?
         do {
             try daemon.start(executable: executable, environment: environment, umask: umask)
@@ -85,9 +92,12 @@ package final class Daemon {
         let masking = umask.map { ["sh", "-c", "umask \($0) && exec \"$@\"", "sh"] } ?? []
         let program = Binaries.path(executable)
         let options = ["--root", root.path, "--state", state.path] + arguments
+        let words = ["unshare", "--net", "--"] + masking + [program] + options
+        let entering = mountsOf.map { ["nsenter", "--mount=/proc/\($0)/ns/mnt", "--"] } ?? []
+        let line = entering + words
         process = try Command(
-            "unshare",
-            ["--net", "--"] + masking + [program] + options,
+            line[0],
+            Array(line.dropFirst()),
             in: scratch,
             environment: environment
         )

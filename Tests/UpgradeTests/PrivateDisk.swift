@@ -1,0 +1,69 @@
+import Foundation
+import SystemFixture
+import Testing
+
+/// A small file system in a mount namespace of its own, which a process holds and nobody else sees.
+final class PrivateDisk {
+    private let folder: URL
+    private let holder: Command
+    /// Where it is mounted, in the namespace of ``pid`` alone.
+    let path: String
+    /// The process that holds the namespace.
+    var pid: Int32 { holder.pid }
+
+    /// Mounts what `script` mounts at `$1`; `$2` is a path for a file beside it.
+    private init(_ script: String) throws {
+        folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("berth-disk-\(UUID().uuidString.prefix(8))")
+        path = folder.appendingPathComponent("mounted").path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        let words = ["-m", "--propagation", "private", "sh", "-ec", script + "; echo ready; exec cat"]
+        holder = try Command(
+            "unshare",
+            words + ["sh", path, folder.appendingPathComponent("image").path],
+            in: folder,
+            keepsInput: true
+        )
+        try eventually("the file system is mounted") {
+            guard holder.isRunning else { throw Command.Overdue(description: "mount: \(holder.errors)") }
+            return holder.output == "ready\n"
+        }
+    }
+
+    /// An ext4 that can be frozen: whoever writes to it then waits in the kernel, unkillable.
+    static func freezable() throws -> PrivateDisk {
+        try PrivateDisk(#"truncate -s 32M "$2"; mkfs.ext4 -q "$2"; mount -o loop "$2" "$1""#)
+    }
+
+    /// A file system in memory of so many mebibytes.
+    static func small(_ size: Int) throws -> PrivateDisk {
+        try PrivateDisk("mount -t tmpfs -o size=\(size)m,mode=755 none \"$1\"")
+    }
+
+    /// Runs a program where the file system is seen.
+    @discardableResult
+    func run(_ words: String...) throws -> Outcome {
+        try Command("nsenter", ["--mount=/proc/\(pid)/ns/mnt", "--"] + words, in: folder).finish()
+    }
+
+    func freeze() throws {
+        let outcome = try run("fsfreeze", "-f", path)
+        try #require(outcome.status == 0, "\(outcome)")
+    }
+
+    /// One that is not frozen stays so.
+    func thaw() { _ = try? run("fsfreeze", "-u", path) }
+
+    /// Fills it to the last byte.
+    func fill() throws { try run("dd", "if=/dev/zero", "of=\(path)/fill", "bs=4k") }
+
+    /// Makes room again.
+    func empty() throws { try run("rm", "\(path)/fill") }
+
+    func remove() {
+        thaw()
+        holder.send(SIGKILL)
+        _ = try? holder.finish(within: 10)
+        try? FileManager.default.removeItem(at: folder)
+    }
+}
