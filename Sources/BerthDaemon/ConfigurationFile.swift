@@ -15,6 +15,7 @@ package struct ConfigurationFile {
         package var defaultBackend: String?
         package var initPath: String?
         package var stopTimeout: Int?
+        package var restartMaxDelay: Int?
         package var userns: String?
         package var usernsPool: [String]?
         package var cgroupManager: String?
@@ -36,7 +37,7 @@ package struct ConfigurationFile {
         "root": .string, "state": .string, "socket": .string, "socket-group": .number, "log-level": .string,
         "default-backend": .string, "init": .string, "stop-timeout": .number, "backends": .strings,
         "log-options": .strings, "userns": .string, "userns-pool": .list, "cgroup-manager": .string,
-        "shim-death": .string,
+        "shim-death": .string, "restart-max-delay-ms": .number,
     ]
 
     private static let limit = 1 << 20
@@ -92,12 +93,18 @@ package struct ConfigurationFile {
     }
 
     private func set(_ key: String, _ number: Int, in values: inout Values) throws {
-        guard key == "socket-group" else {
+        switch key {
+        case "socket-group":
+            guard let group = UInt32(exactly: number) else { throw error(key, "the number of a group, not \(number)") }
+            values.socketGroup = group
+        case "restart-max-delay-ms":
+            guard (100...86_400_000).contains(number) else {
+                throw error(key, "from 100 to 86400000 milliseconds, not \(number)")
+            }
+            values.restartMaxDelay = number
+        default:
             values.stopTimeout = number
-            return
         }
-        guard let group = UInt32(exactly: number) else { throw error(key, "the number of a group, not \(number)") }
-        values.socketGroup = group
     }
 
     private func set(_ key: String, _ table: [String: String], in values: inout Values) throws {

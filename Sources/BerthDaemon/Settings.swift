@@ -25,6 +25,7 @@ struct Settings {
     let log: LogConfiguration
     /// Seconds between the stop signal and the kill.
     let stopTimeout: Int
+    let restartMaxDelay: Duration
     /// User namespaces of containers.
     let userNamespaces: EngineConfiguration.UserNamespaces
     /// Who makes cgroups.
@@ -79,6 +80,7 @@ struct Settings {
             throw DaemonError.file(file ?? "", line: nil, "table 'log-options': \(error.message)")
         }
         stopTimeout = values.stopTimeout ?? 10
+        restartMaxDelay = .milliseconds(values.restartMaxDelay ?? 60_000)
         userNamespaces = try Self.userNamespaces(values, file ?? "")
         cgroupManager = try Self.cgroupManager(values, file ?? "")
         shimDeath = try Self.shimDeath(values, file ?? "")
@@ -96,6 +98,7 @@ struct Settings {
         )
         configuration.defaultLogOptions = log
         configuration.defaultStopTimeout = stopTimeout
+        configuration.longestRestartDelay = restartMaxDelay
         configuration.userNamespaces = userNamespaces
         configuration.cgroupManager = cgroupManager
         configuration.shimDeath = shimDeath

@@ -28,6 +28,8 @@ public struct EngineConfiguration: Sendable {
     public var defaultStopTimeout: Int
     /// User namespaces of containers.
     public var userNamespaces: UserNamespaces
+    /// Where the doubling of the delay before a restart ends.
+    public var longestRestartDelay: Duration
     /// Who makes the cgroups of containers.
     public var cgroupManager: CgroupManager
     /// What becomes of a container whose shim has died, where the container does not say.
@@ -80,6 +82,7 @@ public struct EngineConfiguration: Sendable {
         self.defaultLogOptions = LogConfiguration()
         self.defaultSeccomp = .default
         self.defaultStopTimeout = 10
+        self.longestRestartDelay = .seconds(60)
         self.userNamespaces = UserNamespaces()
         self.cgroupManager = .auto
         self.shimDeath = .adopt

@@ -8,14 +8,16 @@ package struct Lifecycle: Sendable, Equatable {
     package enum Phase: Sendable, Equatable {
         /// At rest, never started.
         case created
-        /// A start is being made; an exit that overtakes its answer waits here.
-        case starting(from: Rest, earlyExit: Exit?)
+        /// A start is being made; what overtakes its answer waits here.
+        case starting(from: Rest, early: [Report])
         /// Init runs.
         case running(pid: Int32)
         /// Init is frozen.
         case paused(pid: Int32)
-        /// Ended; the policy starts it again after the delay.
+        /// Ended; the engine starts it again after the delay.
         case restarting(delay: Duration)
+        /// Ended; the shim starts it again, and tells.
+        case awaitingRestart
         /// At rest, ended.
         case exited
         /// Being removed.
@@ -63,14 +65,15 @@ package struct Lifecycle: Sendable, Equatable {
         case alreadyRunning, notRunning, paused, notPaused, alreadyPaused, restarting, removing, starting, runs, dead
     }
 
-    package private(set) var phase: Phase
-    package private(set) var lastExit: ContainerExit?
-    package private(set) var startedAt: Timestamp?
-    package private(set) var finishedAt: Timestamp?
-    package private(set) var error = ""
-    package private(set) var restartCount = 0
+    package internal(set) var phase: Phase
+    package internal(set) var lastExit: ContainerExit?
+    package internal(set) var startedAt: Timestamp?
+    package internal(set) var finishedAt: Timestamp?
+    package internal(set) var error = ""
+    /// Counted when a restart is decided, as Docker does.
+    package internal(set) var restartCount = 0
     /// Whether the last stop was the user's: then no policy starts it again by itself.
-    package private(set) var stoppedByUser = false
+    package internal(set) var stoppedByUser = false
     package var policy: RestartPolicy
     package let autoRemove: Bool
     private var nextDelay = Lifecycle.firstDelay
@@ -95,7 +98,7 @@ package struct Lifecycle: Sendable, Equatable {
         case .starting(from: .restarting, _): .restarting
         case .running: .running
         case .paused: .paused
-        case .restarting: .restarting
+        case .restarting, .awaitingRestart: .restarting
         case .exited: .exited
         case .removing, .removed: .removing
         case .dead: .dead
@@ -112,14 +115,22 @@ package struct Lifecycle: Sendable, Equatable {
 
     package var isActive: Bool { pid != nil }
 
+    /// Whether nothing runs and nothing will by itself.
+    package var isAtRest: Bool {
+        switch phase {
+        case .created, .exited, .removing, .removed, .dead: true
+        case .starting, .running, .paused, .restarting, .awaitingRestart: false
+        }
+    }
+
     // Start -----------------------------------------------------------------------------------------------------------
 
     /// A user asks for a start.
     package mutating func startRequested() throws(Refusal) {
         switch phase {
-        case .created: phase = .starting(from: .created, earlyExit: nil)
-        case .exited: phase = .starting(from: .exited, earlyExit: nil)
-        case .starting, .running, .restarting: throw .alreadyRunning
+        case .created: phase = .starting(from: .created, early: [])
+        case .exited: phase = .starting(from: .exited, early: [])
+        case .starting, .running, .restarting, .awaitingRestart: throw .alreadyRunning
         case .paused: throw .paused
         case .removing, .removed: throw .removing
         case .dead: throw .dead
@@ -135,19 +146,17 @@ package struct Lifecycle: Sendable, Equatable {
     /// False: it was cancelled meanwhile.
     package mutating func restartDue() -> Bool {
         guard case .restarting = phase else { return false }
-        phase = .starting(from: .restarting, earlyExit: nil)
-        restartCount += 1
+        phase = .starting(from: .restarting, early: [])
         return true
     }
 
     /// Init runs.
     package mutating func startSucceeded(pid: Int32, at time: Timestamp) -> [Action] {
-        guard case .starting(_, let earlyExit) = phase else { return [] }
+        guard case .starting(_, let early) = phase else { return [] }
         phase = .running(pid: pid)
         startedAt = time
         error = ""
-        guard let earlyExit else { return [.commit(event: "start")] }
-        return [.commit(event: "start")] + exited(earlyExit)
+        return early.reduce(into: [.commit(event: "start")]) { $0 += reported($1) }
     }
 
     /// The start failed and is undone.
@@ -162,24 +171,27 @@ package struct Lifecycle: Sendable, Equatable {
 
     // Exit ------------------------------------------------------------------------------------------------------------
 
-    /// Init ended.
+    /// Init ended, and the engine's policy decides what follows.
     package mutating func exited(_ exit: Exit) -> [Action] {
-        switch phase {
-        case .starting(let rest, nil):
-            phase = .starting(from: rest, earlyExit: exit)
-            return []
-        case .running, .paused:
-            break
-        default:
-            return []
-        }
+        reported(.exited(exit, next: .policy))
+    }
+
+    /// The end of what ran.
+    mutating func ended(_ exit: Exit, next: Next) -> [Action] {
         let ran = startedAt.map { exit.at - $0 } ?? .zero
         lastExit = exit.how
         finishedAt = exit.at
-        let done: [Action] = [
-            .commit(event: "die"), .releaseExitWaits(code: exit.how.status.number), .tearDown,
-        ]
-        if let delay = restartDelay(after: exit.how, ran: ran) {
+        let told: [Action] = [.commit(event: "die"), .releaseExitWaits(code: exit.how.status.number)]
+        if case .shim(let count?) = next {
+            phase = .awaitingRestart
+            restartCount = count
+            return told
+        }
+        let done = told + [.tearDown]
+        if case .shim = next {
+            // A policy without an end ends by the user only.
+            if policy == .always || policy == .unlessStopped { stoppedByUser = true }
+        } else if let delay = restartDelay(after: exit.how, ran: ran) {
             phase = .restarting(delay: delay)
             return done + [.scheduleRestart(after: delay)]
         }
@@ -199,6 +211,7 @@ package struct Lifecycle: Sendable, Equatable {
         if ran >= Self.steadyRun { nextDelay = Self.firstDelay }
         let delay = nextDelay
         nextDelay = min(nextDelay * 2, Self.longestDelay)
+        restartCount += 1
         return delay
     }
 
@@ -212,7 +225,7 @@ package struct Lifecycle: Sendable, Equatable {
         case .running, .paused:
             stoppedByUser = true
             return []
-        case .starting:
+        case .starting, .awaitingRestart:
             stoppedByUser = true
             return []
         case .restarting:
@@ -232,8 +245,8 @@ package struct Lifecycle: Sendable, Equatable {
         case .running, .paused:
             if endsContainer { stoppedByUser = true }
             return []
-        case .restarting where endsContainer: return try stopRequested()
-        case .restarting: throw .restarting
+        case .restarting where endsContainer, .awaitingRestart where endsContainer: return try stopRequested()
+        case .restarting, .awaitingRestart: throw .restarting
         case .removing, .removed: throw .removing
         case .created, .starting, .exited, .dead: throw .notRunning
         }
@@ -249,7 +262,7 @@ package struct Lifecycle: Sendable, Equatable {
         switch phase {
         case .running: return
         case .paused: throw .alreadyPaused
-        case .restarting: throw .restarting
+        case .restarting, .awaitingRestart: throw .restarting
         default: throw .notRunning
         }
     }
@@ -283,7 +296,7 @@ package struct Lifecycle: Sendable, Equatable {
         case .created, .exited, .dead:
             phase = .removing
             return []
-        case .restarting:
+        case .restarting, .awaitingRestart:
             guard force else { throw .restarting }
             stoppedByUser = true
             phase = .removing
@@ -361,6 +374,7 @@ package struct Lifecycle: Sendable, Equatable {
                 }
             guard again else { return [] }
             phase = .restarting(delay: .zero)
+            (restartCount, stoppedByUser, nextDelay) = (0, false, Self.firstDelay)
             return [.scheduleRestart(after: .zero)]
         default: return []
         }

@@ -16,6 +16,10 @@ package enum Recovery {
         case created
         /// The task runs.
         case running(pid: Int32, paused: Bool, startedAt: Timestamp)
+        /// The task has ended, and the shim will start it again.
+        case awaitingRestart
+        /// What the shim has told was all that there was, and it is dealt with.
+        case settled
         /// The task has ended, and the database has not taken that in.
         case stopped(Lifecycle.Exit, pid: Int32, startedAt: Timestamp)
         /// The task has ended, and the database knows.
@@ -32,6 +36,8 @@ package enum Recovery {
         case finishRemoval
         /// Take the running task over.
         case adopt(pid: Int32, paused: Bool, startedAt: Timestamp)
+        /// Wait for the shim to start it again.
+        case awaitRestart
         /// The shim is dead, and how the container is nobody has said: a new shim takes over, or it is killed.
         case succeedShim
         /// It ended while nobody looked.
@@ -52,6 +58,10 @@ package enum Recovery {
         switch finding {
         case .silent:
             return .retry
+        case .awaitingRestart:
+            return .awaitRestart
+        case .settled:
+            return .leave
         case .running(let pid, let paused, let startedAt):
             return .adopt(pid: pid, paused: paused, startedAt: startedAt)
         case .stopped(let exit, let pid, let startedAt):

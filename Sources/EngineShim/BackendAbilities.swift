@@ -25,13 +25,14 @@ package final class BackendAbilities: Sendable {
         guard let status = try? File.status(path, follow: true) else { return [] }  // its start will say why
         let program = Program(path: path, inode: status.inode, modified: status.modified)
         if let found = known.withLock({ $0[program] }) { return found }
-        let abilities = Self.ask(path)
+        // One that gave no answer is asked again the next time.
+        guard let abilities = Self.ask(path) else { return [] }
         known.withLock { $0[program] = abilities }
         return abilities
     }
 
     /// `-info` is containerd's; the annotation is ours, and another's shim has none.
-    private static func ask(_ path: String) -> Set<String> {
+    private static func ask(_ path: String) -> Set<String>? {
         do {
             let output = try Pipe()
             var spawn = Spawn(arguments: [path, "-info"], environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"])
@@ -47,11 +48,12 @@ package final class BackendAbilities: Sendable {
             }
             _ = try child.pidfd.send(.kill)
             _ = try child.pidfd.wait()
+            guard !bytes.isEmpty else { return nil }
             let info = try ContainerdRuntimeInfo(serializedBytes: bytes)
             let text = info.annotations["io.berth.capabilities"] ?? ""
             return Set(text.split(separator: ",").map(String.init))
         } catch {
-            return []
+            return nil
         }
     }
 }

@@ -42,12 +42,9 @@ package enum JournalFile {
 
     private struct Line: Decodable {
         struct Exit: Decodable {
-            struct Status: Decodable {
-                var code: UInt32?
-                var signal: UInt32?
-                var unknown: String?
-            }
-            var status: Status
+            var code: UInt32?
+            var signal: UInt32?
+            var unknown: String?
             var startedAt: String?
             var exitedAt: String
             var oomKilled: Bool?
@@ -57,12 +54,12 @@ package enum JournalFile {
                 guard let at = Timestamp(exitedAt) else { return nil }
                 var message = ShimExitStatus()
                 message.status =
-                    if let code = status.code {
+                    if let code {
                         .code(code)
-                    } else if let signal = status.signal {
+                    } else if let signal {
                         .signal(signal)
                     } else {
-                        .unknown(status.unknown ?? "the journal gives no status")
+                        .unknown(unknown ?? "the journal gives no status")
                     }
                 if let start = startedAt.flatMap({ Timestamp($0) }) { message.startedAt = start.message }
                 message.exitedAt = at.message

@@ -102,6 +102,24 @@ package struct ShimClient: Sendable {
         )
     }
 
+    /// Changes the restart policy; `stopped` takes back a restart that is planned, and is for good.
+    package func setPolicy(
+        _ policy: ShimRestartPolicy? = nil,
+        stopped: Bool = false,
+        deadline: Duration? = nil
+    ) async throws {
+        var request = ShimSetPolicyRequest()
+        if let policy { request.restart = policy }
+        request.stopped = stopped
+        _ = try await connection.call(
+            ServiceName.supervisor,
+            SupervisorMethod.setPolicy.rawValue,
+            request,
+            deadline: deadline ?? deadlines.call,
+            as: ShimSetPolicyResponse.self
+        )
+    }
+
     package func state(exec: ExecID? = nil, deadline: Duration? = nil) async throws -> TaskStateResponse {
         var request = TaskStateRequest()
         request.id = id.description
@@ -217,6 +235,20 @@ package struct ShimClient: Sendable {
             try await task(.shutdown, request, deadline: deadline)
         } catch let error as RPCError where error.status == .unavailable {
             return
+        }
+    }
+}
+
+extension ShimRestartPolicy {
+    /// The policy as it travels.
+    package init(_ policy: RestartPolicy, longestDelay: Duration) {
+        self.init()
+        longestDelayMilliseconds = UInt64(max(1, longestDelay / .milliseconds(1)))
+        switch policy {
+        case .no: name = "no"
+        case .always: name = "always"
+        case .unlessStopped: name = "unless-stopped"
+        case .onFailure(let maximum): (name, maximumRetries) = ("on-failure", UInt32(clamping: maximum))
         }
     }
 }

@@ -50,6 +50,11 @@ struct QueryTests {
         #expect(time == Timestamp(seconds: seconds, nanoseconds: nanoseconds))
     }
 
+    @Test func zeroIsNoLimitOrTheBeginning() throws {
+        #expect(try Query("since=0").time("since") == nil)
+        #expect(try Query("since=0").time("since", countsFromZero: true) == Timestamp(seconds: 0, nanoseconds: 0))
+    }
+
     @Test(arguments: ["x", "1.x", "1.", "99999999999999999999", "--1"])
     func wrongTimesAreRefused(text: String) {
         #expect(throws: APIError.self) { try Query("since=\(text)").time("since") }

@@ -143,6 +143,113 @@ struct LifecycleTests {
         #expect(life.phase == .exited)
     }
 
+    // Restarts by the shim --------------------------------------------------------------------------------------------
+
+    func failed(_ reason: String) -> Lifecycle.Exit {
+        Lifecycle.Exit(how: ContainerExit(status: .unknown(reason)), at: now)
+    }
+
+    /// A container whose shim has told that it will start it again.
+    func awaiting(_ policy: RestartPolicy = .always) throws -> Lifecycle {
+        var life = try running(policy)
+        #expect(
+            life.reported(.exited(exit(3), next: .shim(restart: 1)))
+                == [.commit(event: "die"), .releaseExitWaits(code: 3)]
+        )
+        return life
+    }
+
+    @Test func shimsRestartIsFollowed() throws {
+        var life = try awaiting()
+        #expect(life.status == .restarting && life.restartCount == 1 && life.pid == nil && !life.isAtRest)
+        expectDue(&life, false)
+        #expect(life.reported(.started(pid: 8, at: now)) == [.commit(event: "start")])
+        #expect(life.status == .running && life.pid == 8)
+        // Told twice is told once.
+        #expect(life.reported(.started(pid: 8, at: now)).isEmpty)
+    }
+
+    @Test func shimsLastWordIsTheEnd() throws {
+        for policy in [RestartPolicy.always, .unlessStopped, .onFailure(maximum: 1), .no] {
+            var life = try running(policy)
+            #expect(
+                life.reported(.exited(exit(3), next: .shim(restart: nil)))
+                    == [.commit(event: "die"), .releaseExitWaits(code: 3), .tearDown]
+            )
+            #expect(life.phase == .exited)
+            // Only the user ends what has no other end.
+            #expect(life.stoppedByUser == (policy == .always || policy == .unlessStopped))
+        }
+    }
+
+    @Test func failedRestartIsNoRun() throws {
+        var life = try awaiting()
+        let actions = life.reported(.exited(failed("no room"), next: .shim(restart: 2)))
+        #expect(actions == [.commit(event: "")])
+        #expect(life.phase == .awaitingRestart && life.restartCount == 2 && life.error == "no room")
+        let last = life.reported(.exited(failed("no room"), next: .shim(restart: nil)))
+        #expect(last == [.commit(event: ""), .releaseExitWaits(code: 255), .tearDown])
+        #expect(life.phase == .exited)
+    }
+
+    @Test func stopDuringTheShimsDelayWaitsForItsWord() throws {
+        var life = try awaiting()
+        #expect(try life.stopRequested().isEmpty)
+        #expect(life.phase == .awaitingRestart)
+        var overtaken = life
+        #expect(
+            life.reported(.restartCancelled) == [.commit(event: ""), .releaseExitWaits(code: 3), .tearDown]
+        )
+        #expect(life.phase == .exited && life.stoppedByUser)
+        // The stop may come a moment too late: then there is one more run to be stopped.
+        #expect(overtaken.reported(.started(pid: 9, at: now)) == [.commit(event: "start")])
+        #expect(overtaken.reported(.exited(exit(137), next: .shim(restart: nil))).last == .tearDown)
+    }
+
+    @Test func everythingThatOvertakesAStartIsAppliedAfterIt() throws {
+        var life = made(.always)
+        try life.startRequested()
+        #expect(life.reported(.started(pid: 7, at: now)).isEmpty)
+        #expect(life.reported(.exited(exit(1), next: .shim(restart: 1))).isEmpty)
+        #expect(life.reported(.started(pid: 8, at: now)).isEmpty)
+        #expect(
+            life.startSucceeded(pid: 7, at: now) == [
+                .commit(event: "start"), .commit(event: "die"), .releaseExitWaits(code: 1), .commit(event: "start"),
+            ]
+        )
+        #expect(life.phase == .running(pid: 8) && life.restartCount == 1)
+    }
+
+    @Test func runsThatNobodySawAreTold() throws {
+        var life = made(.always)
+        #expect(life.reported(.started(pid: 7, at: now)) == [.commit(event: "start")])
+        #expect(life.reported(.exited(exit(1), next: .shim(restart: 1))).first == .commit(event: "die"))
+        #expect(life.reported(.started(pid: 8, at: now)) == [.commit(event: "start")])
+        #expect(life.adopted(pid: 8, paused: false, startedAt: now).isEmpty)
+    }
+
+    @Test func engineTakesOverFromAShimThatIsGone() throws {
+        var life = try awaiting()
+        #expect(life.restarterLost() == [.scheduleRestart(after: .milliseconds(100))])
+        expectDue(&life)
+        #expect(life.restartCount == 1)
+        var stopped = try awaiting()
+        _ = try stopped.stopRequested()
+        #expect(stopped.restarterLost() == [.commit(event: ""), .releaseExitWaits(code: 3)])
+        #expect(stopped.phase == .exited)
+        var running = try running(.always)
+        #expect(running.restarterLost().isEmpty)
+    }
+
+    @Test func restoredDelayIsTheShimsAgain() throws {
+        let life = try awaiting()
+        var restored = Lifecycle(restored: PersistedState(life), policy: .always, autoRemove: false)
+        #expect(restored.status == .restarting && restored.restartCount == 1)
+        restored.adoptedAwaiting()
+        #expect(restored.awaitsRestart)
+        #expect(restored.engineStarted().isEmpty)
+    }
+
     // What is refused -------------------------------------------------------------------------------------------------
 
     enum Event: String, CaseIterable, Sendable {
@@ -161,6 +268,7 @@ struct LifecycleTests {
         ("running", [.start: .alreadyRunning, .unpause: .notPaused, .remove: .runs, .removeByForce: .runs]),
         ("paused", [.start: .paused, .pause: .alreadyPaused, .remove: .paused, .removeByForce: .paused]),
         ("restarting", [.start: .alreadyRunning, .pause: .restarting, .unpause: .notRunning, .remove: .restarting]),
+        ("awaiting", [.start: .alreadyRunning, .pause: .restarting, .unpause: .notRunning, .remove: .restarting]),
         ("exited", [.stop: .notRunning, .kill: .notRunning, .pause: .notRunning, .unpause: .notRunning]),
         (
             "removing",
@@ -188,6 +296,7 @@ struct LifecycleTests {
             var life = try running(.always)
             _ = life.exited(exit(1))
             return life
+        case "awaiting": return try awaiting()
         case "exited":
             var life = try running()
             _ = life.exited(exit(1))
@@ -240,6 +349,8 @@ struct LifecycleTests {
             _ = life.exited(exit(1))
             var restored = Lifecycle(restored: PersistedState(life), policy: policy, autoRemove: false)
             #expect((restored.engineStarted() == [.scheduleRestart(after: .zero)]) == again, "\(policy) \(stopped)")
+            // What the engine has started is under its policy like anything that a user has.
+            #expect(!again || !restored.stoppedByUser)
         }
     }
 

@@ -63,6 +63,12 @@ struct RecoveryTests {
         #expect(decide(phase, .silent) == .retry)
     }
 
+    @Test(arguments: active + atRest + [.awaitingRestart])
+    func theShimsRestartIsWaitedFor(phase: Lifecycle.Phase) {
+        #expect(decide(phase, .awaitingRestart) == .awaitRestart)
+        #expect(decide(phase, .settled) == .leave)
+    }
+
     @Test func aRemovalGoesOnWhateverIsFound() {
         for finding in [Recovery.Finding.nothing(record: nil), .shimGone(record: exit), .noTask, .created] {
             #expect(decide(.removing, finding) == .finishRemoval)

@@ -99,6 +99,19 @@ import Testing
         #expect(state.ended(failed) == nil)
     }
 
+    @Test func delaysEndWhereTheManagerSays() throws {
+        var state = RestartState()
+        try state.set(.with { ($0.name, $0.longestDelayMilliseconds) = ("always", 150) })
+        state.started()
+        var delays: [Duration] = []
+        for _ in 0..<3 {
+            delays.append(state.ended(Self.exit(.code(1)))?.delay ?? .zero)
+            _ = state.due()
+            state.started()
+        }
+        #expect(delays == [.milliseconds(100), .milliseconds(150), .milliseconds(150)])
+    }
+
     @Test func ruleNamesAreDockers() throws {
         #expect(try RestartRule(nil) == .never)
         #expect(try RestartRule(.with { $0.name = "no" }) == .never)
@@ -201,14 +214,14 @@ import Testing
 
     @Test func changedRuleHoldsFromTheNextEndOn() throws {
         var table = Self.ended(.always)
-        #expect(try table.setPolicy(.never, stopped: false).isEmpty)
+        #expect(try table.setPolicy(.with { $0.name = "no" }, stopped: false).isEmpty)
         #expect(table.restartDue() == true)
         _ = table.recreated(pid: 11)
         _ = table.started(.initial, pid: 11, at: Self.time)
         _ = table.reaped(.initial, .code(1), at: Self.time, oom: nil)
         #expect(!table.drained(.initial).contains(.planRestart(after: .milliseconds(200))))
         var later = Self.running(.never)
-        #expect(try later.setPolicy(.always, stopped: false).isEmpty)
+        #expect(try later.setPolicy(.with { $0.name = "always" }, stopped: false).isEmpty)
         _ = later.reaped(.initial, .code(1), at: Self.time, oom: nil)
         #expect(later.drained(.initial).contains(.planRestart(after: .milliseconds(100))))
     }

@@ -89,10 +89,11 @@ extension SystemTests {
             try Daemon.with { (daemon) throws in
                 try daemon.ok("run", "-d", "--name", "one", "berth/default", "sh", "-c", "echo up; exec sleep 100")
                 let first = try daemon.field(".State.Pid", "one")
+                try eventually("it is up") { try daemon.ok("logs", "one") == "up" }
                 try daemon.ok("restart", "-t", "0", "one")
                 #expect(try daemon.field(".State.Pid", "one") != first)
                 #expect(try daemon.field(".State.Running", "one") == "true")
-                #expect(try daemon.ok("logs", "one") == "up\nup")
+                try eventually("it is up again") { try daemon.ok("logs", "one") == "up\nup" }
             }
         }
 

@@ -138,7 +138,7 @@ struct SystemRoutes: Sendable {
         let sequence = try await engine.events(
             EventRequest(
                 // The beginning of time is a time: everything that was kept.
-                since: request.query.text("since") == "0" ? Timestamp(seconds: 0) : try request.query.time("since"),
+                since: try request.query.time("since", countsFromZero: true),
                 until: try request.query.time("until"),
                 filters: try request.query.filters()
             )

@@ -56,11 +56,11 @@ package struct Query: Sendable, Equatable {
 
     /// The value of `name` as a time: seconds since 1970 with an optional fraction, or RFC 3339.
     ///
-    /// Absent, empty and `0` are nil.
+    /// Absent and empty are nil, and so is `0`, by which clients mean no limit, unless it `countsFromZero`: then it is 1970.
     ///
     /// - Throws: 400 for anything else.
-    package func time(_ name: String) throws(APIError) -> Timestamp? {
-        guard let value = text(name), value != "0" else { return nil }
+    package func time(_ name: String, countsFromZero: Bool = false) throws(APIError) -> Timestamp? {
+        guard let value = text(name), countsFromZero || value != "0" else { return nil }
         guard let time = Timestamp(dockerText: value) else {
             throw .invalid("invalid value for parameter '\(name)': '\(value)' is not a time")
         }

@@ -22,8 +22,17 @@ extension Container {
     func adoptOnce() async {
         let finding = await look()
         switch Recovery.decide(lifecycle.phase, finding, now: .now) {
-        case .leave: break
-        case .cleanUp: await endLeftShim()
+        case .leave: await perform(lifecycle.restarterLost(), exclusive: true)
+        case .cleanUp:
+            await endLeftShim()
+            await perform(lifecycle.restarterLost(), exclusive: true)
+        case .awaitRestart:
+            shim?.hasTask = true
+            (reachable, unsupervised) = (true, nil)
+            lifecycle.adoptedAwaiting()
+            if let shim { follow(shim, after: journaled) }
+            // A stop was being made when the engine ended; the shim may not have heard of it.
+            if lifecycle.stoppedByUser { await forbidLostRestart() }
         case .finishRemoval:
             await endLeftShim()
             do { try await removeNow(volumes: record.configuration.autoRemove) } catch {
@@ -155,6 +164,9 @@ extension Container {
             let pid = Int32(truncatingIfNeeded: state.pid)
             let startedAt = lifecycle.startedAt ?? .now
             switch state.status {
+            case .created where shimRestarts && lifecycle.status == .restarting && journaled > 2:
+                return .awaitingRestart
+            case .stopped where shimRestarts && lifecycle.status == .restarting: return .awaitingRestart
             case .created: return .created
             case .running: return .running(pid: pid, paused: false, startedAt: startedAt)
             case .paused, .pausing: return .running(pid: pid, paused: true, startedAt: startedAt)
@@ -194,7 +206,15 @@ extension Container {
         } catch let error as RPCError where error.status == .unimplemented || error.status == .notFound {
             // Another's shim.
         }
-        if self.shim?.generation == shim.generation { self.shim?.capabilities = capabilities }
+        guard self.shim?.generation == shim.generation else { return }
+        self.shim?.capabilities = capabilities
+        shimRestarts = capabilities.contains(ShimAbility.restarts)
+    }
+
+    private func forbidLostRestart() async {
+        do { try await shim?.client.setPolicy(stopped: true) } catch {
+            logger.warning("restart was not forbidden", metadata: ["error": "\(error)"])
+        }
     }
 
     /// Events that the database does not have, oldest first, up to the end of init that is the last of the run.
@@ -211,6 +231,12 @@ extension Container {
         }
         let started = fresh.last { $0.topic == EventTopic.start }.map { Timestamp($0.time) }
         for event in fresh where event.seq < ended.seq { await take(event, exclusive: true) }
+        if shimRestarts, lifecycle.isActive || lifecycle.status == .restarting {
+            // The shim's last word, after which nothing follows.
+            await endLostExecs(at: Timestamp(ended.exit.exitedAt))
+            await take(ended, exclusive: true)
+            return .settled
+        }
         journaled = max(journaled, ended.seq)
         // What never began has not ended: its start is undone.
         guard lifecycle.isActive else { return .finished }

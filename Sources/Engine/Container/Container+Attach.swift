@@ -60,7 +60,7 @@ extension Container {
         try await adopted()
         switch lifecycle.phase {
         case .paused: throw EngineError.conflict("You cannot attach to a paused container, unpause it first")
-        case .restarting: throw refusal(.restarting, verb: "attach")
+        case .restarting, .awaitingRestart: throw refusal(.restarting, verb: "attach")
         case .removing, .removed: throw refusal(.removing, verb: "attach")
         default: break
         }

@@ -57,7 +57,7 @@ extension Container {
         switch lifecycle.phase {
         case .running: return
         case .paused: throw EngineError.conflict("Container \(id) is paused, unpause the container before exec")
-        case .restarting: throw refusal(.restarting, verb: "exec")
+        case .restarting, .awaitingRestart: throw refusal(.restarting, verb: "exec")
         default: throw EngineError.conflict("container \(id) is not running")
         }
     }

@@ -142,7 +142,9 @@ extension Container {
 
     /// Lets the shim forget what is in the database; not while something is known in memory alone.
     func acknowledge(_ sequence: UInt64, _ shim: Shim) async {
-        guard self.shim?.generation == shim.generation, lifecycle.isActive, durable >= sequence else { return }
+        guard self.shim?.generation == shim.generation, lifecycle.isActive || lifecycle.awaitsRestart,
+            durable >= sequence
+        else { return }
         guard !execs.values.contains(where: { $0.phase == .starting }) else { return }
         // A shim that did not hear it keeps a little more until the next time.
         try? await shim.client.acknowledge(sequence)
@@ -167,16 +169,16 @@ extension Container {
     func take(_ event: ShimEvent, exclusive: Bool) async {
         journaled = event.seq
         switch event.topic {
-        case EventTopic.start where !lifecycle.isActive && !isStarting:
-            // An earlier life of the engine did not live to write it down.
-            let (pid, at) = (Int32(truncatingIfNeeded: event.pid), Timestamp(event.time))
-            guard [.created, .exited].contains(lifecycle.phase) else { return }
-            await perform(lifecycle.adopted(pid: pid, paused: false, startedAt: at), exclusive: exclusive, at: at)
+        case EventTopic.start:
+            await takeStart(event, exclusive: exclusive)
         case EventTopic.exit where event.execID.isEmpty:
             node.faults.reached(.exitReceived)
             let exit = Lifecycle.Exit(how: ContainerExit(event.exit), at: Timestamp(event.exit.exitedAt))
-            if isStarting { overtaking[.initial] = event.seq }
-            await perform(lifecycle.exited(exit), exclusive: exclusive, at: exit.at)
+            let next = Lifecycle.Next(event, shimDecides: shimRestarts)
+            if isStarting, overtaking[.initial] == nil { overtaking[.initial] = event.seq }
+            await perform(lifecycle.reported(.exited(exit, next: next)), exclusive: exclusive, at: exit.at)
+        case EventTopic.restartCancelled:
+            await perform(lifecycle.reported(.restartCancelled), exclusive: exclusive, at: Timestamp(event.time))
         case EventTopic.exit:
             await execEnded(event)
         case EventTopic.oom:
@@ -192,6 +194,15 @@ extension Container {
         }
     }
 
+    /// Init runs: again, or as an earlier life of the engine did not live to write down.
+    private func takeStart(_ event: ShimEvent, exclusive: Bool) async {
+        let (pid, at) = (Int32(truncatingIfNeeded: event.pid), Timestamp(event.time))
+        let actions = lifecycle.reported(.started(pid: pid, at: at))
+        // What is told later may be gone by now, and its number another's: it is looked for when all is known.
+        if !actions.isEmpty { initProcess = exclusive ? nil : HeldProcess(pid: pid) }
+        await perform(actions, exclusive: exclusive, at: at)
+    }
+
     /// The shim or the connection to it is gone.
     ///
     /// With the shim alive the connection is made again; without, what it has left decides.
@@ -205,15 +216,13 @@ extension Container {
             // Usually the shim itself has ended: it is reaped here. If not, the connection is made again.
             if let pidfd = shim.pidfd { _ = await ended(pidfd, within: .milliseconds(200)) }
             await adoptOnce()
-            if case .restarting(let delay) = lifecycle.phase, self.shim == nil { scheduleRestart(after: delay) }
         }
         await removeIfWanted()
     }
 
     private func isSupervised(by shim: Shim) -> Bool {
         guard self.shim?.generation == shim.generation else { return false }
-        if case .restarting = lifecycle.phase { return true }
-        return lifecycle.isActive
+        return lifecycle.isActive || lifecycle.awaitsRestart
     }
 
     /// Notices the death of a shim at once, in a job of its own.
@@ -224,6 +233,17 @@ extension Container {
             // A shim of an earlier life is somebody else's child: then there is nothing to reap.
             _ = try? Pidfd.reapIfEnded(pidfd.raw)
             await self?.lost(shim, "its process has ended")
+        }
+    }
+}
+
+extension Lifecycle.Next {
+    /// What follows the end that `event` tells of; `shimDecides` when the shim has the policy.
+    init(_ event: ShimEvent, shimDecides: Bool) {
+        if event.hasRestart {
+            self = .shim(restart: Int(event.restart.count))
+        } else {
+            self = shimDecides ? .shim(restart: nil) : .policy
         }
     }
 }

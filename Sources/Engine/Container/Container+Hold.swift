@@ -8,6 +8,8 @@ import ShimProtocol
 enum ShimAbility {
     /// Gives duplicates of its descriptors; concluded from their having a generation.
     static let hold = "hold"
+    /// Has the restart policy of this container.
+    static let restarts = "restart-policy"
 }
 
 /// A process of a container: its first one, or that of a session.

@@ -61,8 +61,28 @@ extension Container {
             throw EngineError.conflict("cannot kill container: \(id): \(refusal(error, verb: "kill").message)")
         }
         guard actions.isEmpty else { return await perform(actions, exclusive: false) }
+        // Between two runs there is nothing to signal.
+        let isBetweenRuns = lifecycle.awaitsRestart
+        if ends { try await forbidRestarts() }
+        if isBetweenRuns, !lifecycle.isActive { return }
         try await send(signal)
         if signal == .kill { await thawToEnd() }
+    }
+
+    /// Tells a shim that has the policy that the user ends the container, before anything is sent.
+    ///
+    /// A shim that does not answer is told no policy, and ended when it turns out to matter.
+    private func forbidRestarts() async throws {
+        guard shimRestarts, let shim, reachable, lifecycle.isActive || lifecycle.awaitsRestart else { return }
+        do {
+            try await shim.client.setPolicy(stopped: true, deadline: Self.signalDeadline)
+        } catch let error as RPCError where error.status == .deadlineExceeded {
+            answered(shim, false)
+        } catch let error as RPCError where [.notFound, .unavailable].contains(error.status) {
+            // There is no container any more that could be started again, or no shim.
+        } catch {
+            throw EngineError.shim(error, "forbid restarts", id)
+        }
     }
 
     /// How long a shim that has answered so far may take for a signal before it is sent without it.
@@ -135,39 +155,54 @@ extension Container {
 
     /// Sends `signal`, waits for the exit, kills what does not go.
     func end(with signal: Signal, grace: Duration?) async throws {
-        let exit = wait(.nextExit)
-        guard lifecycle.isActive || isStarting else { return }
         if isStarting { await exclusively {} }
-        guard lifecycle.isActive else { return }
-        do { try await send(signal) } catch let error as EngineError where error.reason == .conflict { return }
+        try await forbidRestarts()
+        guard lifecycle.isActive || lifecycle.awaitsRestart else { return }
+        var grace = grace
+        do { try await send(signal) } catch let error as EngineError where error.reason == .conflict {
+            // A run that has just ended, or a restart that was taken back: what is left is to hear of it.
+            grace = min(grace ?? .seconds(10), .seconds(10))
+        }
         await thawToEnd()
         node.faults.reached(.stopSignalled)
         if signal != .kill {
-            if try await exit.result(within: grace) { return }
+            if try await comesToRest(within: grace) { return }
             do { try await send(.kill) } catch let error as EngineError where error.reason == .conflict {}
         }
         node.faults.reached(.stopKilled)
-        if try await exit.result(within: reachable && stuck == nil ? .seconds(10) : .seconds(1)) { return }
-        try await endByForce(exit)
+        if try await comesToRest(within: reachable && stuck == nil ? .seconds(10) : .seconds(1)) { return }
+        try await endByForce()
+    }
+
+    /// Whether nothing runs any more within `limit`; nil waits without end, as the client asked.
+    private func comesToRest(within limit: Duration?) async throws -> Bool {
+        let deadline = limit.map { Clock.monotonic.now + $0 }
+        while !lifecycle.isAtRest {
+            let left = deadline.map { max(.zero, $0 - Clock.monotonic.now) }
+            guard try await wait(.notRunning).result(within: left) else { return lifecycle.isAtRest }
+        }
+        return true
     }
 
     /// SIGKILL was sent, and no exit was reported: either something is left, or the shim does not say what it should.
-    private func endByForce(_ exit: ContainerWait) async throws {
+    private func endByForce() async throws {
         let tasks = CgroupTasks(path: node.cgroup(record).directory)
         let left = try await node.pool.run { tasks.kill(within: .seconds(1)) }
         if !left.isEmpty {
             await becameStuck()
             throw stuckError("killed")
         }
-        guard lifecycle.isActive else { return }
+        guard !lifecycle.isAtRest else { return }
         await exclusively {
-            guard lifecycle.isActive else { return }
+            guard lifecycle.isActive || lifecycle.awaitsRestart else { return }
             await endLeftShim(keepingBundle: true)
             if let pidfd = shim?.pidfd { await endShim(pidfd, alive: true) }
             dropConnection()
+            // A shim that would have started the container again does so no more.
+            await perform(lifecycle.restarterLost(), exclusive: true)
             await killUnsupervised(why: "its shim did not answer")
         }
-        if try await exit.result(within: .seconds(1)) { return }
+        if try await comesToRest(within: .seconds(1)) { return }
         throw EngineError.internalFailure("container \(id) could not be killed: its exit was not reported")
     }
 
@@ -240,6 +275,11 @@ extension Container {
             let resources = try JSON.bytes(SpecBuilder.resources(limits))
             do { try await connected().update(resources: resources) } catch {
                 throw EngineError.shim(error, "update", id)
+            }
+        }
+        if let policy = update.restartPolicy, shimRestarts, lifecycle.isActive || lifecycle.awaitsRestart {
+            do { try await connected().setPolicy(shimPolicy(policy)) } catch {
+                throw EngineError.shim(error, "update restart policy", id)
             }
         }
         try await node.store.write(

@@ -15,7 +15,7 @@ extension Container {
         }
         if force {
             lifecycle.lastRunRequested()
-            if lifecycle.isActive || isStarting {
+            if lifecycle.isActive || isStarting || lifecycle.awaitsRestart {
                 do {
                     try await end(with: .kill, grace: .zero)
                 } catch {

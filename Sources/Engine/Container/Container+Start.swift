@@ -76,6 +76,8 @@ extension Container {
         initProcess = HeldProcess(pid: pid)
         if let initProcess { node.held.hold(initProcess.pidfd, "init/pidfd", of: id) }
         self.shim?.hasTask = true
+        // Whether it took the policy has to be known before anybody can stop the container.
+        if lifecycle.policy != .no { try await learnAbilities(shim) }
         follow(shim, after: 0)
         node.faults.reached(.startCreated)
         await handOverWaitingClients()
@@ -142,6 +144,21 @@ extension Container {
         return joined
     }
 
+    /// A policy as the shim is told of it.
+    func shimPolicy(_ policy: RestartPolicy) -> ShimRestartPolicy {
+        ShimRestartPolicy(policy, longestDelay: node.configuration.longestRestartDelay)
+    }
+
+    /// Whether the container is in a namespace of another, which its document names by a process that may be gone at the next
+    /// start: then the engine starts it again, with a new document.
+    var joinsAnother: Bool {
+        let configuration = record.configuration
+        if case .container = configuration.network { return true }
+        if case .container = configuration.pidMode { return true }
+        if case .container = configuration.ipcMode { return true }
+        return record.plan.userNamespace?.sharedWith != nil
+    }
+
     func adoptConnection(
         _ connection: ShimConnection,
         process: ShimProcess?,
@@ -170,6 +187,10 @@ extension Container {
         options.stdinOnce = record.configuration.stdinOnce
         options.exitRecordPath = paths.exitRecord(run ?? "")
         options.systemdCgroup = node.cgroup(record).isScope
+        if !joinsAnother {
+            options.restart = shimPolicy(lifecycle.policy)
+            options.restartCount = UInt32(lifecycle.restartCount)
+        }
         var request = TaskCreateRequest()
         request.id = id.description
         request.bundle = paths.bundle

@@ -24,6 +24,8 @@ actor Container {
     var lifecycle: Lifecycle
     var shim: Shim?
     var reachable = true
+    /// Whether the present shim starts the container again by itself.
+    var shimRestarts = false
     /// The run that the shim's journal is of.
     var run: String?
     /// Events of this run up to here have been taken in.

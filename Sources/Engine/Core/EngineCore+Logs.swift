@@ -88,7 +88,7 @@ extension Container {
         logFollowers.removeAll { $0.object == nil }
         switch lifecycle.phase {
         case .created, .exited, .dead, .removing, .removed: follower.containerEnded()
-        case .starting, .running, .paused, .restarting: logFollowers.append(Weak(object: follower))
+        case .starting, .running, .paused, .restarting, .awaitingRestart: logFollowers.append(Weak(object: follower))
         }
     }
 }

@@ -57,11 +57,12 @@ package struct RestartState: Sendable, Hashable {
     }
 
     static let firstDelay = Duration.milliseconds(100)
-    static let longestDelay = Duration.seconds(60)
     /// A run of this length starts the delays over.
     static let steadyRun = Duration.seconds(10)
 
     package var rule: RestartRule
+    /// Where the doubling of the delay ends.
+    package var longestDelay = Duration.seconds(60)
     /// The user has stopped the container: nothing starts it again but a new creation.
     package private(set) var isStopped = false
     /// Restarts so far.
@@ -75,19 +76,41 @@ package struct RestartState: Sendable, Hashable {
         self.count = count
     }
 
+    /// The state of a container that is created by a request.
+    ///
+    /// - Throws: `invalidArgument` for a policy that is none.
+    package init(_ options: ShimCreateOptions) throws(RPCError) {
+        self.init(count: options.restartCount)
+        if options.hasRestart { try set(options.restart) }
+    }
+
+    /// Takes over another policy.
+    ///
+    /// - Throws: `invalidArgument` for a policy that is none; nothing is changed then.
+    package mutating func set(_ policy: ShimRestartPolicy) throws(RPCError) {
+        rule = try RestartRule(policy)
+        guard policy.longestDelayMilliseconds > 0 else {
+            longestDelay = .seconds(60)
+            return
+        }
+        longestDelay = .milliseconds(Int64(clamping: min(policy.longestDelayMilliseconds, 86_400_000)))
+    }
+
     /// What another program has written down.
     package init(
         rule: RestartRule,
         isStopped: Bool,
         count: UInt32,
         phase: Phase,
-        nextDelay: Duration
+        nextDelay: Duration,
+        longestDelay: Duration
     ) {
         self.rule = rule
         self.isStopped = isStopped
         self.count = count
         self.phase = phase
         self.nextDelay = nextDelay
+        self.longestDelay = longestDelay
     }
 
     /// The program of the container runs.
@@ -109,8 +132,8 @@ package struct RestartState: Sendable, Hashable {
         if let startedAt = exit.startedAt, exit.exitedAt - startedAt >= Self.steadyRun {
             nextDelay = Self.firstDelay
         }
-        let planned = PlannedRestart(count: count + 1, delay: nextDelay)
-        nextDelay = min(nextDelay * 2, Self.longestDelay)
+        let planned = PlannedRestart(count: count + 1, delay: min(nextDelay, longestDelay))
+        nextDelay = min(nextDelay * 2, longestDelay)
         phase = .waiting(planned)
         return planned
     }

@@ -14,7 +14,7 @@ extension ShimServer {
             throw .unimplemented("restore")
         }
         let options = request.hasOptions ? try request.options.decode(ShimCreateOptions.self) : nil
-        let rule = try RestartRule(options?.hasRestart == true ? options?.restart : nil)
+        let restart = try options.map { options throws(RPCError) in try RestartState(options) } ?? RestartState()
         let handle = try makeInitial(request, options)
         handles[.initial] = handle
         exitRecordPath = options?.exitRecordPath ?? configuration.context.bundle + "/exit.json"
@@ -26,7 +26,7 @@ extension ShimServer {
             bundle: configuration.context.bundle,
             pid: pid,
             stdio: StdioPaths(request),
-            restart: RestartState(rule: rule, count: options?.restartCount ?? 0)
+            restart: restart
         )
         try begin(.initial, handle)
         perform(effects)

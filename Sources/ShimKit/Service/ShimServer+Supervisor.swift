@@ -42,7 +42,7 @@ extension ShimServer {
             response.backend = information.name
             response.pid = UInt32(Credentials.processID)
             response.startedAt = configuration.startedAt.message
-            response.capabilities = Self.capabilities + information.capabilities
+            response.capabilities = Self.capabilities + information.capabilities + (hasPolicy ? ["restart-policy"] : [])
             response.lastSeq = journal.lastSeq
         }
     }
@@ -84,9 +84,16 @@ extension ShimServer {
         }
     }
 
+    /// Whether the container was created with a restart policy, be it "no".
+    private var hasPolicy: Bool {
+        guard let creation, let request = try? TaskCreateRequest(serializedBytes: creation), request.hasOptions else {
+            return false
+        }
+        return (try? request.options.decode(ShimCreateOptions.self))?.hasRestart ?? false
+    }
+
     private func setPolicy(_ request: ShimSetPolicyRequest) throws(RPCError) {
-        let rule = request.hasRestart ? try RestartRule(request.restart) : nil
-        perform(try table.setPolicy(rule, stopped: request.stopped))
+        perform(try table.setPolicy(request.hasRestart ? request.restart : nil, stopped: request.stopped))
     }
 
     private func reopenLog() throws(RPCError) {

@@ -38,13 +38,13 @@ extension TaskTable {
     /// Takes over a policy.
     ///
     /// - Parameters:
-    ///   - rule: The new rule; nil leaves it. A restart that is planned takes place all the same.
+    ///   - policy: The new policy; nil leaves it. A restart that is planned takes place all the same.
     ///   - stopped: Whether the user stops the container.
     /// - Returns: What follows.
-    /// - Throws: `notFound` without a container.
-    package mutating func setPolicy(_ rule: RestartRule?, stopped: Bool) throws(RPCError) -> [Effect] {
+    /// - Throws: `notFound` without a container, `invalidArgument` for a policy that is none.
+    package mutating func setPolicy(_ policy: ShimRestartPolicy?, stopped: Bool) throws(RPCError) -> [Effect] {
         let pid = try initialRecord().pid
-        restart.rule = rule ?? restart.rule
+        if let policy { try restart.set(policy) }
         guard stopped, restart.stop() else {
             return []
         }

@@ -158,6 +158,9 @@ public nonisolated struct ShimRestartPolicy: Sendable {
   /// Of "on-failure"; 0 is without limit.
   public var maximumRetries: UInt32 = 0
 
+  /// Where the doubling of the delay ends; 0 is a minute.
+  public var longestDelayMilliseconds: UInt64 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -1059,7 +1062,7 @@ nonisolated extension ShimExecOptions: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension ShimRestartPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RestartPolicy"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}maximum_retries\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}maximum_retries\0\u{3}longest_delay_milliseconds\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1069,6 +1072,7 @@ nonisolated extension ShimRestartPolicy: SwiftProtobuf.Message, SwiftProtobuf._M
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.maximumRetries) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.longestDelayMilliseconds) }()
       default: break
       }
     }
@@ -1081,12 +1085,16 @@ nonisolated extension ShimRestartPolicy: SwiftProtobuf.Message, SwiftProtobuf._M
     if self.maximumRetries != 0 {
       try visitor.visitSingularUInt32Field(value: self.maximumRetries, fieldNumber: 2)
     }
+    if self.longestDelayMilliseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.longestDelayMilliseconds, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ShimRestartPolicy, rhs: ShimRestartPolicy) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs.maximumRetries != rhs.maximumRetries {return false}
+    if lhs.longestDelayMilliseconds != rhs.longestDelayMilliseconds {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
