@@ -292,7 +292,7 @@ let targets: [Target] = [
     .testTarget(
         name: "EngineTests",
         dependencies: [
-            "EngineModel", "EngineSpec", "EngineStore", "Kernel", "OCISpec",
+            "EngineModel", "EngineShim", "EngineSpec", "EngineStore", "Kernel", "OCISpec",
             .product(name: "GRDB", package: "GRDB.swift"),
         ],
         swiftSettings: swift

@@ -1,3 +1,4 @@
+import EngineModel
 import Kernel
 import ShimProtocol
 import SwiftProtobuf
@@ -16,44 +17,61 @@ package final class BackendAbilities: Sendable {
 
     private let known = Mutex<[Program: Set<String>]>([:])
 
-    package init() {}
+    private let patience: Duration
 
-    /// The abilities of the backend at `path`; none for one that does not say.
+    /// - Parameter patience: how long a program may take, which does nothing but start and print.
+    package init(patience: Duration = .seconds(20)) { self.patience = patience }
+
+    /// The abilities of the backend at `path`; none for one that ends without saying any.
     ///
-    /// Blocks, at the first time for as long as the program runs.
-    package func abilities(of path: String) -> Set<String> {
+    /// Blocks, at the first time for as long as the program runs. No answer in time is none at all: to take it for "cannot" would give
+    /// containers less isolation than they are promised, on a busy machine and until the next start.
+    ///
+    /// - Throws: `.unavailable` when the program cannot be asked or does not answer in time; the next call asks again.
+    package func abilities(of path: String) throws -> Set<String> {
         guard let status = try? File.status(path, follow: true) else { return [] }  // its start will say why
         let program = Program(path: path, inode: status.inode, modified: status.modified)
         if let found = known.withLock({ $0[program] }) { return found }
-        // One that gave no answer is asked again the next time.
-        guard let abilities = Self.ask(path) else { return [] }
+        let abilities = try ask(path)
         known.withLock { $0[program] = abilities }
         return abilities
     }
 
     /// `-info` is containerd's; the annotation is ours, and another's shim has none.
-    private static func ask(_ path: String) -> Set<String>? {
-        do {
+    private func ask(_ path: String) throws -> Set<String> {
+        guard let bytes = try answer(of: path) else {
+            throw EngineError(.unavailable, "backend '\(path)' did not say within \(patience) what it can: try again")
+        }
+        // What is no such document is said by a shim that knows no `-info`, and has no ability of ours.
+        guard let info = try? ContainerdRuntimeInfo(serializedBytes: bytes) else { return [] }
+        let text = info.annotations["io.berth.capabilities"] ?? ""
+        return Set(text.split(separator: ",").map(String.init))
+    }
+
+    /// What the program has printed when it ended or closed its output; nil when it did neither in time.
+    private func answer(of path: String) throws -> [UInt8]? {
+        do throws(KernelError) {
             let output = try Pipe()
             var spawn = Spawn(arguments: [path, "-info"], environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"])
             spawn.descriptors = [1: output.writer.raw]
             let child = try spawn.start(path)
             let (reader, _) = output.ends()
-            let deadline = Clock.monotonic.now + .seconds(2)
+            let deadline = Clock.monotonic.now + patience
             var bytes: [UInt8] = []
-            while try !reader.poll(for: .readable, timeout: deadline - Clock.monotonic.now).isEmpty {
+            var isComplete = false
+            while !isComplete, try !reader.poll(for: .readable, timeout: deadline - Clock.monotonic.now).isEmpty {
                 let chunk = try reader.read(upTo: 1 << 16)
                 bytes += chunk
-                if chunk.isEmpty || bytes.count > 1 << 20 { break }
+                isComplete = chunk.isEmpty || bytes.count > 1 << 20
             }
             _ = try child.pidfd.send(.kill)
-            _ = try child.pidfd.wait()
-            guard !bytes.isEmpty else { return nil }
-            let info = try ContainerdRuntimeInfo(serializedBytes: bytes)
-            let text = info.annotations["io.berth.capabilities"] ?? ""
-            return Set(text.split(separator: ",").map(String.init))
+            do throws(KernelError) { _ = try child.pidfd.wait() } catch {
+                // The reaper of the manager's children came first; how the program ended says nothing.
+                guard error.errno == .noChild else { throw error }
+            }
+            return isComplete ? bytes : nil
         } catch {
-            return nil
+            throw EngineError(.unavailable, "ask backend '\(path)' what it can: \(error)")
         }
     }
 }

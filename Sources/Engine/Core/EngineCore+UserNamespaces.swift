@@ -14,7 +14,7 @@ extension EngineCore {
         let name = backendName(configuration)
         let program = try node.backend(name)
         let maps = try await blocking { node in
-            node.namespaces.backends.abilities(of: program).contains(BackendAbilities.mapsOwners)
+            try node.namespaces.backends.abilities(of: program).contains(BackendAbilities.mapsOwners)
         }
         var decision = UserNamespaceDecision(
             defaultMode: node.configuration.userNamespaces.defaultMode,
