@@ -44,9 +44,15 @@ package struct UserNamespaceDecision: Sendable {
 
     /// The outcome for one configuration.
     ///
-    /// - Throws: `.invalidArgument` when `auto` was asked for together with something that excludes it, `.failedPrecondition` when it
-    ///   was asked for and the node or backend has not got it.
+    /// - Throws: `.invalidArgument` when `auto` was asked for together with something that excludes it, or a user by a number that the
+    ///   user namespace will not have; `.failedPrecondition` when it was asked for and the node or backend has not got it.
     package func outcome(_ configuration: ContainerConfiguration) throws -> Outcome {
+        let outcome = try decide(configuration)
+        try outcome.check(configuration.user)
+        return outcome
+    }
+
+    private func decide(_ configuration: ContainerConfiguration) throws -> Outcome {
         let asked = configuration.userNamespace
         if asked == .host { return .host(reason: "asked for by the client") }
         if let cause = Self.implied(configuration) ?? foreign {
@@ -99,6 +105,24 @@ package struct UserNamespaceDecision: Sendable {
             )
         }
         return .shared(range, with: first.id, reason: "shared because of \(first.option)")
+    }
+}
+
+extension UserNamespaceDecision.Outcome {
+    /// Refuses numbers that are no ids of the user namespace; names are looked up when the container starts.
+    fileprivate func check(_ user: String) throws {
+        let size: UInt32
+        switch self {
+        case .host: return
+        case .own(let ids, _): size = ids
+        case .shared(let range, _, _): size = range.size
+        }
+        for number in user.split(separator: ":").compactMap({ UInt32($0) }) where number >= size {
+            throw EngineError.invalid(
+                "user '\(user)': \(number) is none of the \(size) ids of the container's user namespace: use a number below \(size), "
+                    + "--userns=auto:size=N with a larger N, or --userns=host"
+            )
+        }
     }
 }
 

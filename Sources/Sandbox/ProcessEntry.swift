@@ -153,8 +153,19 @@ struct ProcessEntry {
                 let stream = BorrowedDescriptor(number)
                 let status = try stream.status()
                 let isOurs = status.kind == .fifo || status.kind == .socket || terminal != nil
-                if isOurs, status.uid != owner { try stream.changeOwner(uid: owner, gid: status.gid) }
+                guard isOurs, status.uid != owner else { continue }
+                try naming("user \(owner)") { () throws(KernelError) in
+                    try stream.changeOwner(uid: owner, gid: status.gid)
+                }
             }
+        }
+    }
+
+    /// Does something with ids; what the kernel means by EINVAL is that the user namespace has not got them.
+    private func naming(_ ids: String, _ body: () throws(KernelError) -> Void) throws(KernelError) {
+        do throws(KernelError) { try body() } catch {
+            guard error.errno == .invalid else { throw error }
+            throw .failed(error.operation, ids, .invalid, detail: "not mapped in the container's user namespace")
         }
     }
 
@@ -181,9 +192,11 @@ struct ProcessEntry {
         try step(.credentials) { () throws(KernelError) in
             try Credentials.limitBounding(to: plan.capabilities.bounding)
             try Credentials.setKeepCapabilities(true)
-            try Credentials.setSupplementaryGroups(user.groups)
-            try Credentials.setGroup(user.gid)
-            try Credentials.setUser(user.uid)
+            try naming("groups \(user.groups)") { () throws(KernelError) in
+                try Credentials.setSupplementaryGroups(user.groups)
+            }
+            try naming("group \(user.gid)") { () throws(KernelError) in try Credentials.setGroup(user.gid) }
+            try naming("user \(user.uid)") { () throws(KernelError) in try Credentials.setUser(user.uid) }
             // The change of the user sets it as fs.suid_dumpable says.
             try ProcessAttributes.setDumpable(false)
             if plan.noNewPrivileges { try Credentials.setNoNewPrivileges() }

@@ -123,6 +123,29 @@ struct UserNamespaceTests {
         }
     }
 
+    @Test(arguments: ["65536", "0:65536", "root:65536", "65536:root", "4294967294"])
+    func usersThatTheNamespaceHasNotAreRefused(user: String) throws {
+        #expect {
+            try outcome { $0.user = user }
+        } throws: {
+            ($0 as? EngineError)?.code == .invalidArgument
+                && ($0 as? EngineError)?.message.contains("65536 ids") == true
+        }
+        #expect(isHost(try outcome(byDefault: .host) { $0.user = user }, because: ""))
+        let range = IDRange(first: 524_288, size: 1000)
+        #expect(throws: EngineError.self) {
+            try outcome(joined: [other("--network container:a", range)]) { $0.user = user }
+        }
+    }
+
+    @Test(arguments: ["", "65535", "65535:65535", "root", "root:root", "0:0"])
+    func usersThatTheNamespaceHasAreTaken(user: String) throws {
+        guard case .own = try outcome({ $0.user = user }) else {
+            Issue.record("no range for \(user)")
+            return
+        }
+    }
+
     // Pool ------------------------------------------------------------------------------------------------------------
 
     func pool(_ configured: [IDRange]? = nil, _ subuid: String = "", _ subgid: String = "") -> IDPool {
