@@ -10,10 +10,12 @@ package struct DeviceLookup {
     package init(_ configuration: ContainerConfiguration) throws {
         if configuration.privileged { try addAll(in: "/dev", depth: 4) }
         for request in configuration.devices {
-            guard let status = try? File.status(request.hostPath, follow: true) else {
+            let status: FileStatus
+            do throws(KernelError) {
+                status = try File.status(request.hostPath, follow: true)
+            } catch {
                 throw EngineError.invalid(
-                    "error gathering device information while adding custom device \"\(request.hostPath)\": "
-                        + "no such file or directory"
+                    "error gathering device information while adding custom device \"\(request.hostPath)\": \(error)"
                 )
             }
             try add(status, request.containerPath, permissions: request.permissions, from: request.hostPath)

@@ -76,9 +76,11 @@ struct Runtime: Sendable {
             let isBusy = try locked ? false : directory.isLocked()
             return isBusy ? .creating : .stopped
         }
+        // Facts that cannot be read are those of a process that is gone.
         guard let facts = try? ProcessFacts(record.pid), facts.startTime == record.startTime, facts.state != "Z",
             facts.state != "X"
         else { return .stopped }
+        // A group that cannot be read goes with the process that ends this moment; nobody is told that it is paused.
         if let isFrozen = try? record.manager.open(record.cgroup, in: CgroupTree()).isFrozen(), isFrozen {
             return .paused
         }

@@ -26,6 +26,7 @@ struct RuntimeLog: Sendable {
         let written = file.map { write(line("error", error.description), to: $0) } ?? false
         // Without a file the caller may still want to parse what it reads.
         let text = isJSON && file == nil ? line("error", error.description) : "berth-runtime: \(error)\n"
+        // Whom nobody hears cannot say so either.
         try? BorrowedDescriptor.standardError.writeAll(text)
         if let file, !written {
             try? BorrowedDescriptor.standardError.writeAll("berth-runtime: cannot write '\(file)'\n")

@@ -46,7 +46,15 @@ struct VolumeSeeder {
         for directory in directories { try context.set("lowerdir+", "/proc/self/fd/\(directory.raw)") }
         let mount = try context.mount([.readOnly, .noDevices, .noSetID])
         let image = RootedDir(adopting: try File.open(".", [.directory], at: mount.raw))
-        guard let status = try? image.stat(destination, follow: true), status.isDirectory else { return }
+        let status: FileStatus
+        do throws(KernelError) {
+            status = try image.stat(destination, follow: true)
+        } catch {
+            // The image has nothing at the place: the volume stays empty.
+            if [.noEntry, .notDirectory].contains(error.errno) { return }
+            throw error
+        }
+        guard status.isDirectory else { return }
         try copyDirectory(image.subdirectory(destination), status, to: target, depth: depth)
         withExtendedLifetime(directories) {}
     }

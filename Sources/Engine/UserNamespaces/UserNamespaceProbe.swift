@@ -18,6 +18,7 @@ struct UserNamespaceProbe: Sendable {
             missing = ["user namespaces: not built into this kernel"]
             return
         }
+        // A limit that cannot be read shows below, where one is made.
         if let limit = try? File.readText("/proc/sys/user/max_user_namespaces"), limit.hasPrefix("0\n") {
             missing = ["user namespaces: /proc/sys/user/max_user_namespaces is 0"]
             return
