@@ -109,7 +109,7 @@ let targets: [Target] = [
         name: "berth-shim-native",
         dependencies: [
             "ShimKit", "ShimProtocol", "NativeContainer", "Sandbox", "Seccomp", "Cgroups", "CgroupMetrics", "Kernel",
-            "OCISpec",
+            "OCISpec", protobuf,
         ],
         path: "Plugins/native",
         exclude: ["README.md"],

@@ -16,10 +16,15 @@ final class NativeBackend: Backend {
         mountTypes: ["overlay", "bind"]
     )
 
-    private let context: BackendContext
-    private var container: NativeContainer?
+    let context: BackendContext
+    var container: NativeContainer?
     /// Groups of execs, by process id; an exec's stays here while anybody is inside.
-    private var execGroups: [Int32: CgroupSubgroup] = [:]
+    var execGroups: [Int32: CgroupSubgroup] = [:]
+    /// Name of the container's group, and in whose form that is.
+    var cgroupName = ""
+    var usesSystemd = false
+    /// Whether the init process waits for its start.
+    var isWaiting = false
 
     init(_ context: BackendContext) throws(BackendError) {
         self.context = context
@@ -29,6 +34,8 @@ final class NativeBackend: Backend {
         let specification = try Self.document("config.json") { () throws(DocumentError) in
             try RuntimeSpec(parsing: request.specification)
         }
+        let cgroup =
+            request.usesSystemdCgroup ? "system.slice:berth:\(context.id)" : Self.defaultCgroup(context)
         let container = try native { () throws(NativeError) in
             try NativeContainer.create(
                 SandboxRequest(
@@ -41,18 +48,20 @@ final class NativeBackend: Backend {
                     streams: request.streams.sandbox,
                     seccomp: try Self.filter(specification, context.bundle)
                 ),
-                defaultCgroup: request.usesSystemdCgroup
-                    ? "system.slice:berth:\(context.id)" : Self.defaultCgroup(context),
-                manager: request.usesSystemdCgroup ? .systemd(helper: Self.scopeHelper) : .filesystem
+                defaultCgroup: cgroup,
+                manager: Self.manager(systemd: request.usesSystemdCgroup)
             )
         }
         self.container = container
+        cgroupName = NativeContainer.cgroupPath(of: specification, default: cgroup)
+        (usesSystemd, isWaiting) = (request.usesSystemdCgroup, true)
         Self.log(container.process.warnings)
         return ContainerProcess(container.process)
     }
 
     func start() throws(BackendError) {
         let container = try existing("start")
+        isWaiting = false
         try native { () throws(NativeError) in try container.start() }
     }
 
@@ -176,7 +185,11 @@ extension NativeBackend {
         }
     }
 
-    private static func document<Value>(
+    static func manager(systemd: Bool) -> CgroupManager {
+        systemd ? .systemd(helper: scopeHelper) : .filesystem
+    }
+
+    static func document<Value>(
         _ name: String,
         _ body: () throws(DocumentError) -> Value
     ) throws(BackendError) -> Value {
@@ -193,7 +206,7 @@ extension NativeBackend {
         )
     }
 
-    private func native<Result>(_ body: () throws(NativeError) -> Result) throws(BackendError) -> Result {
+    func native<Result>(_ body: () throws(NativeError) -> Result) throws(BackendError) -> Result {
         do throws(NativeError) { return try body() } catch { throw BackendError(error) }
     }
 }

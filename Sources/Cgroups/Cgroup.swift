@@ -31,6 +31,13 @@ public protocol Cgroup: Sendable {
     /// - Throws: `CgroupError`.
     func makeSubgroup(_ prefix: String) throws(CgroupError) -> CgroupSubgroup
 
+    /// Finds a group that `makeSubgroup` has made.
+    ///
+    /// - Parameter path: its path.
+    /// - Returns: the group.
+    /// - Throws: `CgroupError`, `notFound` when it is gone.
+    func openSubgroup(_ path: String) throws(CgroupError) -> CgroupSubgroup
+
     /// Gives what the kernel allows to be given away (`/sys/kernel/cgroup/delegate`) to the root of a container.
     ///
     /// Then a manager inside of it can make groups of its own. Does nothing on v1, where that would not be safe.

@@ -75,6 +75,21 @@ struct CgroupMember: Sendable {
         throw .failed("make directory", "\(prefix)\(number)", .exists, detail: "and the next 1023 names")
     }
 
+    /// A group right below this one, by its path below the hierarchy's root.
+    func openSubgroup(_ path: String) throws(KernelError) -> CgroupMember {
+        let parts = path.split(separator: "/").map(String.init)
+        guard parts.dropLast() == components[...], let name = parts.last, name != "..", name != "." else {
+            throw .failed(
+                "open",
+                path,
+                .noEntry,
+                detail: "it is not right below '/\(components.joined(separator: "/"))'"
+            )
+        }
+        let group = SharedDescriptor(try File.open(name, [.path, .directory, .noFollow], at: directory.raw))
+        return CgroupMember(hierarchy: hierarchy, components: parts, directory: group)
+    }
+
     /// Whether anybody is here or below.
     func isPopulated() throws(KernelError) -> Bool {
         if hierarchy.isUnified { return try KeyedText.flat(files.read("cgroup.events"))["populated"] == 1 }

@@ -31,10 +31,22 @@ struct CgroupV1: Cgroup {
 
     func entrance() throws(CgroupError) -> CgroupEntrance { try entrance(replacing: nil) }
 
-    func makeSubgroup(_ prefix: String) throws(CgroupError) -> CgroupSubgroup {
+    /// Where groups for additional processes are.
+    private func parent() throws(CgroupError) -> CgroupMember {
         guard let parent = unified ?? member("freezer") ?? member("pids") else {
             throw .precondition("make group in cgroup '\(path)'", "the host has no hierarchy for it")
         }
+        return parent
+    }
+
+    func openSubgroup(_ path: String) throws(CgroupError) -> CgroupSubgroup {
+        let parent = try parent()
+        let member = try attempt("open group in") { () throws(KernelError) in try parent.openSubgroup(path) }
+        return CgroupSubgroup(member: member, entrance: try entrance(replacing: member))
+    }
+
+    func makeSubgroup(_ prefix: String) throws(CgroupError) -> CgroupSubgroup {
+        let parent = try parent()
         let member = try attempt("make group in") { () throws(KernelError) in
             try parent.makeSubgroup(prefix, from: SubgroupNumber.next())
         }

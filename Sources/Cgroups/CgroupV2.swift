@@ -36,6 +36,11 @@ struct CgroupV2: Cgroup {
         }
     }
 
+    func openSubgroup(_ path: String) throws(CgroupError) -> CgroupSubgroup {
+        let subgroup = try attempt("open group in") { () throws(KernelError) in try member.openSubgroup(path) }
+        return CgroupSubgroup(member: subgroup, entrance: try entrance(into: subgroup))
+    }
+
     /// A process that is born inside counts from its birth, and where the limit leaves no room for it there it has to move in.
     private func entrance(into inside: CgroupMember) throws(CgroupError) -> CgroupEntrance {
         try attempt("open") { () throws(KernelError) in

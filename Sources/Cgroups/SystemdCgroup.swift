@@ -103,6 +103,7 @@ struct SystemdCgroup: Cgroup {
 
     var bandwidthPeriod: UInt64 { inner.bandwidthPeriod }
     func makeSubgroup(_ prefix: String) throws(CgroupError) -> CgroupSubgroup { try inner.makeSubgroup(prefix) }
+    func openSubgroup(_ path: String) throws(CgroupError) -> CgroupSubgroup { try inner.openSubgroup(path) }
     func delegate(uid: UInt32, gid: UInt32) throws(CgroupError) { try inner.delegate(uid: uid, gid: gid) }
     func add(_ pid: Int32) throws(CgroupError) { try inner.add(pid) }
     func freeze() throws(CgroupError) { try inner.freeze() }

@@ -15,6 +15,29 @@ final class AttachSession: WatchedSource, OutputClient {
         state = AttachState(options.stdin ? options.detachKeys : .none)
     }
 
+    /// Goes on where another one has stopped.
+    init(restoring snapshot: StdioSnapshot.Client, owner: ProcessStdio) {
+        socket = snapshot.socket
+        options = snapshot.options
+        self.owner = owner
+        state = AttachState(restoring: snapshot)
+        endedStreams = snapshot.endedStreams
+    }
+
+    /// What `init(restoring:)` needs of it.
+    var snapshot: StdioSnapshot.Client {
+        var snapshot = StdioSnapshot.Client(socket: socket, options: options)
+        snapshot.endedStreams = endedStreams
+        state.save(to: &snapshot)
+        return snapshot
+    }
+
+    /// Takes part again after `init(restoring:)`.
+    func resume(loop: any StdioLoop) {
+        watch(with: loop)
+        settle()
+    }
+
     /// Begins: recent output, then the input that came with the connection.
     func start(loop: any StdioLoop, recentOutput: [UInt8]) {
         watch(with: loop)
@@ -171,6 +194,8 @@ final class AttachSession: WatchedSource, OutputClient {
             try? UnixSocket.shutdownWriting(socket.raw)
         case .closed:
             unwatch()
+            // The client sees the end now, whoever else holds a duplicate. Fails only when it is gone.
+            try? UnixSocket.shutdown(socket.raw)
             owner.remove(self)
             return
         case .open, .flushing:

@@ -19,6 +19,8 @@ public struct AttachOptions: Sendable {
     public var closesStdin: Bool
     /// Whether the recent output that the process' ring holds is sent first.
     public var replaysRecentOutput: Bool
+    /// Names the client for as long as it is there.
+    public var number: UInt64 = 0
 
     /// The options of an attachment.
     public init(
@@ -90,6 +92,26 @@ package struct AttachState {
         matcher = DetachMatcher(keys)
         self.stall = stall
         self.linger = linger
+    }
+
+    /// Goes on where another one has stopped.
+    package init(restoring snapshot: StdioSnapshot.Client) {
+        matcher = DetachMatcher(snapshot.options.detachKeys, matched: snapshot.matchedKeys)
+        stall = ClientLimit.stall
+        linger = ClientLimit.linger
+        phase = snapshot.phase
+        inputIsOpen = snapshot.inputIsOpen
+        deadline = snapshot.deadline
+        queue.append(snapshot.pending)
+    }
+
+    /// What `init(restoring:)` needs of it.
+    package func save(to snapshot: inout StdioSnapshot.Client) {
+        snapshot.matchedKeys = matcher.matched
+        snapshot.phase = phase
+        snapshot.inputIsOpen = inputIsOpen
+        snapshot.deadline = deadline
+        snapshot.pending = queue.contents
     }
 
     // MARK: - Output

@@ -13,6 +13,9 @@ public struct ByteQueue {
     /// Whether nothing waits.
     public var isEmpty: Bool { head == storage.count }
 
+    /// What waits, oldest byte first.
+    public var contents: [UInt8] { Array(storage[head...]) }
+
     /// Adds bytes at the end.
     public mutating func append(_ bytes: some Sequence<UInt8>) {
         storage.append(contentsOf: bytes)

@@ -10,7 +10,8 @@ public struct DetachKeys: Sendable, Equatable {
     /// Nothing detaches.
     public static let none = DetachKeys(bytes: [])
 
-    private init(bytes: [UInt8]) {
+    /// The sequence of these bytes as they come from the terminal.
+    package init(bytes: [UInt8]) {
         self.bytes = bytes
     }
 
@@ -47,11 +48,18 @@ public struct DetachKeys: Sendable, Equatable {
 /// of a detach, and always sees keys that turned out to be none.
 public struct DetachMatcher: Sendable {
     private let keys: [UInt8]
-    private var matched = 0
+    /// How many bytes of the sequence the input ended with.
+    package private(set) var matched = 0
 
     /// A matcher at the beginning of the input.
     public init(_ keys: DetachKeys) {
         self.keys = keys.bytes
+    }
+
+    /// A matcher that has seen the first bytes of the sequence already.
+    package init(_ keys: DetachKeys, matched: Int) {
+        self.keys = keys.bytes
+        self.matched = (0..<max(1, keys.bytes.count)).contains(matched) ? matched : 0
     }
 
     /// Looks at the next piece of input.

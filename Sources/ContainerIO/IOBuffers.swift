@@ -42,7 +42,8 @@ public final class IOBuffers {
         )
     }
 
-    private var flushing: [ProcessStdio] = []
+    /// Stdio that was closed while clients were still connected.
+    package private(set) var flushing: [ProcessStdio] = []
 
     /// Whether clients of processes that were closed still take output.
     ///

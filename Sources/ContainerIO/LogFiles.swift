@@ -71,7 +71,7 @@ enum LogFiles {
     /// Cuts the last bytes off.
     ///
     /// - Returns: whether it worked.
-    static func cut(_ count: Int, from file: borrowing Descriptor) -> Bool {
+    static func cut(_ count: Int, from file: SharedDescriptor) -> Bool {
         do {
             try file.truncate(to: file.status().size - Int64(count))
             return true

@@ -14,7 +14,7 @@ extension LogWriter {
             let next = try File.open(fresh, [.write, .append, .create, .truncate], mode: LogFiles.mode)
             try LogFiles.shift(options)
             try File.rename(fresh, to: options.path)
-            file = next
+            file = SharedDescriptor(next)
             fileSize = 0
             rotationBarrier = 0
         } catch {

@@ -46,10 +46,11 @@ public final class LogWriter {
     /// How far a line that never ends may exceed the size limit before it is divided between two files.
     public static let maximumExcessInBytes: Int64 = 1 << 20
 
-    let options: LogWriterOptions
+    /// Where and how much.
+    package let options: LogWriterOptions
     let buffers: IOBuffers
     let now: () -> Timestamp
-    var file: Descriptor
+    var file: SharedDescriptor
     /// Bytes in the file, as far as this writer knows.
     var fileSize: Int64
     /// Formatted bytes not written yet; zero between calls.
@@ -61,7 +62,8 @@ public final class LogWriter {
     /// What the next marker record has to tell.
     var unreported = LogLoss()
     private var prefix = LogPrefix()
-    private var openLines: StdioStreams = []
+    /// Streams whose last record is a part of a line.
+    var openLines: StdioStreams = []
 
     /// Everything lost since the log was opened.
     public internal(set) var loss = LogLoss()
@@ -84,8 +86,17 @@ public final class LogWriter {
         let opened = try LogFiles.openForAppending(options.path)
         fileSize = opened.size
         isTorn = opened.isTorn
-        file = opened.descriptor
+        file = SharedDescriptor(opened.descriptor)
         LogFiles.removeExcess(of: options)
+    }
+
+    init(_ options: LogWriterOptions, buffers: IOBuffers, file: SharedDescriptor) {
+        self.options = options
+        self.buffers = buffers
+        self.file = file
+        now = { Timestamp.now }
+        fileSize = 0
+        isTorn = false
     }
 
     /// Bytes in the file being written.
@@ -98,7 +109,7 @@ public final class LogWriter {
         let opened = try LogFiles.openForAppending(options.path)
         fileSize = opened.size
         isTorn = opened.isTorn
-        file = opened.descriptor
+        file = SharedDescriptor(opened.descriptor)
         rotationBarrier = 0
     }
 

@@ -12,10 +12,10 @@ final class OutputPump: WatchedSource {
     private static let farewellByteCount = 1 << 20
 
     let stream: StdioStream
-    private let source: SharedDescriptor
+    let source: SharedDescriptor?
     private unowned let owner: ProcessStdio
     /// Bytes that are still read without regard to clients.
-    private var allowance = 0
+    private(set) var allowance = 0
     private(set) var hasEnded = false
 
     init(_ source: SharedDescriptor, stream: StdioStream, owner: ProcessStdio) {
@@ -24,7 +24,16 @@ final class OutputPump: WatchedSource {
         self.owner = owner
     }
 
-    override var descriptor: RawDescriptor { source.raw }
+    /// Goes on where another one has stopped; without a source the output has ended.
+    init(_ source: SharedDescriptor?, stream: StdioStream, allowance: Int, owner: ProcessStdio) {
+        self.source = source
+        self.stream = stream
+        self.owner = owner
+        self.allowance = allowance
+        hasEnded = source == nil
+    }
+
+    override var descriptor: RawDescriptor { source?.raw ?? -1 }
 
     override var interest: Readiness? {
         !hasEnded && room > 0 ? .readable : nil
@@ -98,6 +107,7 @@ final class OutputPump: WatchedSource {
 
     private func read(into target: UnsafeMutableRawBufferPointer) -> Transfer {
         // Any other failure of a pipe or terminal means that nothing more will come from it.
+        guard let source else { return .ended }
         do { return try unsafe source.tryRead(into: target) } catch { return .ended }
     }
 

@@ -34,21 +34,21 @@ public final class ProcessStdio {
     public let options: ProcessStdioOptions
     let buffers: IOBuffers
     let log: LogWriter?
-    private unowned let loop: any StdioLoop
-    private var pumps: [OutputPump] = []
-    private var clients: [any OutputClient] = []
-    private var fifoInput: FifoInput?
-    private var ring: OutputRing
-    private var drainDeadline: Timestamp?
+    unowned let loop: any StdioLoop
+    var pumps: [OutputPump] = []
+    var clients: [any OutputClient] = []
+    var fifoInput: FifoInput?
+    var ring: OutputRing
+    var drainDeadline: Timestamp?
     private var drained: (() -> Void)?
     private var scheduled: Timestamp?
     private var isClosed = false
-    private(set) lazy var stdin = StdinSink(isTerminal: options.isTerminal, owner: self)
+    lazy var stdin = StdinSink(isTerminal: options.isTerminal, owner: self)
 
     /// The outputs that the process has; empty before `start`.
-    private(set) var startedStreams: StdioStreams = []
+    var startedStreams: StdioStreams = []
     /// Whether `start` was called.
-    public private(set) var hasStarted = false
+    public internal(set) var hasStarted = false
 
     /// Stdio without descriptors yet.
     ///
@@ -105,6 +105,7 @@ public final class ProcessStdio {
         for pump in pumps { pump.watch(with: loop) }
         stdin.connect(input, loop: loop)
         scheduleTick()
+        loop.descriptorsChanged()
     }
 
     /// The process was reaped: takes what it left in its pipes, and waits for the end of them, for `drainLimit` at most.
@@ -112,7 +113,8 @@ public final class ProcessStdio {
     /// - Parameter drained: called once, when all output is in the log; before this call returns if that is so already.
     public func processExited(drained: @escaping () -> Void) {
         self.drained = drained
-        drainDeadline = Clock.monotonic.now + Self.drainLimit
+        // One that was restored has waited already.
+        drainDeadline = drainDeadline ?? Clock.monotonic.now + Self.drainLimit
         for pump in pumps { pump.processExited() }
         finishIfDrained()
         scheduleTick()
@@ -142,6 +144,9 @@ public final class ProcessStdio {
     ///
     /// A shim that exits now would take it away.
     public var owesOutput: Bool { clients.contains(where: \.owesOutput) }
+
+    /// Whether the output goes to the container's log.
+    package var hasLog: Bool { log != nil }
 
     /// Whether clients are connected, also such as have everything.
     package var hasClients: Bool { !clients.isEmpty }
@@ -174,7 +179,7 @@ public final class ProcessStdio {
     /// Tells the loop when there is an earlier deadline than it knows of.
     ///
     /// One that moved back is found by a tick for nothing.
-    private func scheduleTick() {
+    func scheduleTick() {
         guard let next = nextDeadline, scheduled.map({ next < $0 }) ?? true else { return }
         scheduled = next
         loop.schedule(self, at: next)
@@ -192,6 +197,7 @@ public final class ProcessStdio {
         do throws(KernelError) { try socket.setNonBlocking() } catch { throw .kernel(error) }
         let session = AttachSession(socket, options, owner: self)
         clients.append(session)
+        loop.descriptorsChanged()
         session.start(loop: loop, recentOutput: options.replaysRecentOutput ? ring.contents : [])
         if hasDrained {
             for pump in pumps { session.outputEnded(pump.stream) }
@@ -248,6 +254,7 @@ public final class ProcessStdio {
     }
 
     func outputEnded(_ stream: StdioStream) {
+        loop.descriptorsChanged()
         for client in clients { client.outputEnded(stream) }
         finishIfDrained()
         scheduleTick()
@@ -257,6 +264,11 @@ public final class ProcessStdio {
         for pump in pumps where pump.isWatched { pump.interestMayHaveChanged() }
     }
 
+    func stdinWasShut() {
+        loop.descriptorsChanged()
+        stdinRoomChanged()
+    }
+
     func stdinRoomChanged() {
         for case let source as WatchedSource in clients { source.interestMayHaveChanged() }
         fifoInput?.interestMayHaveChanged()
@@ -264,6 +276,7 @@ public final class ProcessStdio {
 
     func remove(_ client: any OutputClient) {
         clients.removeAll { $0 === client }
+        loop.descriptorsChanged()
         clientRoomChanged()
         if isClosed, clients.isEmpty { buffers.release(self) }
     }

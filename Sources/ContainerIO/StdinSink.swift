@@ -2,11 +2,11 @@ internal import Kernel
 
 /// A process' standard input: takes bytes from clients in the order they came, as fast as the process reads.
 final class StdinSink: WatchedSource {
-    private var target: SharedDescriptor?
+    private(set) var target: SharedDescriptor?
     private let isTerminal: Bool
     private unowned let owner: ProcessStdio
     private var queue = ByteQueue()
-    private var isClosing = false
+    private(set) var isClosing = false
 
     /// Whether bytes can still reach the process.
     ///
@@ -40,6 +40,22 @@ final class StdinSink: WatchedSource {
         flush()
     }
 
+    /// What was taken and not written yet.
+    var pending: [UInt8] { queue.contents }
+
+    /// Takes over what another one had, before `connect`.
+    func restore(pending: [UInt8], isClosing: Bool) {
+        queue.append(pending)
+        self.isClosing = isClosing
+    }
+
+    /// As `connect`, with nothing written before the loop runs.
+    func reconnect(_ descriptor: SharedDescriptor?, loop: any StdioLoop) {
+        guard let descriptor, !(isClosing && queue.isEmpty) else { return shut() }
+        target = descriptor
+        watch(with: loop)
+    }
+
     func write(_ bytes: some Sequence<UInt8>) {
         guard isOpen, !isClosing else { return }
         queue.append(bytes)
@@ -61,7 +77,7 @@ final class StdinSink: WatchedSource {
         isOpen = false
         queue.removeAll()
         target = nil
-        owner.stdinRoomChanged()
+        owner.stdinWasShut()
     }
 
     override func ready(_ events: Readiness) {

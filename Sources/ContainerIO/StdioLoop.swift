@@ -27,6 +27,13 @@ public protocol StdioLoop: AnyObject {
     /// Calls `stdio.tick` at a time of the monotonic clock, or earlier; forgets what it was told before about the same
     /// object.
     func schedule(_ stdio: ProcessStdio, at deadline: Timestamp)
+    /// What `StdioSnapshot` would show of descriptors is not what it was.
+    func descriptorsChanged()
+}
+
+extension StdioLoop {
+    /// Does nothing.
+    public func descriptorsChanged() {}
 }
 
 /// What all sources have in common: telling the loop, and only when there is news.

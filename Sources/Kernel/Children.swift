@@ -1,5 +1,4 @@
 internal import CKernel
-internal import CKernel
 internal import Glibc
 
 /// Children of this process without regard to which.

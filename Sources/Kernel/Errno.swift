@@ -107,6 +107,8 @@ extension Errno {
     public static let badProtocol = Errno(EPROTO)
     /// EMSGSIZE.
     public static let messageTooLong = Errno(EMSGSIZE)
+    /// ETOOMANYREFS: more descriptors are on their way in messages than their sender may have open.
+    public static let tooManyReferences = Errno(ETOOMANYREFS)
 }
 
 extension Errno: CustomStringConvertible {

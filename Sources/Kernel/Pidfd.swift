@@ -36,6 +36,17 @@ public struct Pidfd: ~Copyable, DescriptorHolder, Sendable {
         throw .failed("find number of process", .noProcess)
     }
 
+    /// A process that has ended and was reaped, for who needs to hold one in place of a process that cannot be had any more.
+    ///
+    /// - Returns: its pidfd; signals find nobody.
+    /// - Throws: `KernelError`.
+    public static func ofEndedProcess() throws(KernelError) -> SharedDescriptor {
+        guard let child = try Clone.fork(exitSignal: nil) else { Clone.exit(0) }
+        let pidfd = child.sharedPidfd()
+        try waitForEnd(pidfd.raw)
+        return pidfd
+    }
+
     /// Gives up ownership as a plain descriptor.
     ///
     /// - Returns: the descriptor.

@@ -27,6 +27,11 @@ public struct SealedExecutable: ~Copyable, Sendable {
         }
     }
 
+    /// Gives up ownership as a plain descriptor.
+    ///
+    /// - Returns: what execveat gets.
+    public consuming func intoDescriptor() -> Descriptor { descriptor }
+
     /// Opens the program that is running.
     ///
     /// - Throws: `KernelError`.

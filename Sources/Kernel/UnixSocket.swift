@@ -137,7 +137,15 @@ public enum UnixSocket {
     /// - Parameter socket: a connection.
     /// - Throws: `KernelError`; errno is `.notConnected` when the peer has gone.
     public static func shutdownWriting(_ socket: RawDescriptor) throws(KernelError) {
-        try system("shut down socket") { shutdown(socket, 1) }
+        try system("shut down socket") { Glibc.shutdown(socket, 1) }
+    }
+
+    /// Ends both directions for every holder of the connection: the peer reads an end of file.
+    ///
+    /// - Parameter socket: a connection.
+    /// - Throws: `KernelError`; errno is `.notConnected` when the peer has gone.
+    public static func shutdown(_ socket: RawDescriptor) throws(KernelError) {
+        try system("shut down socket") { Glibc.shutdown(socket, 2) }
     }
 
     private static func make(_ kind: Kind, nonBlocking: Bool) throws(KernelError) -> Descriptor {

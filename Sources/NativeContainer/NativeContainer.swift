@@ -114,6 +114,39 @@ public final class NativeContainer: Sendable {
         }
     }
 
+    /// Goes on with a container that another program has created, in its place.
+    ///
+    /// - Parameters:
+    ///   - process: Its first process, which may have ended.
+    ///   - id: Id of the container.
+    ///   - specification: The document that it was created from.
+    ///   - bundle: Absolute path of the bundle.
+    ///   - path: Name of its group, in the manager's form.
+    ///   - manager: Who has made the group.
+    ///   - filter: Its filter.
+    /// - Returns: The container.
+    /// - Throws: `NativeError`, `notFound` when the group is gone.
+    public static func resume(
+        _ process: SandboxProcess,
+        id: String,
+        specification: RuntimeSpec,
+        bundle: String,
+        cgroup path: String,
+        manager: CgroupManager,
+        filter: SeccompProgram?
+    ) throws(NativeError) -> NativeContainer {
+        try group { () throws(CgroupError) in
+            let tree = try CgroupTree()
+            return NativeContainer(
+                process: process,
+                cgroup: try manager.open(path, in: tree),
+                layout: tree.layout,
+                filter: filter,
+                surroundings: SandboxSurroundings(id: id, specification: specification, bundle: bundle)
+            )
+        }
+    }
+
     /// Path of a container's group.
     ///
     /// - Parameters:

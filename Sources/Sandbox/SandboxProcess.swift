@@ -93,6 +93,52 @@ public final class SandboxProcess: Sendable {
         )
     }
 
+    /// The conversation with a process that waits for its start, for who takes this object's place in another program.
+    ///
+    /// Nil when the process waits elsewhere.
+    public var conversation: SharedDescriptor? {
+        guard case .channel(let channel) = door else { return nil }
+        return channel
+    }
+
+    /// Goes on with a process that another program has created, in its place.
+    ///
+    /// - Parameters:
+    ///   - id: Id of the container, for hooks.
+    ///   - specification: Its document.
+    ///   - bundle: Absolute path of its bundle.
+    ///   - pid: Process id as the caller sees it.
+    ///   - pidfd: The process, which may have ended.
+    ///   - terminal: The terminal's other end, nil without a terminal.
+    ///   - conversation: As the other program had it; nil for a process that has been started.
+    /// - Returns: The process.
+    /// - Throws: `SandboxError` when there is no stand-in for a missing conversation.
+    public static func resume(
+        id: String,
+        specification: RuntimeSpec,
+        bundle: String,
+        pid: Int32,
+        pidfd: SharedDescriptor,
+        terminal: SharedDescriptor?,
+        conversation: SharedDescriptor?
+    ) throws(SandboxError) -> SandboxProcess {
+        let channel = try step(.handshake) { () throws(KernelError) in
+            if let conversation { return conversation }
+            // One that nobody is at the other end of: a start finds that the process has ended.
+            return try UnixSocket.pair(kind: .sequentialPackets).0
+        }
+        let surroundings = SandboxSurroundings(id: id, specification: specification, bundle: bundle)
+        return SandboxProcess(
+            pid: pid,
+            pidfd: pidfd,
+            terminal: terminal,
+            door: .channel(channel),
+            warnings: [],
+            listener: SeccompListener(surroundings)?.telling(.created, pid: pid),
+            hooks: HookRunner(id: id, specification: specification, bundle: bundle)
+        )
+    }
+
     /// Sends a signal.
     ///
     /// - Parameter signal: What to send.

@@ -71,6 +71,39 @@ public protocol Backend: AnyObject {
     ///
     /// Called in a process of its own by the `delete` sub-command; nothing may be there, and that is no error.
     static func cleanUp(_ context: BackendContext) throws(BackendError)
+
+    // Going on in another process ---------------------------------------------------------------------------------------
+
+    /// Whether `state` and `restore` are there: without them a shim cannot be upgraded in place, nor its container be adopted.
+    static var isRestorable: Bool { get }
+
+    /// What another object of the backend, in another process and maybe of another version, needs to go on with the container.
+    ///
+    /// Asked at every change of the container, so it must be cheap. The form is the backend's own; another version of the backend
+    /// has to read it, so give it one that can grow.
+    func state() throws(BackendError) -> [UInt8]
+
+    /// What the backend keeps open for the container and another object would need, by names of its own.
+    ///
+    /// Not the pidfds and terminals that it has returned.
+    var heldDescriptors: [String: SharedDescriptor] { get }
+
+    /// Goes on with a container that another object has created.
+    ///
+    /// - Parameters:
+    ///   - context: As that one got it.
+    ///   - state: What that one's `state` gave. It may be from a moment before its process died.
+    ///   - descriptors: Those of its `heldDescriptors` that are still there.
+    ///   - processes: Every process of the state by the id of its exec session, empty for the init process. They may have ended, and
+    ///     they are no children of the shim when it has adopted the container.
+    /// - Returns: The backend of the container.
+    /// - Throws: Why the container cannot be gone on with; nothing of it may be changed then.
+    static func restore(
+        _ context: BackendContext,
+        state: [UInt8],
+        descriptors: [String: SharedDescriptor],
+        processes: [String: ContainerProcess]
+    ) throws(BackendError) -> Self
 }
 
 extension Backend {
@@ -81,6 +114,34 @@ extension Backend {
 
     /// Does nothing.
     public func ended(_ process: ContainerProcess) {}
+
+    /// It cannot.
+    public static var isRestorable: Bool { false }
+
+    /// Nothing.
+    public var heldDescriptors: [String: SharedDescriptor] { [:] }
+
+    /// Refuses.
+    public func state() throws(BackendError) -> [UInt8] { throw Self.notRestorable }
+
+    /// Refuses.
+    public static func restore(
+        _ context: BackendContext,
+        state: [UInt8],
+        descriptors: [String: SharedDescriptor],
+        processes: [String: ContainerProcess]
+    ) throws(BackendError) -> Self {
+        throw notRestorable
+    }
+
+    private static var notRestorable: BackendError {
+        .refused(
+            stage: "upgrade",
+            operation: "save state",
+            code: .unsupported,
+            detail: "backend \(information.name) cannot be restored"
+        )
+    }
 
     /// Sends the signal through the process's pidfd.
     public func kill(_ process: ContainerProcess, signal: Signal) throws(BackendError) {

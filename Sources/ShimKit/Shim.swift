@@ -15,7 +15,7 @@ public enum Shim {
         do throws(ShimFault) {
             try run(arguments, backend)
         } catch {
-            fail(error.description, code: 1)
+            fail(error.description, code: error.exitCode)
         }
         Clone.exit(0)
     }
@@ -26,6 +26,8 @@ public enum Shim {
             try print("\(CommandLine.arguments.first ?? ""):\n  Version:  \(B.information.version)\n")
         case .info:
             try InfoCommand.run(B.information)
+        case .checkState:
+            try CheckStateCommand.run(B.information)
         case .start:
             try StartCommand(arguments).run()
         case .delete:
@@ -53,12 +55,18 @@ public enum Shim {
 /// Why a shim or one of its commands gave up.
 struct ShimFault: Error, CustomStringConvertible {
     let description: String
+    /// What the process ends with.
+    let exitCode: Int32
 
     init(_ step: String, _ error: some Error) {
-        description = "\(step): \(error)"
+        self.init("\(step): \(error)")
     }
 
-    init(_ description: String) {
+    init(_ description: String, exitCode: Int32 = 1) {
         self.description = description
+        self.exitCode = exitCode
     }
+
+    /// Another shim is there: the number of gRPC's FailedPrecondition.
+    static let failedPrecondition: Int32 = 9
 }

@@ -45,6 +45,7 @@ public enum SupervisorMethod: String, Sendable, CaseIterable {
     case acknowledge = "Acknowledge"
     case reopenLog = "ReopenLog"
     case setPolicy = "SetPolicy"
+    case reportExit = "ReportExit"
 }
 
 /// Metadata keys of a request.

@@ -18,13 +18,10 @@ struct Runtime: Sendable {
     /// `berth-scope`, which stands beside this program.
     static var scopeHelper: String {
         if let path = Environment.value("BERTH_SCOPE"), !path.isEmpty { return path }
-        // The name that this program was started by; the one in /proc is that of its sealed copy, which stands beside nothing.
-        let own = CommandLine.arguments.first ?? ""
-        let parts = own.split(separator: "/", omittingEmptySubsequences: false)
-        if parts.count > 1 { return parts.dropLast().joined(separator: "/") + "/berth-scope" }
-        let folders = (Environment.value("PATH") ?? "").split(separator: ":")
-        let folder = folders.first { File.exists("\($0)/\(own)") } ?? ""
-        return "\(folder)/berth-scope"
+        // Without procfs there is no container either.
+        let own = (try? RootedDir("/proc/self").readlink("exe")) ?? []
+        let parts = String(decoding: own, as: UTF8.self).split(separator: "/", omittingEmptySubsequences: false)
+        return parts.dropLast().joined(separator: "/") + "/berth-scope"
     }
 
     init(_ global: Arguments, _ log: RuntimeLog) throws(RuntimeError) {

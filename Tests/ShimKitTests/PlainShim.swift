@@ -124,7 +124,7 @@ struct PlainShim {
 
     /// The texts of the container's log, without times.
     func logTexts() throws -> [String] {
-        try File.readText(logPath).split(separator: "\n").map { line in
+        try File.readText(logPath, limit: 1 << 30).split(separator: "\n").map { line in
             line.split(separator: " ", maxSplits: 1).last.map(String.init) ?? ""
         }
     }

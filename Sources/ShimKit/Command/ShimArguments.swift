@@ -12,6 +12,8 @@ package struct ShimArguments: Sendable, Hashable {
         case daemon
         case info
         case version
+        /// A running shim: whether this program reads the state in descriptor 3.
+        case checkState
     }
 
     package var action: Action
@@ -24,41 +26,66 @@ package struct ShimArguments: Sendable, Hashable {
     package var isDebug = false
     /// Set by the shim itself when it has replaced itself by its sealed program.
     package var isSealed = false
+    /// Set by the shim itself when it has replaced itself by another program: the descriptor of its state.
+    package var resumed: Int32?
+    /// Why a new program has given the container back to this one; empty when none has.
+    package var undone = ""
+    /// Goes on with the container of a shim that died: names in descriptor 6, the descriptors from 7 on.
+    package var adopts = false
 
     /// Parses the arguments after the program's name.
+    ///
+    /// Flags may stand before and after the command.
     ///
     /// - Throws: `UsageError`, one line.
     package init(_ arguments: [String]) throws(UsageError) {
         var rest = arguments[...]
         var action: Action?
         self.action = .start
+        try parseFlags(&rest, &action)
+        let word = rest.popFirst()
+        if let word {
+            let command = try Self.command(word)
+            action = action ?? command
+            try parseFlags(&rest, &action)
+        }
+        guard let action else {
+            throw UsageError("no command: start, delete or serve")
+        }
+        self.action = action
+        guard rest.isEmpty else {
+            throw UsageError("arguments after the command")
+        }
+        guard action == .serve || !adopts && resumed == nil else {
+            throw UsageError("-adopt and -resume are for the command serve")
+        }
+        try checkIdentity()
+    }
+
+    private mutating func parseFlags(_ rest: inout ArraySlice<String>, _ action: inout Action?) throws(UsageError) {
         while let argument = rest.first, argument.hasPrefix("-"), argument != "-", argument != "--" {
             rest.removeFirst()
             let (name, value) = Self.split(argument)
             switch name {
             case "debug": isDebug = value != "false"
             case "sealed": isSealed = true
+            case "adopt": adopts = value != "false"
             case "info": action = .info
             case "v", "version": action = .version
+            case "check-state": action = .checkState
             default: try set(name, value ?? rest.popFirst())
             }
         }
-        switch rest.first {
-        case nil: break
-        case "start": action = action ?? .start
-        case "delete": action = action ?? .delete
-        case "serve": action = action ?? .serve
-        case "daemon": action = action ?? .daemon
-        case .some(let word): throw UsageError("unknown command '\(word)'")
+    }
+
+    private static func command(_ word: String) throws(UsageError) -> Action {
+        switch word {
+        case "start": .start
+        case "delete": .delete
+        case "serve": .serve
+        case "daemon": .daemon
+        default: throw UsageError("unknown command '\(word)'")
         }
-        guard let action else {
-            throw UsageError("no command: start, delete or serve")
-        }
-        self.action = action
-        guard rest.count <= 1 else {
-            throw UsageError("arguments after the command")
-        }
-        try checkIdentity()
     }
 
     private mutating func set(_ name: String, _ value: String?) throws(UsageError) {
@@ -71,6 +98,12 @@ package struct ShimArguments: Sendable, Hashable {
         case "bundle": bundle = value
         case "address": address = value
         case "socket": socket = value
+        case "resume":
+            guard let number = Int32(value), number > 2 else {
+                throw UsageError("-resume '\(value)' is not a descriptor")
+            }
+            resumed = number
+        case "undone": undone = value
         case "publish-binary", "debug-socket": break
         default: throw UsageError("flag provided but not defined: -\(name)")
         }
@@ -80,7 +113,7 @@ package struct ShimArguments: Sendable, Hashable {
         switch action {
         case .info, .version:
             return
-        case .start, .delete, .serve, .daemon:
+        case .start, .delete, .serve, .daemon, .checkState:
             guard Identifier.isValid(namespace) else {
                 throw UsageError("-namespace '\(namespace)' is not a namespace")
             }

@@ -12,10 +12,12 @@ final class Journal {
     static let lengthWorthEmptying = 64 << 10
 
     private(set) var lastSeq: UInt64 = 0
-    private var acknowledged: UInt64 = 0
+    private(set) var acknowledged: UInt64 = 0
     private var events: [ShimEvent] = []
     private let file: SharedDescriptor?
     private var length = 0
+    /// Called before the file is emptied: what is to know the last number must know it then.
+    var beforeEmptying: (() -> Void)?
 
     /// Opens the file, or keeps no file where there is no path.
     init(path: String?) throws(KernelError) {
@@ -30,15 +32,21 @@ final class Journal {
     ///
     /// - Returns: What went wrong with the file; the event is in memory all the same.
     func append(_ event: TaskEvent, containerID: String, at time: Timestamp) -> KernelError? {
-        lastSeq += 1
-        events.append(event.message(seq: lastSeq, time: time, containerID: containerID))
+        append(
+            event.message(seq: lastSeq + 1, time: time, containerID: containerID),
+            event.line(seq: lastSeq + 1, time: time, containerID: containerID)
+        )
+    }
+
+    private func append(_ message: ShimEvent, _ line: [UInt8]) -> KernelError? {
+        lastSeq = message.seq
+        events.append(message)
         if events.count > Self.maximumEventsInMemory {
             events.removeFirst(events.count - Self.maximumEventsInMemory)
         }
         guard let file else {
             return nil
         }
-        let line = event.line(seq: lastSeq, time: time, containerID: containerID)
         do throws(KernelError) {
             try file.writeAll(line)
             length += line.count
@@ -63,9 +71,68 @@ final class Journal {
         guard let file, acknowledged == lastSeq, length > Self.lengthWorthEmptying else {
             return
         }
+        beforeEmptying?()
         // A file that cannot be emptied only stays long.
         if (try? file.truncate(to: 0)) != nil {
             length = 0
         }
+    }
+
+    // Restoring ---------------------------------------------------------------------------------------------------------
+
+    /// Goes on where another program has stopped, in its place.
+    func restore(_ state: ShimJournalState) throws(KernelError) {
+        lastSeq = state.lastSeq
+        acknowledged = state.acknowledged
+        events = Array(state.events.suffix(Self.maximumEventsInMemory))
+        length = Int(clamping: try file?.status().size ?? 0)
+    }
+
+    /// Goes on where a program has stopped that died: what it had written down counts.
+    ///
+    /// - Parameters:
+    ///   - state: what that program had known when it last wrote its state.
+    ///   - path: of the file.
+    /// - Returns: Every event that the file holds.
+    /// - Throws: `KernelError` when the file cannot be read, or a torn last line not be cut off.
+    func recover(_ state: ShimJournalState, path: String) throws(KernelError) -> [ShimEvent] {
+        let bytes = try File.read(path, limit: 1 << 30)
+        let whole = (bytes.lastIndex(of: 0x0a) ?? -1) + 1
+        if whole < bytes.count {
+            try file?.truncate(to: Int64(whole))
+        }
+        let written = JournalLine.events(bytes[..<whole])
+        length = whole
+        lastSeq = max(state.lastSeq, written.last?.seq ?? 0)
+        acknowledged = min(state.acknowledged, lastSeq)
+        events = written.filter { $0.seq > acknowledged }.suffix(Self.maximumEventsInMemory)
+        return written
+    }
+
+    /// Writes down what the other program had decided and could not write.
+    ///
+    /// - Returns: What went wrong with the file.
+    func complete(_ announced: ShimEvent) -> KernelError? {
+        guard announced.seq > lastSeq, let event = TaskEvent(announced) else {
+            return nil
+        }
+        return append(
+            announced,
+            event.line(seq: announced.seq, time: Timestamp(announced.time), containerID: announced.containerID)
+        )
+    }
+
+    /// What a state says of the journal.
+    ///
+    /// - Parameter isComplete: whether what the file has too is in it.
+    /// - Returns: The state.
+    func state(isComplete: Bool) -> ShimJournalState {
+        var state = ShimJournalState()
+        state.lastSeq = lastSeq
+        state.acknowledged = acknowledged
+        if isComplete {
+            state.events = events
+        }
+        return state
     }
 }

@@ -28,6 +28,27 @@ extension TaskEvent {
         }
     }
 
+    /// The event of a message; nil for a topic that this program does not know.
+    init?(_ message: ShimEvent) {
+        let exit = message.hasExit ? try? ProcessExit(message.exit) : nil
+        let kind: Kind
+        switch message.topic {
+        case EventTopic.create: kind = .created
+        case EventTopic.start: kind = .started
+        case EventTopic.execAdded: kind = .execAdded
+        case EventTopic.execStarted: kind = .execStarted
+        case EventTopic.oom: kind = .outOfMemory
+        case EventTopic.paused: kind = .paused
+        case EventTopic.resumed: kind = .resumed
+        case EventTopic.delete: kind = .deleted(exit)
+        case EventTopic.exit:
+            guard let exit else { return nil }
+            kind = .exited(exit)
+        default: return nil
+        }
+        self.init(kind, key: ProcessKey(execID: message.execID), pid: Int32(clamping: message.pid))
+    }
+
     /// The event for `Supervisor.Events`.
     func message(seq: UInt64, time: Timestamp, containerID: String) -> ShimEvent {
         var event = ShimEvent()

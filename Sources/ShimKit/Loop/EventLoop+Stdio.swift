@@ -7,8 +7,15 @@ final class StdioWatcher: StdioLoop {
     private var watches: [ObjectIdentifier: EventLoop.Watch] = [:]
     private var timers: [ObjectIdentifier: EventLoop.Timer] = [:]
 
-    init(loop: EventLoop) {
+    private let onChange: () -> Void
+
+    init(loop: EventLoop, onChange: @escaping () -> Void) {
         self.loop = loop
+        self.onChange = onChange
+    }
+
+    func descriptorsChanged() {
+        onChange()
     }
 
     func add(_ source: any StdioSource) {

@@ -87,6 +87,11 @@ final class EventLoop {
         return entry.id
     }
 
+    /// When a timer will run, on the monotonic clock; nil for one that has run.
+    func deadline(of timer: Timer) -> Timestamp? {
+        timers.first { $0.id == timer }?.deadline
+    }
+
     /// Forgets a timer.
     ///
     /// One that has run is no error.

@@ -14,6 +14,10 @@ struct ShimConfiguration {
     /// A socket file to remove at the end; nil when berthd owns it.
     var socketPath: String?
     var startedAt: Timestamp
+    /// Holds the instance's lock; nil under containerd.
+    var lock: SharedDescriptor?
+    /// Whether the caller wanted a verbose shim.
+    var isDebug = false
 
     /// True when berthd started the shim: it gets a journal, and events on request instead of calls.
     var hasJournal: Bool {
@@ -25,6 +29,10 @@ struct ShimConfiguration {
 enum ShimLimits {
     /// After the end of the init process, for exec sessions that do not die.
     static let execs = Duration.seconds(5)
+    /// For a new program to read the state of the old one.
+    static let stateCheck = Duration.seconds(2)
+    /// For somebody to say how a process ended that is not the shim's child.
+    static let foreignExit = Duration.seconds(2)
     /// Between two looks at the clients of deleted processes.
     static let sweep = Duration.milliseconds(20)
     /// For a process that was killed before it was started.

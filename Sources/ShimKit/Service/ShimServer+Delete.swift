@@ -35,25 +35,21 @@ extension ShimServer {
             return
         }
         try backendCall { () throws(BackendError) in try backend.kill(process, signal: .kill) }
-        if let watch = handle.watch {
-            loop.unwatch(watch)
-            handle.watch = nil
-        }
+        stopWatching(handle)
         do throws(KernelError) {
             _ = try process.pidfd.poll(for: .readable, timeout: ShimLimits.death)
             guard try Pidfd.reapIfEnded(process.pidfd.raw) != nil else {
                 throw .failed("reap process", String(process.pid), .busy)
             }
+        } catch  where error.errno == .noChild {
+            // Somebody else's child, of an adopted container: it has ended, and who that is reaps it.
         } catch {
             throw .failed(error.code, "reap process \(process.pid): \(error)")
         }
     }
 
     func close(_ handle: Handle) {
-        if let watch = handle.watch {
-            loop.unwatch(watch)
-            handle.watch = nil
-        }
+        stopWatching(handle)
         linger(handle.io)
     }
 

@@ -4,14 +4,32 @@ import SwiftProtobuf
 
 // Carries out what the task table decides.
 extension ShimServer {
-    /// Carries out effects in order.
+    /// Writes down what the table has decided, then carries out effects in order.
+    ///
+    /// Whatever of the effects a crash prevents, a successor does: the state says which events are to follow.
     func perform(_ effects: [TaskTable.Effect]) {
+        guard !effects.isEmpty else {
+            return
+        }
+        let now = Timestamp.now
+        if configuration.hasJournal {
+            saveState(announcing: announced(effects, at: now))
+        }
         for effect in effects {
-            perform(effect)
+            perform(effect, at: now)
         }
     }
 
-    private func perform(_ effect: TaskTable.Effect) {
+    private func announced(_ effects: [TaskTable.Effect], at time: Timestamp) -> [ShimEvent] {
+        var events: [ShimEvent] = []
+        for case .publish(let event) in effects {
+            let seq = journal.lastSeq + UInt64(events.count) + 1
+            events.append(event.message(seq: seq, time: time, containerID: table.id))
+        }
+        return events
+    }
+
+    private func perform(_ effect: TaskTable.Effect, at time: Timestamp) {
         switch effect {
         case .killAll:
             do throws(BackendError) {
@@ -24,25 +42,36 @@ extension ShimServer {
         case .writeExitRecord(let exit, let pid):
             writeExitRecord(exit, pid: pid)
         case .publish(let event):
-            publish(event)
+            publish(event, at: time)
             if event.key == .initial, case .exited = event.kind { answerFailedStart() }
         case .answer(let waiters, let exit):
             for waiter in waiters {
                 answer(waiter, .success(exit.waitResponse.bytes))
             }
         case .awaitExecs:
-            loop.after(ShimLimits.execs) { [weak self] in
-                guard let self else { return }
-                perform(table.abandonExecs(at: .now))
-            }
+            awaitExecs(for: ShimLimits.execs)
         case .planRestart(let delay):
-            restartTimer = loop.after(delay) { [weak self] in
-                self?.restartTimer = nil
-                self?.restart()
-            }
+            planRestart(after: delay)
         case .cancelRestart:
             if let restartTimer { loop.cancel(restartTimer) }
             restartTimer = nil
+        }
+    }
+
+    /// Gives exec sessions up that are still there after this time.
+    func awaitExecs(for time: Duration) {
+        execsTimer = loop.after(time) { [weak self] in
+            guard let self else { return }
+            execsTimer = nil
+            perform(table.abandonExecs(at: .now))
+        }
+    }
+
+    /// Starts the container again after this time.
+    func planRestart(after delay: Duration) {
+        restartTimer = loop.after(delay) { [weak self] in
+            self?.restartTimer = nil
+            self?.restart()
         }
     }
 
@@ -53,13 +82,17 @@ extension ShimServer {
         guard let process = handle.process, handle.watch == nil else {
             return
         }
-        handle.watch = try loop.watch(process.pidfd.raw, .readable) { [weak self] _ in
-            self?.reap(key)
+        if handle.startTime == 0 {
+            // One that cannot be told has ended, and its number is not trusted any more.
+            handle.startTime = (try? ProcessFacts.startTime(of: process.pid)) ?? 0
+        }
+        handle.watch = try loop.watch(process.pidfd.raw, .readable) { [weak self] readiness in
+            self?.reap(key, readiness)
         }
     }
 
     /// Reaps a process whose pidfd is readable.
-    func reap(_ key: ProcessKey) {
+    func reap(_ key: ProcessKey, _ readiness: Readiness) {
         guard let handle = handles[key], let process = handle.process, handle.watch != nil else {
             return
         }
@@ -68,8 +101,9 @@ extension ShimServer {
                 return
             }
             ended(key, .init(status))
+        } catch  where error.errno == .noChild {
+            foreignEnd(key, handle, process, readiness)
         } catch {
-            // Somebody else reaped our child: the status is lost, and that is what is said.
             ended(key, .unknown("reap process \(process.pid): \(error)"))
         }
     }
@@ -79,10 +113,7 @@ extension ShimServer {
         guard let handle = handles[key] else {
             return
         }
-        if let watch = handle.watch {
-            loop.unwatch(watch)
-            handle.watch = nil
-        }
+        stopWatching(handle)
         // What a process leaves that never ran its program is not the program's status.
         let failure = key == .initial ? startFailure : nil
         let truth = failure.map { ProcessExit.Status.unknown("start failed: \($0)") } ?? status
@@ -103,7 +134,7 @@ extension ShimServer {
         return report
     }
 
-    private func drain(_ key: ProcessKey) {
+    func drain(_ key: ProcessKey) {
         guard let handle = handles[key] else {
             return perform(table.drained(key))
         }
@@ -116,7 +147,7 @@ extension ShimServer {
         }
     }
 
-    private func writeExitRecord(_ exit: ProcessExit, pid: Int32) {
+    func writeExitRecord(_ exit: ProcessExit, pid: Int32) {
         guard !exitRecordPath.isEmpty else {
             return
         }
@@ -129,8 +160,7 @@ extension ShimServer {
 
     // Events ------------------------------------------------------------------------------------------------------------
 
-    private func publish(_ event: TaskEvent) {
-        let now = Timestamp.now
+    private func publish(_ event: TaskEvent, at now: Timestamp) {
         if configuration.hasJournal {
             if let error = journal.append(event, containerID: table.id, at: now) {
                 ShimLog.write("journal failed", ("error", error.description))

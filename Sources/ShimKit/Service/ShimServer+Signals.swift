@@ -20,9 +20,13 @@ extension ShimServer {
     /// Reaps every child that has ended.
     ///
     /// One that the table knows keeps its status.
-    private func reapOrphans() {
+    func reapOrphans() {
         while let child = Children.reapAny() {
-            if let key = handles.first(where: { $0.value.watch != nil && $0.value.process?.pid == child.pid })?.key {
+            if let upgrade, upgrade.pid == child.pid {
+                upgrade.ended(child.status)
+            } else if let key = handles.first(where: { $0.value.watch != nil && $0.value.process?.pid == child.pid })?
+                .key
+            {
                 ended(key, .init(child.status))
             }
         }

@@ -9,6 +9,8 @@ extension ShimServer {
     static let protocolVersion: UInt32 = 1
     /// What ShimKit can do with any backend.
     static let capabilities = ["journal", "attach", "reopen-log", "restart"]
+    /// What it can do with one that can be restored.
+    static let restoringCapabilities = ["upgrade", "adopt"]
     /// Longest wait that a poll may ask for.
     static let longestPoll = Duration.seconds(600)
 
@@ -29,6 +31,9 @@ extension ShimServer {
         case .reopenLog:
             try reopenLog()
             return []
+        case .reportExit:
+            try reportExit(call.decode(ShimReportExitRequest.self))
+            return []
         case .setPolicy:
             try setPolicy(call.decode(ShimSetPolicyRequest.self))
             return []
@@ -43,19 +48,30 @@ extension ShimServer {
             response.pid = UInt32(Credentials.processID)
             response.startedAt = configuration.startedAt.message
             response.capabilities = Self.capabilities + information.capabilities + (hasPolicy ? ["restart-policy"] : [])
+            if configuration.hasJournal, type(of: backend).isRestorable {
+                response.capabilities += Self.restoringCapabilities
+            }
             response.lastSeq = journal.lastSeq
+            response.descriptorsGeneration = held.generation
+            response.oldestState = StateDocument.versions.oldest
+            response.newestState = StateDocument.versions.newest
         }
     }
 
     private func events(_ request: ShimEventsRequest, _ waiter: WaiterID) throws(RPCError) -> ShimEventsResponse? {
-        if journal.lastSeq > request.afterSeq || request.waitMilliseconds == 0 {
+        let isBehind =
+            journal.lastSeq > request.afterSeq
+            || request.descriptorsGeneration != 0 && request.descriptorsGeneration != held.generation
+        if isBehind || request.waitMilliseconds == 0 {
             return eventsResponse(after: request.afterSeq)
         }
         let wait = min(.milliseconds(Int64(request.waitMilliseconds)), Self.longestPoll)
         let timer = loop.after(wait) { [weak self] in
             self?.answerPoll(waiter)
         }
-        polls.append(Poll(waiter: waiter, after: request.afterSeq, timer: timer))
+        polls.append(
+            Poll(waiter: waiter, after: request.afterSeq, generation: request.descriptorsGeneration, timer: timer)
+        )
         return nil
     }
 
@@ -66,6 +82,14 @@ extension ShimServer {
         for poll in answered {
             loop.cancel(poll.timer)
             answer(poll.waiter, .success(eventsResponse(after: poll.after).bytes))
+        }
+    }
+
+    /// Answers the polls of callers that have heard of another generation of descriptors.
+    func answerPolls(whereGenerationIsNot generation: UInt64) {
+        for poll in polls where poll.generation != 0 && poll.generation != generation {
+            loop.cancel(poll.timer)
+            answerPoll(poll.waiter)
         }
     }
 
@@ -81,6 +105,7 @@ extension ShimServer {
         ShimEventsResponse.with { response in
             response.events = journal.events(after: seq)
             response.lastSeq = journal.lastSeq
+            response.descriptorsGeneration = held.generation
         }
     }
 
@@ -94,6 +119,7 @@ extension ShimServer {
 
     private func setPolicy(_ request: ShimSetPolicyRequest) throws(RPCError) {
         perform(try table.setPolicy(request.hasRestart ? request.restart : nil, stopped: request.stopped))
+        saveState()
     }
 
     private func reopenLog() throws(RPCError) {

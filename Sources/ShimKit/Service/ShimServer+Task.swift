@@ -58,6 +58,7 @@ extension ShimServer {
         case .initial:
             do throws(BackendError) {
                 try backend.start()
+                startFailure = nil
             } catch {
                 initialFailed(error, waiter)
                 return nil

@@ -11,6 +11,10 @@ final class ShimServer {
         var watch: EventLoop.Watch?
         /// Of an exec session: the OCI Process in JSON, until it is started.
         var specification: [UInt8] = []
+        /// When the process began, in clock ticks since boot.
+        var startTime: UInt64 = 0
+        /// Until the end of a process that is no child of ours is given up.
+        var patience: EventLoop.Timer?
 
         init(io: ProcessIO) {
             self.io = io
@@ -21,6 +25,8 @@ final class ShimServer {
     struct Poll {
         let waiter: WaiterID
         let after: UInt64
+        /// The generation of descriptors that the caller has heard of; 0 for no interest.
+        let generation: UInt64
         let timer: EventLoop.Timer
     }
 
@@ -50,10 +56,22 @@ final class ShimServer {
     var creation: [UInt8]?
     /// Until the planned restart.
     var restartTimer: EventLoop.Timer?
+    /// Until exec sessions that outlive the init process are given up.
+    var execsTimer: EventLoop.Timer?
+    /// Numbers the descriptors that a successor would need.
+    var held = HeldDescriptors()
+    /// The last attached client's number.
+    var lastClient: UInt64 = 0
+    /// The replacement of the program that is being tried.
+    var upgrade: UpgradeAttempt?
+    /// What a newer program has written into a state and this one keeps for the next.
+    var unknownState = SwiftProtobuf.UnknownStorage()
+    /// Whether descriptors have changed that were not looked at yet.
+    var descriptorsAreStale = false
 
     private(set) var connections: [UInt64: RPCConnection] = [:]
     private var nextConnection: UInt64 = 1
-    private var isStopping = false
+    private(set) var isStopping = false
 
     init(
         configuration: ShimConfiguration,
@@ -69,7 +87,16 @@ final class ShimServer {
         publisher = configuration.eventAddress.map {
             EventPublisher(address: $0, namespace: configuration.context.namespace, loop: loop)
         }
-        streams = StreamFactory(loop: loop)
+        let change = DescriptorChange()
+        streams = StreamFactory(loop: loop) { change.server?.descriptorsChanged() }
+        change.server = self
+        journal.beforeEmptying = { [unowned self] in saveState() }
+        descriptorsChanged()
+    }
+
+    /// Lets the streams, which are made before the server is, tell it of changes.
+    private final class DescriptorChange {
+        weak var server: ShimServer?
     }
 
     /// Serves until Shutdown.
@@ -78,6 +105,8 @@ final class ShimServer {
             self?.accept()
         }
         try watchSignals()
+        // A successor was not told of those that ended before it was there.
+        reapOrphans()
         if let listener = configuration.descriptorListener {
             try listenForDescriptors(listener)
         }

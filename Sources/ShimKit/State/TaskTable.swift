@@ -73,6 +73,14 @@ package struct TaskTable: Sendable {
         return [.publish(TaskEvent(.created, pid: pid))]
     }
 
+    /// Takes over what another table knew of the container and its init process.
+    mutating func restore(id: String, bundle: String, activity: Activity, initial: ProcessRecord) {
+        self.id = id
+        self.bundle = bundle
+        self.activity = activity
+        self.initial = initial
+    }
+
     /// Registers an exec session that has no process yet.
     package mutating func addExec(_ execID: String, stdio: StdioPaths) throws(RPCError) -> [Effect] {
         let initial = try initialRecord()

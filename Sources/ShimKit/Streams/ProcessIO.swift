@@ -12,26 +12,40 @@ final class ProcessIO {
         case managed(ProcessStdio, hasInput: Bool)
     }
 
-    private let plan: Plan
-    private let isTerminal: Bool
+    let plan: Plan
+    let isTerminal: Bool
     // The shim's ends, between the making of the process's ends and the making of the process.
     private var input: SharedDescriptor?
     private var output: SharedDescriptor?
     private var error: SharedDescriptor?
-    private var terminal: SharedDescriptor?
+    private(set) var terminal: SharedDescriptor?
     /// A client that wants to write came before the process was made.
-    private var hasWriter = false
+    private(set) var hasWriter = false
     /// Pipes of containerd's client that are opened when the process is made.
     ///
     /// Not before: a client takes the opening of its pipe as the sign that the process starts, and may forget to say
     /// that its input has ended when that happens earlier.
-    private var clientPaths: ContainerdStdio?
-    private var inputIsClosed = false
+    private(set) var clientPaths: ContainerdStdio?
+    private(set) var inputIsClosed = false
 
     init(_ plan: Plan, isTerminal: Bool, clientPaths: ContainerdStdio? = nil) {
         self.plan = plan
         self.isTerminal = isTerminal
         self.clientPaths = clientPaths
+    }
+
+    /// Goes on where another one has stopped.
+    ///
+    /// - Parameters:
+    ///   - plan: the streams, restored.
+    ///   - state: what else there was to know.
+    ///   - terminal: of the process, when it has one.
+    init(restoring plan: Plan, _ state: ShimStdioState, terminal: SharedDescriptor?) {
+        self.plan = plan
+        self.terminal = terminal
+        isTerminal = state.terminal
+        hasWriter = state.hasWriter_p
+        inputIsClosed = state.inputClosed
     }
 
     /// Makes what the process gets.
@@ -48,8 +62,8 @@ final class ProcessIO {
                 let null = SharedDescriptor(try File.open("/dev/null", .readWrite))
                 return .descriptors(input: null, output: null, error: null)
             case .managed(_, let hasInput):
-                let (outputReader, outputWriter) = try Pipe().ends()
-                let (errorReader, errorWriter) = try Pipe().ends()
+                let (outputReader, outputWriter) = try Self.outputPipe()
+                let (errorReader, errorWriter) = try Self.outputPipe()
                 output = outputReader
                 error = errorReader
                 guard hasInput || hasWriter else {
@@ -63,6 +77,15 @@ final class ProcessIO {
         } catch {
             throw .failed(error.code, "stdio: \(error)")
         }
+    }
+
+    /// A pipe whose end for the process is a reader too.
+    ///
+    /// So the pipe lives as long as the process, and with nobody at the other end a writer waits: it gets no SIGPIPE when shim and
+    /// manager die, and what it has written is there for the next shim.
+    private static func outputPipe() throws(KernelError) -> (reader: SharedDescriptor, writer: SharedDescriptor) {
+        let (reader, writer) = try Pipe().ends()
+        return (reader, SharedDescriptor(try File.open(writer.procPath, .readWrite)))
     }
 
     private func openClientPaths() throws(RPCError) {
@@ -124,7 +147,7 @@ final class ProcessIO {
     }
 
     /// A client's connection takes part from now on.
-    func attach(_ request: ShimAttachRequest, socket: SharedDescriptor) throws(RPCError) {
+    func attach(_ request: ShimAttachRequest, socket: SharedDescriptor, number: UInt64) throws(RPCError) {
         guard case .managed(let stdio, _) = plan else {
             throw .failedPrecondition("the process has no streams to attach to")
         }
@@ -135,19 +158,19 @@ final class ProcessIO {
         if request.stdout { streams.insert(.stdout) }
         if request.stderr { streams.insert(.stderr) }
         hasWriter = hasWriter || request.stdin
+        var options = AttachOptions(
+            stdin: request.stdin,
+            streams: streams,
+            isMultiplexed: request.multiplexed,
+            leftover: Array(request.leftover),
+            inputClosed: request.inputClosed,
+            detachKeys: keys,
+            closesStdin: request.closeStdinOnDetach,
+            replaysRecentOutput: request.replay
+        )
+        options.number = number
         do {
-            try stdio.attach(
-                socket,
-                AttachOptions(
-                    stdin: request.stdin,
-                    streams: streams,
-                    isMultiplexed: request.multiplexed,
-                    leftover: Array(request.leftover),
-                    inputClosed: request.inputClosed,
-                    detachKeys: keys,
-                    closesStdin: request.closeStdinOnDetach
-                )
-            )
+            try stdio.attach(socket, options)
         } catch {
             throw .failed(.internal, "attach: \(error)")
         }

@@ -9,8 +9,65 @@ final class StreamFactory {
     /// The container's log, once Create has named one.
     private(set) var log: LogWriter?
 
-    init(loop: EventLoop) {
-        watcher = StdioWatcher(loop: loop)
+    /// - Parameters:
+    ///   - loop: watches the descriptors.
+    ///   - onChange: called when the descriptors of some process are others than before.
+    init(loop: EventLoop, onChange: @escaping () -> Void) {
+        watcher = StdioWatcher(loop: loop, onChange: onChange)
+    }
+
+    /// Goes on with the log of another program.
+    ///
+    /// - Parameters:
+    ///   - state: of the log.
+    ///   - file: open for appending, with all that the state says of it; nil opens the path and looks.
+    /// - Throws: Why the file cannot be opened.
+    func restoreLog(_ state: ShimLogState, file: SharedDescriptor?) throws(StateError) {
+        do throws(ContainerIOError) {
+            if let file {
+                log = LogWriter(restoring: LogSnapshot(state, file: file), buffers: try sharedBuffers())
+            } else {
+                log = try LogWriter(state.options, buffers: try sharedBuffers())
+            }
+        } catch {
+            throw .failed(error.code, "log '\(state.path)': \(error)")
+        }
+    }
+
+    /// Goes on with the streams of another program.
+    ///
+    /// - Parameters:
+    ///   - state: of the streams.
+    ///   - prefix: of the names of their descriptors.
+    ///   - names: the descriptors.
+    /// - Returns: The streams, at work.
+    /// - Throws: `invalidArgument` for a state that cannot be, or why nothing can be watched.
+    func restore(
+        _ state: ShimStdioState,
+        _ prefix: String,
+        _ names: NamedDescriptors
+    ) throws(StateError) -> ProcessIO {
+        guard !state.nothing else {
+            return ProcessIO(.nothing, isTerminal: false)
+        }
+        let snapshot = try StdioSnapshot(state, prefix, names)
+        do throws(ContainerIOError) {
+            let stdio = try ProcessStdio(
+                restoring: snapshot,
+                loop: watcher,
+                buffers: try sharedBuffers(),
+                log: state.hasLog_p ? log : nil
+            )
+            let plan = ProcessIO.Plan.managed(stdio, hasInput: state.hasInput_p)
+            return ProcessIO(restoring: plan, state, terminal: names[prefix + "terminal"])
+        } catch {
+            throw .failed(error.code, "streams of \(prefix): \(error)")
+        }
+    }
+
+    /// Streams of deleted processes whose clients have everything and are still there.
+    var flushing: [ProcessIO] {
+        (buffers?.flushing ?? []).map { ProcessIO(.managed($0, hasInput: false), isTerminal: $0.options.isTerminal) }
     }
 
     /// The streams of the init process.

@@ -87,6 +87,34 @@ final class PlainBackend: Backend {
 
     static func cleanUp(_ context: BackendContext) throws(BackendError) {}
 
+    // Going on in another process ---------------------------------------------------------------------------------------
+
+    static var isRestorable: Bool { true }
+
+    /// All that there is to know is which processes there are, which ShimKit knows too.
+    func state() throws(BackendError) -> [UInt8] {
+        Array("plain".utf8)
+    }
+
+    var heldDescriptors: [String: SharedDescriptor] {
+        gate.map { ["gate": $0] } ?? [:]
+    }
+
+    static func restore(
+        _ context: BackendContext,
+        state: [UInt8],
+        descriptors: [String: SharedDescriptor],
+        processes: [String: ContainerProcess]
+    ) throws(BackendError) -> PlainBackend {
+        guard state == Array("plain".utf8) else {
+            throw .refused(stage: "upgrade", operation: "decode state", code: .invalidArgument, detail: "not ours")
+        }
+        let backend = try PlainBackend(context)
+        backend.children = Array(processes.values)
+        backend.gate = descriptors["gate"]
+        return backend
+    }
+
     // Children ----------------------------------------------------------------------------------------------------------
 
     /// Makes a child that waits at a gate: a byte lets it run, and it answers with an errno or with its close-on-exec.

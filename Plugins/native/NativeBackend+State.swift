@@ -1,0 +1,125 @@
+import Cgroups
+import FoundationEssentials
+import Kernel
+import NativeContainer
+import OCISpec
+import Sandbox
+import Seccomp
+import ShimKit
+import ShimProtocol
+import SwiftProtobuf
+
+// What another program needs to go on with the container.
+extension NativeBackend {
+    static var isRestorable: Bool { true }
+
+    /// The conversation with an init process that waits for its start.
+    private static let door = "door"
+
+    func state() throws(BackendError) -> [UInt8] {
+        guard let container else { return [] }
+        return ShimNativeState.with { state in
+            state.cgroup = cgroupName
+            state.systemd = usesSystemd
+            state.filter = .init(container.filter?.encoded ?? [])
+            state.waits = isWaiting
+            state.groups = execGroups.map { pid, group in
+                ShimNativeGroup.with { ($0.pid, $0.path) = (UInt32(pid), group.path) }
+            }
+        }.bytes
+    }
+
+    var heldDescriptors: [String: SharedDescriptor] {
+        guard isWaiting, let door = container?.process.conversation else { return [:] }
+        return [Self.door: door]
+    }
+
+    static func restore(
+        _ context: BackendContext,
+        state: [UInt8],
+        descriptors: [String: SharedDescriptor],
+        processes: [String: ContainerProcess]
+    ) throws(BackendError) -> NativeBackend {
+        let backend = try NativeBackend(context)
+        guard let state = try? ShimNativeState(serializedBytes: state) else {
+            throw refused("decode state", "not a state of this backend", code: .invalidArgument)
+        }
+        guard !state.cgroup.isEmpty else { return backend }
+        guard let initial = processes[""] else {
+            throw refused("find init process", "the state has none", code: .invalidArgument)
+        }
+        try backend.resume(state, initial, descriptors[door])
+        return backend
+    }
+
+    private func resume(
+        _ state: ShimNativeState,
+        _ initial: ContainerProcess,
+        _ door: SharedDescriptor?
+    ) throws(BackendError) {
+        let specification = try Self.specification(context.bundle)
+        let filter = try Self.filter(state.filter)
+        container = try native { () throws(NativeError) in
+            try NativeContainer.resume(
+                try Self.process(initial, context, specification, door),
+                id: context.id,
+                specification: specification,
+                bundle: context.bundle,
+                cgroup: state.cgroup,
+                manager: Self.manager(systemd: state.systemd),
+                filter: filter
+            )
+        }
+        cgroupName = state.cgroup
+        usesSystemd = state.systemd
+        isWaiting = state.waits
+        for group in state.groups {
+            // One that is gone had nobody inside any more.
+            execGroups[Int32(clamping: group.pid)] = try? container?.cgroup.openSubgroup(group.path)
+        }
+    }
+
+    private static func process(
+        _ initial: ContainerProcess,
+        _ context: BackendContext,
+        _ specification: RuntimeSpec,
+        _ door: SharedDescriptor?
+    ) throws(NativeError) -> SandboxProcess {
+        do throws(SandboxError) {
+            return try SandboxProcess.resume(
+                id: context.id,
+                specification: specification,
+                bundle: context.bundle,
+                pid: initial.pid,
+                pidfd: initial.pidfd,
+                terminal: initial.terminal,
+                conversation: door
+            )
+        } catch {
+            throw .sandbox(error)
+        }
+    }
+
+    private static func specification(_ bundle: String) throws(BackendError) -> RuntimeSpec {
+        let bytes: [UInt8]
+        do throws(KernelError) {
+            bytes = try File.read("\(bundle)/config.json", limit: 1 << 24)
+        } catch {
+            throw .failed(stage: "upgrade", error)
+        }
+        return try document("config.json") { () throws(DocumentError) in try RuntimeSpec(parsing: bytes) }
+    }
+
+    private static func filter(_ bytes: Data) throws(BackendError) -> SeccompProgram? {
+        guard !bytes.isEmpty else { return nil }
+        do throws(SeccompError) {
+            return try SeccompProgram(encoded: Array(bytes))
+        } catch {
+            throw refused("read filter", error.description, code: .invalidArgument)
+        }
+    }
+
+    private static func refused(_ operation: String, _ detail: String, code: ErrorCode) -> BackendError {
+        .refused(stage: "upgrade", operation: operation, code: code, detail: detail)
+    }
+}

@@ -1,0 +1,69 @@
+import FoundationEssentials
+import Kernel
+import ShimProtocol
+import SwiftProtobuf
+
+/// A line of the journal, read back.
+struct JournalLine: Decodable {
+    private struct Exit: Decodable {
+        let code: UInt32?
+        let signal: UInt32?
+        let unknown: String?
+        let startedAt: String?
+        let exitedAt: String
+        let oomKilled: Bool
+        let oomOwner: String
+
+        var message: ShimExitStatus {
+            var message = ShimExitStatus()
+            if let code {
+                message.code = code
+            } else if let signal {
+                message.signal = signal
+            } else {
+                message.unknown = unknown ?? ""
+            }
+            if let startedAt {
+                message.startedAt = JournalLine.time(startedAt)
+            }
+            message.exitedAt = JournalLine.time(exitedAt)
+            message.oomKilled = oomKilled
+            message.oomOwner = oomOwner
+            return message
+        }
+    }
+
+    private let seq: UInt64
+    private let time: String
+    private let topic: String
+    private let container: String
+    private let exec: String?
+    private let pid: UInt32
+    private let exit: Exit?
+
+    /// The events of whole lines; a line that is none is passed over.
+    static func events(_ lines: ArraySlice<UInt8>) -> [ShimEvent] {
+        lines.split(separator: 0x0a).compactMap { line in
+            // A damaged line is a gap in the numbers, which whoever reads the events sees.
+            try? JSONDecoder().decode(JournalLine.self, from: Data(line)).event
+        }
+    }
+
+    private var event: ShimEvent {
+        var event = ShimEvent()
+        event.seq = seq
+        event.time = Self.time(time)
+        event.topic = topic
+        event.containerID = container
+        event.execID = exec ?? ""
+        event.pid = pid
+        if let exit {
+            event.exit = exit.message
+        }
+        return event
+    }
+
+    fileprivate static func time(_ text: String) -> Google_Protobuf_Timestamp {
+        (Timestamp(text) ?? Timestamp(seconds: 0)).message
+    }
+}
