@@ -1,8 +1,11 @@
-// berth-init: PID 1 of a container that asked for one (`--init`), and the process that holds a pod's namespaces.
+// berth-init: PID 1 of a container that asked for one (`--init`), and the process that holds a pod's namespaces or a
+// scope of systemd.
 //
 //   berth-init [--] COMMAND [ARGUMENT…]   runs COMMAND as its child, passes signals on, reaps what is orphaned,
 //                                         and ends with the child's code, or 128 + signal
 //   berth-init pause                      holds its namespaces and reaps, until SIGTERM, SIGINT or SIGQUIT
+//   berth-init keep                       holds its cgroup; ends when standard input does, unless a byte came before: then it
+//                                         stays until it is killed
 //
 // Built by tools/lib.sh with the C compiler alone: through SwiftPM it would carry 9 MB of Swift runtime.
 
@@ -70,6 +73,21 @@ static int supervise(pid_t main_child, const sigset_t *all)
     }
 }
 
+static int keep(void)
+{
+    prctl(PR_SET_NAME, "berth-keeper");
+    char byte;
+    ssize_t result;
+    do
+        result = read(STDIN_FILENO, &byte, 1);
+    while (result < 0 && errno == EINTR);
+    if (result != 1)
+        return 0;
+    close(STDIN_FILENO);
+    for (;;)
+        pause();
+}
+
 int main(int argc, char **argv)
 {
     sigset_t all, inherited;
@@ -77,9 +95,11 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(*command, "--") == 0)
         command++;
     if (*command == NULL) {
-        fprintf(stderr, "usage: berth-init [--] COMMAND [ARGUMENT...] | berth-init pause\n");
+        fprintf(stderr, "usage: berth-init [--] COMMAND [ARGUMENT...] | berth-init pause|keep\n");
         return CANNOT_RUN;
     }
+    if (strcmp(argv[1], "keep") == 0)
+        return keep();
     // SIGTTIN and SIGTTOU are ignored: this process must not be stopped when its child takes the terminal.
     signal(SIGTTIN, SIG_IGN);
     signal(SIGTTOU, SIG_IGN);

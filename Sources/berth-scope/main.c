@@ -14,12 +14,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <systemd/sd-bus.h>
 #include <time.h>
 #include <unistd.h>
@@ -215,10 +215,26 @@ static char *control_group(sd_bus *bus, const char *unit)
     return group;
 }
 
-// The process that keeps a scope from being empty. Forked before anything is allocated, so it holds next to no memory, and never
-// chosen when memory runs out: the scope has to outlive its container until somebody has read what it says of that.
+// The path of berth-init, which is installed beside this program.
+static const char *init_path(void)
+{
+    static char path[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - sizeof "/berth-init");
+    if (length <= 0)
+        fail(USAGE, "none", "read the own path: %s", strerror(errno));
+    path[length] = '\0';
+    strcpy(strrchr(path, '/'), "/berth-init");
+    if (access(path, X_OK) != 0)
+        fail(USAGE, "none", "'%s', which keeps a scope from being empty: %s", path, strerror(errno));
+    return path;
+}
+
+// The process that keeps a scope from being empty: another program, for this one's libraries would cost each container more than
+// its shim does. It is never chosen when memory runs out: the scope has to outlive its container until somebody has read what
+// it says of that.
 static pid_t fork_keeper(void)
 {
+    const char *path = init_path();
     pid_t keeper = fork();
     if (keeper < 0)
         fail(NO_BUS, "none", "fork: %s", strerror(errno));
@@ -228,19 +244,10 @@ static pid_t fork_keeper(void)
     // Where that is not allowed it is a small process among large ones.
     if (score >= 0 && write(score, "-1000", 5) < 0)
         errno = 0;
-    prctl(PR_SET_NAME, "berth-keeper");
     setsid();
     close_range(1, ~0U, 0);
-    char byte;
-    ssize_t result;
-    do
-        result = read(0, &byte, 1);
-    while (result < 0 && errno == EINTR);
-    if (result != 1)
-        _exit(0);
-    close(0);
-    for (;;)
-        pause();
+    execl(path, "berth-keeper", "keep", (char *)NULL);
+    _exit(127);
 }
 
 static int start(const char *unit, int count, char **words)
