@@ -87,9 +87,14 @@ struct ConformanceBundle {
         self.root = root
         try File.makeDirectories(path + "/rootfs", mode: 0o711)
         let source = rootSource
-        for name in ["bin", "proc", "dev", "sys", "tmp"] { try File.makeDirectories("\(source)/\(name)", mode: 0o755) }
+        try Self.makeRoot(source)
         for name in ["upper", "work"] { try File.makeDirectories("\(directory)/\(name)", mode: 0o755) }
-        try Self.install(into: source)
+    }
+
+    /// A small root file system.
+    static func makeRoot(_ path: String) throws {
+        for name in ["bin", "proc", "dev", "sys", "tmp"] { try File.makeDirectories("\(path)/\(name)", mode: 0o755) }
+        try install(into: path)
     }
 
     /// Writes `config.json`.
@@ -127,7 +132,10 @@ struct ConformanceBundle {
         for name in programs { try directory.symlink("bin/\(name)", to: "busybox") }
     }
 
-    private func config(_ process: Process) -> String {
+    private func config(_ process: Process) -> String { Self.config(process, cgroupPath: cgroupPath) }
+
+    /// The document of a container with namespaces and a cgroup of its own.
+    static func config(_ process: Process, cgroupPath: String) -> String {
         let namespaces = ["pid", "ipc", "uts", "mount", "network"].map { "{\"type\":\"\($0)\"}" }.joined(separator: ",")
         return """
             {"ociVersion":"1.0.2","process":\(process.json),"root":{"path":"rootfs"},"hostname":"conformance",\

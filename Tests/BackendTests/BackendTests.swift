@@ -31,6 +31,11 @@ import Testing
         try check.run(on: Self.native)
     }
 
+    @Test(arguments: Conformance.succession)
+    func succession(_ check: Conformance.Check) throws {
+        try check.run(on: Self.native)
+    }
+
     @Test(.enabled(if: runcIsInstalled), arguments: Conformance.checks)
     func containerdsOwnShim(_ check: Conformance.Check) throws {
         try check.run(on: Self.runc)

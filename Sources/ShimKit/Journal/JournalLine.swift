@@ -13,6 +13,7 @@ struct JournalLine: Decodable {
         let exitedAt: String
         let oomKilled: Bool
         let oomOwner: String
+        let restartCount: UInt32?
 
         var message: ShimExitStatus {
             var message = ShimExitStatus()
@@ -29,8 +30,14 @@ struct JournalLine: Decodable {
             message.exitedAt = JournalLine.time(exitedAt)
             message.oomKilled = oomKilled
             message.oomOwner = oomOwner
+            message.restartCount = restartCount ?? 0
             return message
         }
+    }
+
+    private struct Restart: Decodable {
+        let count: UInt32
+        let delayMilliseconds: UInt64
     }
 
     private let seq: UInt64
@@ -40,6 +47,7 @@ struct JournalLine: Decodable {
     private let exec: String?
     private let pid: UInt32
     private let exit: Exit?
+    private let restart: Restart?
 
     /// The events of whole lines; a line that is none is passed over.
     static func events(_ lines: ArraySlice<UInt8>) -> [ShimEvent] {
@@ -59,6 +67,10 @@ struct JournalLine: Decodable {
         event.pid = pid
         if let exit {
             event.exit = exit.message
+        }
+        if let restart {
+            event.restart.count = restart.count
+            event.restart.delayMilliseconds = restart.delayMilliseconds
         }
         return event
     }

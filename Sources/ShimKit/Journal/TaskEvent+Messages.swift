@@ -41,12 +41,18 @@ extension TaskEvent {
         case EventTopic.paused: kind = .paused
         case EventTopic.resumed: kind = .resumed
         case EventTopic.delete: kind = .deleted(exit)
+        case EventTopic.restartCancelled: kind = .restartCancelled
         case EventTopic.exit:
             guard let exit else { return nil }
             kind = .exited(exit)
         default: return nil
         }
-        self.init(kind, key: ProcessKey(execID: message.execID), pid: Int32(clamping: message.pid))
+        self.init(
+            kind,
+            key: ProcessKey(execID: message.execID),
+            pid: Int32(clamping: message.pid),
+            restart: message.hasRestart ? PlannedRestart(message.restart) : nil
+        )
     }
 
     /// The event for `Supervisor.Events`.

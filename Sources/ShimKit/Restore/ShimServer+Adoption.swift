@@ -6,10 +6,17 @@ import SwiftProtobuf
 extension ShimServer {
     /// Reads the journal's file, and does what the state had announced and is not there: each event exactly once.
     func recoverJournal(_ state: ShimJournalState) throws(StateError) {
+        let written: [ShimEvent]
         do throws(KernelError) {
-            _ = try journal.recover(state, path: configuration.context.bundle + "/journal")
+            written = try journal.recover(state, path: configuration.context.bundle + "/journal")
         } catch {
             throw .failed(error.code, "journal: \(error)")
+        }
+        // Only where the state could not be written does the journal know more: what it has told is not told again.
+        for event in written where event.seq > state.lastSeq {
+            if let event = TaskEvent(event), case .exited(let exit) = event.kind {
+                table.settle(event.key, exit, pid: event.pid)
+            }
         }
         for event in state.announced where event.seq > journal.lastSeq {
             if event.execID.isEmpty, let end = TaskEvent(event), case .exited(let exit) = end.kind {

@@ -34,7 +34,11 @@ package enum StateDocument {
 
     /// The bytes of a state.
     package static func encode(_ state: ShimState) -> [UInt8] {
-        let message = state.bytes
+        frame(state.bytes)
+    }
+
+    /// A message with what makes it a document, whatever it is.
+    package static func frame(_ message: [UInt8]) -> [UInt8] {
         var bytes = magic
         bytes.reserveCapacity(headerByteCount + message.count)
         bytes.append(bigEndian: UInt32(message.count))

@@ -39,6 +39,16 @@ extension TaskTable {
     }
 }
 
+extension TaskTable {
+    /// An end that everybody has been told of.
+    mutating func settle(_ key: ProcessKey, _ exit: ProcessExit, pid: Int32) {
+        update(key) { record in
+            guard record.pid == pid else { return }
+            record.phase = .stopped(exit)
+        }
+    }
+}
+
 extension ProcessRecord {
     fileprivate func state(_ execID: String) -> ShimProcessState {
         var state = ShimProcessState()
@@ -112,6 +122,7 @@ extension ProcessExit {
             oomKilled: message.oomKilled,
             oomOwner: message.oomOwner
         )
+        restartCount = message.restartCount
     }
 }
 

@@ -109,6 +109,10 @@ final class PlainBackend: Backend {
         guard state == Array("plain".utf8) else {
             throw .refused(stage: "upgrade", operation: "decode state", code: .invalidArgument, detail: "not ours")
         }
+        // A fault that a test asks for, once.
+        if (try? File.remove(context.bundle + "/fail-restore")) == true {
+            throw .refused(stage: "upgrade", operation: "restore", code: .internal, detail: "as was asked for")
+        }
         let backend = try PlainBackend(context)
         backend.children = Array(processes.values)
         backend.gate = descriptors["gate"]

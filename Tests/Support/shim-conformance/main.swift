@@ -2,9 +2,10 @@ import Kernel
 import ShimKitTesting
 
 // Runs the conformance suite on shim programs and prints a table for each:
-//     shim-conformance PROGRAM… [--runtime BINARY] [--isolation] [--only CHECK]
+//     shim-conformance PROGRAM… [--runtime BINARY] [--isolation | --succession] [--only CHECK]
 // A program is a path, or `runc` or `crun` for containerd's own shim with that runtime; `--runtime` is the OCI runtime of
-// shims that drive one. `--isolation` takes the checks of the OCI runtime-spec instead of those of the shim protocol.
+// shims that drive one. `--isolation` takes the checks of the OCI runtime-spec instead of those of the shim protocol,
+// `--succession` those of upgrade and adoption, which only shims of ShimKit have.
 // Root is needed, and busybox as /usr/bin/busybox. Status 1 when a check failed.
 
 var programs: [String] = []
@@ -17,6 +18,7 @@ while let argument = rest.popFirst() {
     case "--only": only = rest.popFirst()
     case "--runtime": runtime = rest.popFirst()
     case "--isolation": family = Conformance.isolation
+    case "--succession": family = Conformance.succession
     default: programs.append(argument)
     }
 }
@@ -40,5 +42,7 @@ for path in programs {
     print(Conformance.table(results, title: program.name))
     hasFailed = hasFailed || results.contains { if case .failed = $0.outcome { true } else { false } }
 }
-if programs.isEmpty { print("usage: shim-conformance PROGRAM… [--runtime BINARY] [--isolation] [--only CHECK]") }
+if programs.isEmpty {
+    print("usage: shim-conformance PROGRAM… [--runtime BINARY] [--isolation | --succession] [--only CHECK]")
+}
 if hasFailed { CurrentProcess.exit(1) }
