@@ -46,12 +46,15 @@ public struct BerthUserNamespace: Codable, Sendable, Equatable, ZeroValue {
 public struct BerthNode: Codable, Sendable, Equatable, ZeroValue {
     /// User namespaces.
     @Zero public var userNamespaces: BerthUserNamespaces
+    /// Containers whose shims the manager has not found yet since its start.
+    @Zero public var adopting: Int
 
     /// Everything at its zero value.
     public init() {}
 
     private enum CodingKeys: String, CodingKey {
         case userNamespaces = "UserNamespaces"
+        case adopting = "Adopting"
     }
 }
 

@@ -34,6 +34,8 @@ public struct SystemInfo: Sendable {
     public var userNamespaces: UserNamespaceStatus
     /// What is missing or odd on this node.
     public var warnings: [String]
+    /// Containers whose shims have not been found yet since the engine was opened.
+    public var adopting: Int
 
     package init(
         id: String,
@@ -54,7 +56,8 @@ public struct SystemInfo: Sendable {
         version: String,
         cgroupManager: CgroupManager,
         userNamespaces: UserNamespaceStatus,
-        warnings: [String]
+        warnings: [String],
+        adopting: Int
     ) {
         self.id = id
         self.running = running
@@ -75,6 +78,7 @@ public struct SystemInfo: Sendable {
         self.cgroupManager = cgroupManager
         self.userNamespaces = userNamespaces
         self.warnings = warnings
+        self.adopting = adopting
     }
 }
 

@@ -109,6 +109,7 @@ struct SystemRoutes: Sendable {
         reply.securityOptions = ["name=seccomp,profile=builtin", "name=cgroupns", "name=no-new-privileges"]
         if info.userNamespaces.isDefault { reply.securityOptions.append("name=userns") }
         reply.berth = Self.berth(info.userNamespaces)
+        reply.berth?.adopting = info.adopting
         reply.warnings = info.warnings.isEmpty ? nil : info.warnings
         return try .json(reply)
     }

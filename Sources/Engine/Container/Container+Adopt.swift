@@ -108,7 +108,9 @@ extension Container {
         }
         await loadExecs()
         let pidfd = left.process?.open()
-        guard let token = left.token else { return await gone(pidfd) }
+        // What a dead shim has listened on may be held open here: then nobody is refused, and nobody answers.
+        let isDead = left.process != nil && pidfd.map(Self.hasEnded) ?? true
+        guard let token = left.token, !isDead else { return await gone(pidfd) }
         do {
             let connection = try await ShimConnection.connect(
                 to: paths.shimSocket,
@@ -131,9 +133,18 @@ extension Container {
         shim = nil
     }
 
+    /// Whether a shim's process has ended, which is then reaped.
+    private static func hasEnded(_ pidfd: SharedDescriptor) -> Bool {
+        // What cannot be polled is not known to have ended.
+        guard let ready = try? pidfd.poll(for: .readable, timeout: .zero), !ready.isEmpty else { return false }
+        // A shim of an earlier life is somebody else's child: then there is nothing to reap.
+        _ = try? Pidfd.reapIfEnded(pidfd.raw)
+        return true
+    }
+
     /// A socket that nobody serves: silence while the recorded process lives, else what it wrote down before its end.
     private func gone(_ pidfd: SharedDescriptor?) async -> Recovery.Finding {
-        if let pidfd, await !ended(pidfd, within: .zero) { return .silent }
+        if let pidfd, !Self.hasEnded(pidfd) { return .silent }
         let (path, cursor) = (paths.journal, journaled)
         do {
             let events = try await node.pool.run { try JournalFile.events(path, after: cursor) }

@@ -100,7 +100,9 @@ extension Container {
         do {
             try await learnAbilities(shim)
         } catch {
-            if await ended(launched.pidfd, within: .zero) { return false }
+            if await ended(launched.pidfd, within: .milliseconds(200)) { return false }
+            // It lives and does not answer: it would be one too many beside the next.
+            await endShim(launched.pidfd, alive: true)
             throw error
         }
         (reachable, unsupervised) = (true, nil)

@@ -232,6 +232,8 @@ extension Container {
             guard await waiter.readable(pidfd.raw) else { return }
             // A shim of an earlier life is somebody else's child: then there is nothing to reap.
             _ = try? Pidfd.reapIfEnded(pidfd.raw)
+            // Its listening socket may be held open here, so nothing else would end the calls that wait for it.
+            shim.client.connection.close()
             await self?.lost(shim, "its process has ended")
         }
     }

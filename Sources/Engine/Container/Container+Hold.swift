@@ -51,6 +51,7 @@ extension Container {
             guard self.shim?.generation == shim.generation else { return }
             (heldGeneration, heardGeneration) = (now.generation, now.generation)
             node.held.replace(id, with: now.descriptors)
+            if let pidfd = now.descriptors["init/pidfd"] { learnInit(pidfd) }
         } catch {
             logger.warning("descriptors of the shim are not held", metadata: ["error": "\(error)"])
             node.supervisor.start { [weak self] in
@@ -58,6 +59,15 @@ extension Container {
                 await self?.holdAgain(shim)
             }
         }
+    }
+
+    /// The shim itself may have started the container again: then its first process is another one.
+    private func learnInit(_ pidfd: SharedDescriptor) {
+        // One that was reaped meanwhile has no number any more; the next hold tells of its successor.
+        guard let pid = try? Pidfd.number(of: pidfd.raw), pid != initProcess?.pid,
+            let startTime = try? ProcessFacts.startTime(of: pid), (try? Pidfd.number(of: pidfd.raw)) == pid
+        else { return }
+        initProcess = HeldProcess(pid: pid, startTime: startTime, pidfd: pidfd)
     }
 
     private func holdAgain(_ shim: Shim) async {

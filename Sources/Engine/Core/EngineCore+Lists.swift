@@ -107,7 +107,8 @@ extension EngineCore {
             version: node.configuration.version,
             cgroupManager: node.cgroupManager,
             userNamespaces: namespaces,
-            warnings: warnings
+            warnings: warnings,
+            adopting: node.table.all.count { !$0.adoption.isResolved }
         )
     }
 

@@ -109,7 +109,7 @@ final class EngineCore: Sendable {
                     try? await node.pool.run { node.waiter.loop() }
                 }
                 if let orphans = node.orphans { group.addTask { await Self.reap(orphans, node) } }
-                for container in node.table.all { node.supervisor.start { await container.adopt() } }
+                node.supervisor.start { await Self.adoptAll(node) }
                 node.supervisor.start { await leftovers.remove(node) }
             }
             // A few calls that cannot wait, made here: a cancelled task gets no thread of the pool.
@@ -123,6 +123,18 @@ final class EngineCore: Sendable {
             node.supervisor.stop()
             node.waiter.stop()
             node.hub.close()
+        }
+    }
+
+    private static func adoptAll(_ node: Node) async {
+        let gate = AdoptionGate()
+        for container in node.table.all {
+            if Task.isCancelled { return }
+            await gate.enter()
+            node.supervisor.start {
+                await container.adopt()
+                await gate.leave()
+            }
         }
     }
 

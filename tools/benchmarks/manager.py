@@ -1,0 +1,192 @@
+"""The manager's part of tools/bench: how fast it is back, and that a sick container slows nobody."""
+
+import concurrent.futures
+import http.client
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import time
+
+
+class API(http.client.HTTPConnection):
+    """Requests over the manager's socket, on one connection."""
+
+    def __init__(self, path):
+        super().__init__("berth")
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(20)
+        self.sock.connect(self.path)
+
+    def json(self, path):
+        self.request("GET", "/v1.41" + path)
+        answer = self.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise OSError(f"{path}: {answer.status} {body[:200]}")
+        return json.loads(body)
+
+
+class Manager:
+    """A manager of the benchmark's own that can be killed and started again."""
+
+    def __init__(self, place, image, call):
+        self.place, self.image, self.call = place, image, call
+        self.folder = place.path + "/berth"
+        self.socket = self.folder + "/state/berth.sock"
+        self.client = [place.product("berth"), "--host", "unix://" + self.socket]
+        os.makedirs(self.folder)
+        self.log = open(place.path + "/berthd.log", "wb")
+        place.stack.callback(self.log.close)
+        self.process = None
+        self.start()
+        self.until(lambda: True)
+        call(*self.client, "load", "-i", place.image)
+
+    def start(self):
+        began = time.perf_counter()
+        self.process = subprocess.Popen([self.place.product("berthd"), "--root", self.folder + "/root", "--state",
+                                         self.folder + "/state"], stdout=self.log, stderr=self.log)
+        return began
+
+    def until(self, condition, limit=60):
+        """The time when a condition holds, asked as often as the manager answers; it is asked from its start on."""
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            try:
+                if condition():
+                    API(self.socket).json("/containers/json?limit=1")
+                    return time.perf_counter()
+            except (OSError, http.client.HTTPException):
+                pass
+            time.sleep(0.002)
+        raise SystemExit("berthd: not within the time: " + open(self.log.name, encoding="utf-8").read()[-2000:])
+
+    def adopting(self):
+        return API(self.socket).json("/info")["Berth"]["Adopting"]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def run(self, *arguments):
+        return self.call(*self.client, "run", "-d", "--network", "none", *arguments).split()[-1]
+
+    def run_many(self, count):
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            return list(pool.map(lambda _: self.run(self.image, "sleep", "36000"), range(count)))
+
+    def bundle(self, container):
+        return f"{self.folder}/state/containers/{container}"
+
+    def freeze_shim(self, container):
+        with open(self.bundle(container) + "/shim.pid", encoding="utf-8") as file:
+            pid = json.load(file)["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        return pid
+
+    def break_socket(self, container):
+        """A file of garbage in the place of a shim's socket; the socket is kept beside it."""
+        path = self.bundle(container) + "/shim.sock"
+        os.rename(path, path + ".kept")
+        with open(path, "wb") as file:
+            file.write(os.urandom(4096))
+
+    def remove_all(self):
+        ids = subprocess.run(self.client + ["ps", "-aq"], stdout=subprocess.PIPE).stdout.decode().split()
+        for start in range(0, len(ids), 100):
+            subprocess.run(self.client + ["rm", "-f"] + ids[start:start + 100], stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def private_kilobytes(pid):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as file:
+        return sum(int(line.split()[1]) for line in file if line.startswith(("Private_Dirty:", "Private_Clean:")))
+
+
+def restart_once(manager, sick):
+    manager.kill()
+    began = manager.start()
+    answers = manager.until(lambda: True)
+    adopted = manager.until(lambda: manager.adopting() <= sick)
+    return answers - began, adopted - began
+
+
+def bench_restart(place, options, image, call):
+    place.make_image()
+    manager = Manager(place, image, call)
+    place.stack.callback(manager.remove_all)
+    ids = manager.run_many(options.containers)
+    print(f"{'':34}{'API answers':>14}{'all adopted':>14}   seconds, median [best … worst]")
+
+    def measure(label, sick):
+        rounds = [restart_once(manager, sick) for _ in range(options.rounds)]
+        cells = []
+        for values in zip(*rounds):
+            cells.append(f"{statistics.median(values):8.3f} [{min(values):.3f} … {max(values):.3f}]")
+        print(f"{label:34}" + "  ".join(cells))
+
+    measure(f"{options.containers} containers", 0)
+    frozen = manager.freeze_shim(ids[0])
+    manager.break_socket(ids[1])
+    try:
+        measure("… one shim frozen, one socket bad", 2)
+        print(f"berthd: {private_kilobytes(manager.process.pid)} KiB private memory")
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+        path = manager.bundle(ids[1]) + "/shim.sock"
+        os.rename(path + ".kept", path)
+
+
+def frozen_disk(place, call):
+    """A small ext4 of the benchmark's own mount namespace, and how to thaw it."""
+    folder, image = place.path + "/disk", place.path + "/disk.img"
+    os.makedirs(folder)
+    call("truncate", "-s", "32M", image)
+    call("mkfs.ext4", "-q", image)
+    call("mount", "-o", "loop", image, folder)
+    place.stack.callback(subprocess.run, ["umount", "-l", folder])
+    return folder
+
+
+def bench_list(place, options, image, call):
+    place.make_image()
+    disk = frozen_disk(place, call)
+    manager = Manager(place, image, call)
+    place.stack.callback(manager.remove_all)
+    ids = manager.run_many(options.containers)
+    writer = manager.run("-v", f"{disk}:/data", image, "sh", "-c", "while :; do echo x >/data/x; sleep 0.02; done")
+
+    def percentile(values, share):
+        return sorted(values)[min(len(values) - 1, int(len(values) * share))] * 1000
+
+    def measure(label):
+        api = API(manager.socket)
+        for name, path in (("list", lambda n: "/containers/json"), ("inspect", lambda n: f"/containers/{ids[n % len(ids)]}/json"),
+                           ("inspect of the sick", lambda n: f"/containers/{(ids[0], writer)[n % 2]}/json")):
+            times = []
+            for number in range(options.requests):
+                began = time.perf_counter()
+                api.json(path(number))
+                times.append(time.perf_counter() - began)
+            print(f"{label:12}{name:22}{percentile(times, 0.5):10.2f}{percentile(times, 0.99):10.2f}{max(times) * 1000:10.2f}")
+
+    print(f"{options.containers} containers, {options.requests} requests each, ms{'median':>12}{'p99':>10}{'most':>10}")
+    measure("all well")
+    frozen = manager.freeze_shim(ids[0])
+    call("fsfreeze", "-f", disk)
+    try:
+        stop = subprocess.Popen(manager.client + ["stop", "-t", "0", writer], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        measure("two sick")
+        stop.wait(60)
+        measure("one stuck")
+    finally:
+        subprocess.run(["fsfreeze", "-u", disk], check=True)
+        os.kill(frozen, signal.SIGCONT)
