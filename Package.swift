@@ -292,7 +292,7 @@ let targets: [Target] = [
     .testTarget(
         name: "EngineTests",
         dependencies: [
-            "EngineModel", "EngineShim", "EngineSpec", "EngineStore", "Kernel", "OCISpec",
+            "EngineModel", "EngineShim", "EngineSpec", "EngineStore", "Kernel", "ModelCheck", "OCISpec",
             .product(name: "GRDB", package: "GRDB.swift"),
         ],
         swiftSettings: swift
@@ -307,7 +307,7 @@ let targets: [Target] = [
     ),
     .testTarget(
         name: "ShimKitTests",
-        dependencies: ["ShimKit", "ShimKitTesting", "ShimProtocol", "Kernel", "berth-shim-plain", protobuf],
+        dependencies: ["ShimKit", "ShimKitTesting", "ShimProtocol", "Kernel", "ModelCheck", "berth-shim-plain", protobuf],
         swiftSettings: swift
     ),
     .executableTarget(
@@ -333,6 +333,7 @@ let targets: [Target] = [
         swiftSettings: swift
     ),
     .target(name: "SystemFixture", path: "Tests/Support/SystemFixture", swiftSettings: swift),
+    .target(name: "ModelCheck", path: "Tests/Support/ModelCheck", swiftSettings: swift),
     .testTarget(name: "SystemTests", dependencies: ["SystemFixture"], swiftSettings: swift),
     .testTarget(name: "UpgradeTests", dependencies: ["SystemFixture", "berthd-faults"], swiftSettings: swift),
     .testTarget(
