@@ -34,6 +34,10 @@ KINDS: dict[str, tuple[int, float]] = {
 }
 
 
+# Seconds after its first answer until a manager holds every descriptor.
+HOLD_AFTER = 3.0
+
+
 @dataclass
 class Fault:
     """One fault: planned with `pick`, and with `target` once it is known whom it meets."""
@@ -227,7 +231,10 @@ class Faults:
     def _kill_shim(self, fault: Fault) -> str | None:
         if (shim := self._shim(fault)) is None:
             return "no shim"
-        self._ledger.shim_killed(shim[1])
+        # A manager that has just come needs a moment until it holds what the shims hold.
+        held = self._down_until is None and time.monotonic() - self._node.ready_since > HOLD_AFTER
+        self._ledger.shim_killed(shim[1], held)
+        self._count("shim-kill, descriptors held" if held else "shim-kill, nobody held its descriptors")
         _send(shim[0], signal.SIGKILL)
         return None
 

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +52,7 @@ class Checker:
         self._mounts = _mounts()
         self._addresses_before = _addresses()
         self._files = self._all_files()
-        self._descriptors = 0
+        self._descriptors: Counter[str] = Counter()
         self._kept: dict[str, int] = {}
         self._harness = os.getpid()
 
@@ -260,8 +261,11 @@ class Checker:
     def _left_descriptors(self) -> list[str]:
         """The manager has no more descriptors than at the beginning; a few are its clients' and its threads'."""
         now = _descriptors(self._node.pid)
-        if self._descriptors and now > self._descriptors + 8:
-            return [f"the manager has {now} descriptors, at the beginning {self._descriptors}"]
+        more = now - self._descriptors
+        if self._descriptors and now.total() > self._descriptors.total() + 8:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in more.most_common(5))
+            return [f"the manager has {now.total()} descriptors, at the beginning {self._descriptors.total()}; "
+                    f"more than then: {kinds}"]
         return []
 
     def _logs(self) -> list[str]:
@@ -287,7 +291,7 @@ class Checker:
         return [problem for made in self._writers() for problem in self._faults(made, made.notes["account"])]
 
     def _writers(self) -> list[Made]:
-        return [made for made in self._ledger.all() if made.notes.get("log")]
+        return [made for made in self._ledger.all() if made.notes.get("log") and not made.unheld]
 
     def _faults(self, made: Made, account: Any) -> list[str]:
         """A shim that was killed takes along what only its memory had; nothing else is ever lost."""
@@ -314,7 +318,10 @@ class Checker:
         if self._mix is None:
             return []
         problems = []
+        unheld = {made.id for made in self._ledger.all() if made.unheld}
         for session in self._mix.sessions:
+            if session.container in unheld:
+                continue
             if session.problem is None and not session.progress(3, 25):
                 problems.append(f"{session.name}: stands still after {session.answered} answers")
             if session.problem:
@@ -432,8 +439,13 @@ def _addresses() -> set[str]:
     return set(done.stdout.decode().splitlines())
 
 
-def _descriptors(pid: int) -> int:
+def _descriptors(pid: int) -> Counter[str]:
+    """What a process has open, by kind: files by name, the rest without its number."""
+    found: Counter[str] = Counter()
     try:
-        return len(os.listdir(f"/proc/{pid}/fd"))
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            target = os.readlink(entry)
+            found[target if target.startswith("anon_inode") else target.split(":[")[0]] += 1
     except OSError:
-        return 0
+        pass
+    return found

@@ -27,6 +27,8 @@ class Ending:
 
 
 KILLED = Ending(signal=9)
+# How the worker ends whose output nobody reads any more.
+BROKEN = Ending(code=98)
 
 
 @dataclass
@@ -47,11 +49,14 @@ class Made:
     removed: bool = False
     # When its shim was killed, by the clock of events.
     shim_kills: list[float] = field(default_factory=list)
+    # Its shim was killed while no manager held its descriptors: then its output, its input and its sessions are gone.
+    unheld: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
 
     def accepts(self, code: int) -> bool:
         """Whether an exit code is one of those that may be true."""
-        return code == self.ending.number or (self.may_be_killed and code == KILLED.number)
+        return (code == self.ending.number or (self.may_be_killed and code == KILLED.number)
+                or (self.unheld and code == BROKEN.number))
 
 
 class Books:
@@ -142,11 +147,12 @@ class Ledger:
         with self._lock:
             return self._begun.get(index)
 
-    def shim_killed(self, container: str) -> None:
+    def shim_killed(self, container: str, held: bool = True) -> None:
         """Written down before the signal is sent, so that nobody who sees its effect finds no cause."""
         made = self.by_id(container)
         if made:
             made.shim_kills.append(time.time())
+            made.unheld = made.unheld or not held
 
     def judge(self, made: Made, code: int, reason: str, where: str) -> None:
         """Holds an exit code against the known ending; an unknown one needs a reason that is true."""

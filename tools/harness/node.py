@@ -34,6 +34,8 @@ class Node:
         self.began = time.time()
         # Held while the manager is replaced, so that two who want that do not meet.
         self.lock = threading.RLock()
+        # When the manager gave its first answer, on the monotonic clock.
+        self.ready_since = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self.cgroup = self._own_cgroup()
 
@@ -75,6 +77,7 @@ class Node:
                 raise Died(f"berthd ended with {self._process.returncode if self._process else '-'}: {self.last_words()}")
             try:
                 self.api.call("GET", "/_ping", timeout=5)
+                self.ready_since = time.monotonic()
                 return
             except (Refused, Cut, Answer) as error:
                 if time.monotonic() > deadline:

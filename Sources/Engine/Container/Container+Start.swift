@@ -59,6 +59,10 @@ extension Container {
     /// Every step has a deadline; ``undoStart()`` undoes any prefix of them.
     private func launch() async throws -> Int32 {
         try await refuseSecondInstance()
+        // The end of the run before is in its journal alone until it is written, and the journal goes with the bundle.
+        if outbox.written < outbox.wanted, await !commit([]) {
+            throw EngineError.internalFailure("the end of the run before cannot be written to the database")
+        }
         await tearDown()
         // A new shim counts its events from 1 again.
         (run, journaled, durable, overtaking) = (Random.hex(8), 0, 0, [:])
