@@ -11,5 +11,6 @@ runs        short-lived containers whose end is known beforehand
 ledger      everything that was asked for: what the invariants are held against
 invariants  the checker
 faults      what is done to managers and shims, planned from a seed
+experiment  writers whose manager is away, beside containerd
 report      tables and JSON
 """

@@ -140,7 +140,7 @@ class Checker:
     def _judge(self, made: Made, code: int, reason: str, where: str) -> list[str]:
         if reason and code == 255:
             return [] if made.shim_kills else [f"{made.name} ({where}): unknown ('{reason}') without a shim's death"]
-        if made.accepts(code):
+        if made.accepts(code, self._ledger.books(made).was_killed):
             return []
         return [f"{made.name} ({where}): exit code {code}, and the truth is {made.ending}"]
 
@@ -184,11 +184,15 @@ class Checker:
                 problems.append(f"process {pid} is a zombie of {stat[1]}")
             elif pid in shims:
                 if shims[pid] not in active and not self._is_known(shims[pid]):
-                    problems.append(f"process {pid} is the shim of {shims[pid][:12]}, which is gone")
+                    problems.append(f"process {pid} is the shim of {self._name(shims[pid])}, which is gone: {_doing(pid)}")
             elif not any(container in groups for container in active):
                 words = b" ".join(command_line(pid)).decode(errors="replace")
                 problems.append(f"process {pid} ({words[:80]}) belongs to no live container")
         return problems
+
+    def _name(self, container: str) -> str:
+        made = self._ledger.by_id(container)
+        return f"{made.name} ({container[:12]})" if made else container[:12]
 
     def _is_known(self, container: str) -> bool:
         return any(each["Id"] == container for each in self._node.list())
@@ -419,7 +423,7 @@ class Checker:
                 code = int(attributes.get("exitCode", "255"))
                 reason = "unknown" if code == 255 and made.shim_kills and not made.accepts(255) else ""
                 problems += self._judge(made, code, reason, "die event")
-        starts = self._ledger.books(made).starts
+        starts = self._ledger.books(made).starts - made.failed_starts
         if story.count("s") < starts:
             problems.append(f"{made.name}: was started {starts} times, and {story.count('s')} events tell of it")
         return problems
@@ -431,6 +435,17 @@ def _mounts() -> set[str]:
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         lines.add(" ".join(line.split()[3:]))
     return lines
+
+
+def _doing(pid: int) -> str:
+    """What a process waits for."""
+    facts = []
+    for name in ("wchan", "syscall"):
+        try:
+            facts.append(Path(f"/proc/{pid}/{name}").read_text().strip())
+        except OSError:
+            continue
+    return ", ".join(facts)
 
 
 def _addresses() -> set[str]:

@@ -43,6 +43,8 @@ class Made:
     restarts: bool = False
     # Starts that were answered with success, or whose answer was lost.
     started: bool = False
+    # Starts that were answered with an error although the program ran: its shim died in the middle, and it was undone.
+    failed_starts: int = 0
     # Told to end by somebody who may kill it: then both endings are true.
     told_to_end: bool = False
     may_be_killed: bool = False
@@ -53,10 +55,10 @@ class Made:
     unheld: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
 
-    def accepts(self, code: int) -> bool:
-        """Whether an exit code is one of those that may be true."""
+    def accepts(self, code: int, was_killed: bool = False) -> bool:
+        """Whether an exit code is one of those that may be true; `was_killed` when its own books have no end."""
         return (code == self.ending.number or (self.may_be_killed and code == KILLED.number)
-                or (self.unheld and code == BROKEN.number))
+                or (self.unheld and (code == BROKEN.number or (was_killed and code == KILLED.number))))
 
 
 class Books:
@@ -78,6 +80,11 @@ class Books:
     @property
     def starts(self) -> int:
         return self.size("starts")
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether the last instance did not come to an end of its own."""
+        return self.size("ends") < self.starts
 
     @property
     def doubles(self) -> int:
@@ -156,8 +163,9 @@ class Ledger:
 
     def judge(self, made: Made, code: int, reason: str, where: str) -> None:
         """Holds an exit code against the known ending; an unknown one needs a reason that is true."""
+        was_killed = self.books(made).was_killed
         with self._lock:
-            if made.accepts(code) and not reason:
+            if made.accepts(code, was_killed) and not reason:
                 return
             if code == 255 and reason:
                 if made.shim_kills:

@@ -17,7 +17,13 @@ from .ledger import Books
 RECORD = 128
 BLOCK = 4096
 PREFIX = len("2026-01-02T03:04:05.123456789Z stdout ")
-FILLINGS = [bytes([ord("a") + letter]) * (RECORD - 21) for letter in range(26)]
+
+
+def fillings(record: int) -> list[bytes]:
+    """What fills a record of a size, by its number modulo 26."""
+    return [bytes([ord("a") + letter]) * (record - 21) for letter in range(26)]
+
+
 HEAD = re.compile(rb"(\d{6})\.(\d{12}) ")
 
 
@@ -47,11 +53,16 @@ class Account:
 class Tail:
     """Follows one log. The container's shim may rotate it at any time; files are found again by their inode."""
 
-    def __init__(self, path: str, books: Books, separator: bytes = b"\n") -> None:
+    def __init__(self, path: str, books: Books, separator: bytes = b"\n", record: int = RECORD,
+                 plain: bool = False) -> None:
         self.path = path
         self.account = Account()
         self._books = books
         self._separator = separator
+        self._record = record
+        self._fillings = fillings(record)
+        # Whether the file holds the output alone, as containerd's do.
+        self._plain = plain
         self._file = open(path, "rb")
         self._line = b""
         self._stream = b""
@@ -114,6 +125,9 @@ class Tail:
 
     def _read(self) -> None:
         while data := self._file.read(1 << 20):
+            if self._plain:
+                self._take(data)
+                continue
             lines = (self._line + data).split(b"\n")
             self._line = lines.pop()
             parts = []
@@ -131,16 +145,16 @@ class Tail:
             self._take(b"".join(parts))
 
     def _take(self, data: bytes) -> None:
-        stream = self._stream + data
-        at, end = 0, len(stream) - RECORD
+        stream, size, fillings = self._stream + data, self._record, self._fillings
+        at, end = 0, len(stream) - size
         account, run, last = self.account, self._run, self.account.last.get(self._run, 0)
         while at <= end:
             number = last + 1
-            expected = b"%06d.%012d " % (run, number) + FILLINGS[number % 26] + self._separator
+            expected = b"%06d.%012d " % (run, number) + fillings[number % 26] + self._separator
             if stream.startswith(expected, at):
                 last = number
                 account.records += 1
-                at += RECORD
+                at += size
                 continue
             account.last[run] = last
             self._run = run
@@ -163,12 +177,12 @@ class Tail:
             account.changed += 1
             account.say(f"{found.start() - at} bytes between records: {stream[at:at + 40]!r}")
         at = found.start()
-        if at + RECORD > len(stream):
+        if at + self._record > len(stream):
             # Not whole yet; with the rest of it this is looked at again.
             return at, self._run
         run, number = int(found[1]), int(found[2])
-        whole = stream[at:at + RECORD]
-        if whole[20:] != FILLINGS[number % 26] + self._separator:
+        whole = stream[at:at + self._record]
+        if whole[20:] != self._fillings[number % 26] + self._separator:
             account.changed += 1
             account.say(f"record {run}.{number} has other content: {whole[:40]!r}")
             return at + 20, self._run
@@ -185,7 +199,7 @@ class Tail:
             account.say(f"run {run} comes after run {self._run}")
         account.records += 1
         account.last[run] = number
-        return at + RECORD, run
+        return at + self._record, run
 
     def finish(self) -> Account:
         """After the writer's end: also the ends are looked at."""
@@ -194,9 +208,9 @@ class Tail:
             self.account.changed += 1
             self.account.say(f"the log ends within a record: {(self._stream + self._line)[:60]!r}")
         for index, written in enumerate(self._books.written()):
-            got = self.account.last.get(index + 1, 0) * RECORD
+            got = self.account.last.get(index + 1, 0) * self._record
             if got < written:
-                self.account.lost += (written - got) // RECORD
+                self.account.lost += (written - got) // self._record
                 self.account.say(f"run {index + 1} wrote {written} bytes, and the log ends after {got}")
             elif got > written + BLOCK:
                 self.account.changed += 1

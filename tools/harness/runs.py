@@ -116,7 +116,13 @@ class Runner:
                 if made.started:
                     return True
             except Answer as error:
-                if error.status == 304 or self._has_run(made):
+                if error.status == 304:
+                    made.started = True
+                    return True
+                if made.shim_kills and self._ledger.books(made).starts > made.failed_starts:
+                    made.failed_starts += 1
+                    self._ledger.count("starts undone because the shim was killed")
+                elif self._has_run(made):
                     made.started = True
                     return True
                 # With automatic removal a start that failed removes the container.

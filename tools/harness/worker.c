@@ -2,7 +2,8 @@
 //
 //   worker NAME exit CODE MILLISECONDS [CHILDREN]      leaves CHILDREN that ignore every signal, and ends with CODE
 //   worker NAME signal NUMBER MILLISECONDS             ends by a signal of its own
-//   worker NAME write CODE BYTES-A-SECOND SEPARATOR    numbered records until SIGTERM, then ends with CODE
+//   worker NAME write CODE BYTES-A-SECOND SEPARATOR [SIZE]
+//                                                      numbered records until SIGTERM, then ends with CODE
 //   worker NAME serve CODE                             answers each line on the socket /h/NAME.sock with its number
 //   worker NAME echo CODE                              answers each line of its input with its number, until the end
 //   worker NAME talk CODE                              the same without books: for additional processes
@@ -11,7 +12,8 @@
 //   worker NAME nothing CODE                           ends with CODE and keeps no books: for additional processes
 //
 // The books are NAME.lock (held as long as anything of the instance lives), NAME.double (somebody else held it),
-// NAME.starts (one byte for each start) and NAME.book: numbers of 64 bits, the count of runs and what each run wrote.
+// NAME.starts and NAME.ends (one byte for each start, and for each end that was the worker's own) and NAME.book: numbers of
+// 64 bits, the count of runs and what each run wrote.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RUNS = 4095, RECORD = 128, BLOCK = 4096, CLIENTS = 32, LINE = 512, TICK = 20 };
+enum { RUNS = 4095, BLOCK = 4096, CLIENTS = 32, LINE = 512, TICK = 20 };
 
 static volatile sig_atomic_t ended;
 static uint64_t *book;
@@ -92,23 +94,26 @@ static void leave_children(int count) {
 }
 
 // A record says which one it is; what fills it depends on its number.
-static void fill(char *record, uint64_t number, char separator) {
-    snprintf(record, RECORD, "%06llu.%012llu ", (unsigned long long)run, (unsigned long long)number);
-    memset(record + 20, 'a' + (int)(number % 26), RECORD - 21);
-    record[RECORD - 1] = separator;
+static void fill(char *record, int size, uint64_t number, char separator) {
+    char head[32];
+    snprintf(head, sizeof head, "%06llu.%012llu ", (unsigned long long)run, (unsigned long long)number);
+    memcpy(record, head, 20);
+    memset(record + 20, 'a' + (int)(number % 26), (size_t)size - 21);
+    record[size - 1] = separator;
 }
 
 // A block is at most what a pipe takes whole or not at all, so the book is behind the pipe by one block at most.
-static void write_records(long rate, char separator) {
+static void write_records(long rate, char separator, int record) {
     char block[BLOCK];
     uint64_t number = 0;
     struct timespec due;
     clock_gettime(CLOCK_MONOTONIC, &due);
     long owed = 0;
     while (!ended) {
-        for (owed += rate * TICK / 1000; owed >= RECORD && !ended;) {
+        for (owed += rate * TICK / 1000; owed >= record && !ended;) {
             int size = 0;
-            for (; size < BLOCK && owed >= RECORD; size += RECORD, owed -= RECORD) fill(block + size, ++number, separator);
+            for (; size + record <= BLOCK && owed >= record; size += record, owed -= record)
+                fill(block + size, record, ++number, separator);
             ssize_t done = write(STDOUT_FILENO, block, (size_t)size);
             if (done < 0 && errno == EINTR) return;
             if (done != size) fail("write");
@@ -215,11 +220,12 @@ int main(int count, char **words) {
         printf("end %s\n", name);
     } else if (strcmp(mode, "signal") == 0) {
         wait_milliseconds(number);
+        append_byte(name, "ends");
         signal(code, SIG_DFL);
         kill(getpid(), code);
         for (;;) pause();
     } else if (strcmp(mode, "write") == 0) {
-        write_records(number, count > 5 && *words[5] == 'n' ? '\n' : ',');
+        write_records(number, count > 5 && *words[5] == 'n' ? '\n' : ',', count > 6 ? atoi(words[6]) : 128);
     } else if (strcmp(mode, "serve") == 0) {
         serve(name);
     } else if (strcmp(mode, "echo") == 0) {
@@ -227,5 +233,6 @@ int main(int count, char **words) {
     } else {
         while (!ended) pause();
     }
+    append_byte(name, "ends");
     return code;
 }

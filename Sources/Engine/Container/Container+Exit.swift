@@ -32,7 +32,7 @@ extension Container {
             switch action {
             case .commit: break
             case .releaseExitWaits(let code):
-                releaseWaits([.notRunning, .nextExit], WaitResult(exitCode: code))
+                releaseWaits([.notRunning, .nextExit], waitResult(code))
             case .tearDown where !isWritten:
                 // The journal is the only record of the end until it is written.
                 afterCommit.append(action)

@@ -93,7 +93,7 @@ extension Container {
         node.table.remove(id, name: record.name, execs: execs.keys)
         releaseWaits(
             [.removed, .notRunning, .nextExit],
-            WaitResult(exitCode: lifecycle.lastExit?.status.number ?? 0)
+            waitResult()
         )
     }
 

@@ -244,14 +244,23 @@ actor Container {
         let promise = Promise<WaitResult>()
         let atRest = [.created, .exited, .dead].contains(lifecycle.phase)
         if condition == .notRunning, atRest {
-            promise.resolve(.success(WaitResult(exitCode: lifecycle.lastExit?.status.number ?? 0)))
+            promise.resolve(.success(waitResult()))
         } else if condition == .removed, lifecycle.phase == .removed {
-            promise.resolve(.success(WaitResult(exitCode: lifecycle.lastExit?.status.number ?? 0)))
+            promise.resolve(.success(waitResult()))
         } else {
             waits.removeAll { $0.promise.object == nil }
             waits.append(Wait(condition: condition, promise: Weak(object: promise)))
         }
         return ContainerWait { try await promise.value() }
+    }
+
+    /// What a wait is answered: `code`, or that of the last end; why, when nobody knows it.
+    func waitResult(_ code: Int? = nil) -> WaitResult {
+        let exit = lifecycle.lastExit
+        guard case .unknown(let reason)? = exit?.status, code ?? exit?.status.number == exit?.status.number else {
+            return WaitResult(exitCode: code ?? exit?.status.number ?? 0)
+        }
+        return WaitResult(exitCode: code ?? exit?.status.number ?? 0, error: "exit status unknown: \(reason)")
     }
 
     func releaseWaits(_ conditions: Set<WaitCondition>, _ result: WaitResult) {

@@ -7,7 +7,9 @@ import unittest
 from pathlib import Path
 
 from harness.ledger import Books
-from harness.logs import FILLINGS, Tail
+from harness.logs import RECORD, Tail, fillings
+
+FILLINGS = fillings(RECORD)
 
 
 def record(run: int, number: int, separator: bytes = b"\n") -> bytes:
