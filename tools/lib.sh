@@ -26,7 +26,7 @@ GUEST_PACKAGES=(python3 qemu-system-x86 mmdebstrap e2fsprogs)
 # shellcheck disable=SC2034
 GUEST_DEBIAN=(busybox-static containerd crun iproute2 procps runc)
 # shellcheck disable=SC2034
-GUEST_TESTS='^(KernelTests|CgroupsTests|SandboxTests)\.|^BackendTests\..*/native\('
+GUEST_TESTS='^(KernelTests|CgroupsTests|SandboxTests)\.|^BackendTests\..*/native\(|^SystemTests\..*SystemdTests'
 
 if [ -t 1 ]; then BOLD=$'\e[1m' PLAIN=$'\e[0m'; else BOLD='' PLAIN=''; fi
 

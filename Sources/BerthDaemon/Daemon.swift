@@ -26,6 +26,7 @@ public enum Daemon {
     ///   - faults: Where a test ends the process; nothing in production.
     ///   - refusal: Why not to start, where a test wants that; nil in production.
     public static func main(faults: FaultPoints = FaultPoints(), refusal: String? = nil) async {
+        let foreign = Handover.foreignDescriptors()
         var inherited: Handover?
         do {
             inherited = try Handover.take()
@@ -33,7 +34,7 @@ public enum Daemon {
             let settings = try Settings(command: command)
             if command.check { return await check(settings, asJSON: command.json) }
             if let refusal { throw DaemonError.other(refusal) }
-            try await run(settings, inherited, faults)
+            try await run(settings, inherited, foreign, faults)
         } catch {
             if let inherited, inherited.failure == nil { giveBack(inherited, error) }
             // What the parser throws is help, or a misuse with its own exit code.
@@ -70,7 +71,12 @@ public enum Daemon {
     /// Runs the daemon until SIGTERM or SIGINT.
     ///
     /// - Throws: ``DaemonError`` or what the engine throws when the start fails.
-    private static func run(_ settings: Settings, _ inherited: Handover?, _ faults: FaultPoints) async throws {
+    private static func run(
+        _ settings: Settings,
+        _ inherited: Handover?,
+        _ foreign: [Int32],
+        _ faults: FaultPoints
+    ) async throws {
         Signals.ignore(.pipe)
         _ = Umask.set(0o022)
         raiseFileLimit()
@@ -78,6 +84,7 @@ public enum Daemon {
         let program = try RunningProgram.current()
         var handover = inherited ?? Handover()
         if inherited == nil {
+            handover.foreign = foreign
             handover.locks = try Places.prepare(settings)
             handover.listeners = try ListeningSocket.open(settings)
         } else {

@@ -28,6 +28,8 @@ struct Handover {
     var from = ""
     /// Why the program that was to take over did not: the one that reads this serves on.
     var failure: String?
+    /// Descriptors that whoever started this process left in it, for example to see it end: they stay as they are.
+    var foreign: [Int32] = []
 
     /// The document; fields are only ever added, and what is not known is left alone.
     private struct Document: Codable {
@@ -53,6 +55,7 @@ struct Handover {
         var previousPath: String
         var from: String
         var failure: String?
+        var foreign: [Int32]?
     }
 
     /// Version of the document.
@@ -60,9 +63,19 @@ struct Handover {
 
     // Taking
 
+    /// The descriptors that a process was started with beyond the first three; to be asked before it opens any.
+    static func foreignDescriptors() -> [Int32] {
+        let passed = CurrentProcess.environment("LISTEN_FDS").flatMap { Int32($0) } ?? 0
+        // Without procfs there is nothing to be found out, and nothing is kept.
+        guard let directory = try? File.open("/proc/self/fd", [.directory]),
+            let entries = try? directory.readDirectory()
+        else { return [] }
+        return entries.compactMap { Int32($0.name) }.filter { number in
+            number > 2 + passed && (try? BorrowedDescriptor(number).isCloseOnExec()) == false
+        }
+    }
+
     /// What the program before left in this process; nil in a process that was started anew.
-    ///
-    /// Everything that is not named in the document, and is not one of the first three or what a service manager gave, is closed.
     static func take() throws -> Handover? {
         guard let number = CurrentProcess.environment(variable).flatMap({ Int32($0) }) else { return nil }
         let memory = Descriptor(adopting: number)
@@ -90,6 +103,7 @@ struct Handover {
         handover.previousPath = document.previousPath
         handover.from = document.from
         handover.failure = document.failure
+        handover.foreign = document.foreign ?? []
         return handover
     }
 
@@ -113,7 +127,11 @@ struct Handover {
         let kept = descriptors + [memory.raw]
         // Event loops and libraries open descriptors that would stay open for ever.
         try DescriptorTable.setCloseOnExec(from: 3)
-        defer { try? DescriptorTable.setCloseOnExec(from: 3) }  // could be done a moment ago
+        defer {
+            // Could be done a moment ago.
+            try? DescriptorTable.setCloseOnExec(from: 3)
+            for number in foreign { try? BorrowedDescriptor(number).setCloseOnExec(false) }
+        }
         for number in kept { try BorrowedDescriptor(number).setCloseOnExec(false) }
         var environment = ProcessInfo.processInfo.environment
         for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { environment[name] = nil }
@@ -130,7 +148,7 @@ struct Handover {
 
     private var descriptors: [Int32] {
         (locks + listeners).map(\.raw) + connections.map(\.descriptor.raw) + held.map(\.descriptor.raw)
-            + [caller, previous].compactMap { $0?.raw }
+            + [caller, previous].compactMap { $0?.raw } + foreign
     }
 
     private var document: Document {
@@ -150,7 +168,8 @@ struct Handover {
             previous: previous?.raw,
             previousPath: previousPath,
             from: from,
-            failure: failure
+            failure: failure,
+            foreign: foreign
         )
     }
 }

@@ -11,9 +11,39 @@ public struct APIClient: Sendable {
     /// Where the daemon listens.
     public let host: Host
 
+    /// How long a call is repeated while the daemon is between two lives.
+    ///
+    /// Every call is repeated that was not made because nobody listened; one that was cut off or refused half-way only when it
+    /// changes nothing.
+    public var patience = Duration.seconds(10)
+
+    /// Called once in each call that has waited for the daemon for a while.
+    public var onOutage: @Sendable () -> Void = {}
+
     /// A client of the daemon at `host`; nothing is connected yet.
     public init(host: Host) {
         self.host = host
+    }
+
+    /// The same client without patience, for callers that have a loop of their own.
+    public var impatient: APIClient {
+        var client = self
+        client.patience = .zero
+        return client
+    }
+
+    private func repeating<Value>(
+        isRepeatable: Bool,
+        _ body: () throws(ClientError) -> Value
+    ) throws(ClientError) -> Value {
+        var outage = Outage(patience: patience, note: onOutage)
+        while true {
+            do throws(ClientError) {
+                return try body()
+            } catch {
+                guard error.mayPass(isRepeatable: isRepeatable), outage.wait() else { throw error }
+            }
+        }
     }
 
     // One request, one answer
@@ -43,12 +73,15 @@ public struct APIClient: Sendable {
         _ method: String,
         _ path: String,
         _ query: Query = [],
-        body: (some Encodable)? = Empty?.none
+        body: (some Encodable)? = Empty?.none,
+        isRepeatable: Bool = false
     ) throws(ClientError) -> Int {
-        let connection = try open(method, path, query, body: body)
-        let status = try connection.head().status
-        _ = try connection.body()
-        return status
+        try repeating(isRepeatable: isRepeatable || method == "GET") { () throws(ClientError) in
+            let connection = try open(method, path, query, body: body)
+            let status = try connection.head().status
+            _ = try connection.body()
+            return status
+        }
     }
 
     /// The bytes with which the daemon answers.
@@ -58,12 +91,27 @@ public struct APIClient: Sendable {
         _ query: Query = [],
         body: (some Encodable)? = Empty?.none
     ) throws(ClientError) -> [UInt8] {
-        let connection = try open(method, path, query, body: body)
-        _ = try connection.head()
-        return try connection.body()
+        try repeating(isRepeatable: method == "GET") { () throws(ClientError) in
+            let connection = try open(method, path, query, body: body)
+            _ = try connection.head()
+            return try connection.body()
+        }
     }
 
     // Streams
+
+    /// Sends a request, waits for the head of the answer, and leaves the body to the caller.
+    public func begin(
+        _ method: String,
+        _ path: String,
+        _ query: Query = []
+    ) throws(ClientError) -> HTTPConnection {
+        try repeating(isRepeatable: true) { () throws(ClientError) in
+            let connection = try open(method, path, query)
+            _ = try connection.head()
+            return connection
+        }
+    }
 
     /// Sends a request and leaves the answer, head included, to the caller.
     public func open(
@@ -89,7 +137,9 @@ public struct APIClient: Sendable {
         _ query: Query = [],
         read: () throws -> ArraySlice<UInt8>
     ) throws -> HTTPConnection {
-        let connection = try HTTPConnection(to: host)
+        let connection = try repeating(isRepeatable: false) { () throws(ClientError) in
+            try HTTPConnection(to: host)
+        }
         let headers = [("Content-Type", "application/x-tar"), ("Transfer-Encoding", "chunked")]
         try connection.send("POST", Self.target(path, query), headers: headers)
         do {
@@ -109,7 +159,10 @@ public struct APIClient: Sendable {
         _ query: Query = [],
         body: (some Encodable)? = Empty?.none
     ) throws(ClientError) -> (connection: HTTPConnection, early: [UInt8]) {
-        let connection = try HTTPConnection(to: host)
+        // What was cut off half-way may have begun: only a connection that nobody took is tried again.
+        let connection = try repeating(isRepeatable: false) { () throws(ClientError) in
+            try HTTPConnection(to: host)
+        }
         var headers = [("Connection", "Upgrade"), ("Upgrade", "tcp")]
         var bytes: [UInt8] = []
         if let body {

@@ -1,7 +1,9 @@
+import Kernel
+
 /// Why a call to the daemon failed.
 public struct ClientError: Error, Sendable, Equatable, CustomStringConvertible {
     private enum Reason: Equatable {
-        case unreachable, disconnected, protocolViolation, answered(Int), invalidArgument, operation
+        case unreachable, absent, disconnected, protocolViolation, answered(Int), leaving, invalidArgument, operation
     }
 
     private let reason: Reason
@@ -11,13 +13,29 @@ public struct ClientError: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// The HTTP status of the daemon's answer; nil where there was none.
     public var status: Int? {
-        guard case .answered(let status) = reason else { return nil }
-        return status
+        switch reason {
+        case .answered(let status): status
+        case .leaving: 503
+        default: nil
+        }
     }
 
     /// Whether nobody answers at the socket: the call was not made.
     public var isUnreachable: Bool {
-        reason == .unreachable
+        reason == .unreachable || reason == .absent
+    }
+
+    /// Whether the daemon is between two lives, so that the same request is worth another attempt.
+    ///
+    /// - Parameter isRepeatable: Whether it does no harm when the request is carried out twice.
+    /// - Returns: False for an answer, and for everything that another attempt does not cure.
+    public func mayPass(isRepeatable: Bool) -> Bool {
+        switch reason {
+        // The socket is there and nobody listens: the request was not made.
+        case .unreachable: true
+        case .disconnected, .leaving: isRepeatable
+        default: false
+        }
     }
 
     /// Whether the connection ended in the middle of a call: the daemon may or may not have done its part.
@@ -25,11 +43,11 @@ public struct ClientError: Error, Sendable, Equatable, CustomStringConvertible {
         reason == .disconnected
     }
 
-    static func unreachable(_ host: Host, _ problem: String) -> ClientError {
+    static func unreachable(_ host: Host, _ error: Errno) -> ClientError {
         ClientError(
-            reason: .unreachable,
+            reason: error == .connectionRefused || error == .wouldBlock ? .unreachable : .absent,
             description:
-                "cannot reach berthd at \(host): \(problem). Is it running? Start it with `berthd`, or name another one with --host or "
+                "cannot reach berthd at \(host): \(error.description). Is it running? Start it with `berthd`, or name another one with --host or "
                 + Host.environmentVariable
         )
     }
@@ -45,8 +63,8 @@ public struct ClientError: Error, Sendable, Equatable, CustomStringConvertible {
         ClientError(reason: .protocolViolation, description: "the answer is not understood: \(what)")
     }
 
-    static func answered(_ status: Int, _ message: String) -> ClientError {
-        ClientError(reason: .answered(status), description: message)
+    static func answered(_ status: Int, _ message: String, isLeaving: Bool) -> ClientError {
+        ClientError(reason: isLeaving ? .leaving : .answered(status), description: message)
     }
 
     static func invalidHost(_ text: String) -> ClientError {

@@ -46,7 +46,7 @@ public final class HTTPConnection {
         do {
             socket = SharedDescriptor(try UnixSocket.connect(host.path))
         } catch {
-            throw .unreachable(host, error.errno.description)
+            throw .unreachable(host, error.errno)
         }
         decoder = ByteToMessageHandler(HTTPResponseDecoder(leftOverBytesStrategy: .forwardBytes))
         do {
@@ -167,7 +167,11 @@ public final class HTTPConnection {
     public func head() throws(ClientError) -> Head {
         guard case .head(let head) = try next() else { throw .protocolViolation("no status line") }
         guard head.status >= 400 else { return head }
-        throw .answered(head.status, Self.message(of: try body(limit: 1 << 20)) ?? "HTTP status \(head.status)")
+        throw .answered(
+            head.status,
+            Self.message(of: try body(limit: 1 << 20)) ?? "HTTP status \(head.status)",
+            isLeaving: head.status == 503 && head.header("Retry-After") != nil
+        )
     }
 
     /// The next piece of the body; nil at its end.

@@ -13,6 +13,8 @@ public struct StdcopySplitter: Sendable {
         case error = 2
         /// A message of the daemon about the stream itself.
         case system = 3
+        /// A cursor, in Berth's own streams: one line.
+        case cursor = 4
     }
 
     /// A piece of one stream.

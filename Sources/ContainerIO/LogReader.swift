@@ -40,7 +40,11 @@ public final class LogReader {
     private var isSkippingLine = false
     private var isAtTornEnd = false
     private var isFinished = false
+    /// The file that was read last, when reading has ended.
+    private var lastFile: LogFile?
     private var wasIdle = false
+    /// The last line that was taken out of the first file: where it began, and its time.
+    private var last: (offset: Int64, time: Timestamp)?
 
     /// Lines that were no records and were left out.
     public internal(set) var skippedLines = 0
@@ -68,7 +72,11 @@ public final class LogReader {
         watch = options.follow ? try LogWatch(path, control: control) : nil
         try scan()
         if !options.follow { files.last?.limit = try files.last?.size() }
-        if let tail = options.tail { try skipAllBut(tail) }
+        if let place = options.place {
+            last = try goTo(place)
+        } else if let tail = options.tail {
+            try skipAllBut(tail)
+        }
         if let since = options.since { try skipFiles(before: since) }
     }
 
@@ -100,6 +108,7 @@ public final class LogReader {
             case .end: isFinished = true
             }
         }
+        lastFile = files.last ?? lastFile
         files = []
         return .end
     }
@@ -119,6 +128,20 @@ public final class LogReader {
         }
     }
 
+    /// Where another reader goes on after the records that this one has given out.
+    ///
+    /// Nil when nothing was written yet.
+    public var place: LogPlace? {
+        guard let file = files.first ?? lastFile else { return nil }
+        return LogPlace(
+            device: file.identity.device.packed,
+            inode: file.identity.inode,
+            offset: file.offset - Int64(buffer.count - position),
+            lastRecord: last?.offset ?? -1,
+            lastTime: last?.time ?? Timestamp(seconds: 0, nanoseconds: 0)
+        )
+    }
+
     // MARK: - Records
 
     private func parse(upTo limit: Int) -> [LogRecord] {
@@ -128,6 +151,7 @@ public final class LogReader {
                 skippedLines += 1
                 continue
             }
+            last = (line.offset, record.timestamp)
             if let until = options.until, record.timestamp > until {
                 isFinished = true
                 break
@@ -192,6 +216,7 @@ public final class LogReader {
         if finishTornLine() { return .more }
         guard files.count > 1 else { return .end }
         files.removeFirst()
+        last = nil
         return .more
     }
 

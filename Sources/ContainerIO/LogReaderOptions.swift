@@ -17,6 +17,8 @@ public struct LogReaderOptions: Sendable {
     public var tail: Int?
     /// Only these outputs.
     public var streams: StdioStreams
+    /// Where an earlier reader of the same log stopped; `tail` does not count then.
+    public var place: LogPlace?
 
     /// The options; without any, everything that exists now.
     public init(
@@ -24,13 +26,15 @@ public struct LogReaderOptions: Sendable {
         since: Timestamp? = nil,
         until: Timestamp? = nil,
         tail: Int? = nil,
-        streams: StdioStreams = .all
+        streams: StdioStreams = .all,
+        place: LogPlace? = nil
     ) {
         self.follow = follow
         self.since = since
         self.until = until
         self.tail = tail
         self.streams = streams
+        self.place = place
     }
 }
 

@@ -94,6 +94,7 @@ public struct DockerFace: Sendable {
         ImageRoutes(engine: engine).register(in: &table)
         NetworkRoutes().register(in: &table)
         ManagerRoutes(engine: engine, control: control).register(in: &table)
+        ShimRoutes(engine: engine).register(in: &table)
         AbsentRoutes().register(in: &table)
         return Dispatcher(routes: table, version: version, map: APIError.translate)
     }

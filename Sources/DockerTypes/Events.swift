@@ -34,6 +34,8 @@ public struct EventMessage: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var time: Int
     /// Nanoseconds since 1970.
     @Zero public var timeNano: Int
+    /// Cursor of this event, in Berth's own stream only: greater than that of every event before, over restarts and upgrades.
+    public var cursor: Int?
 
     /// Everything at its zero value.
     public init() {}
@@ -48,5 +50,22 @@ public struct EventMessage: Codable, Sendable, Equatable, ZeroValue {
         case scope
         case time
         case timeNano
+        case cursor = "Cursor"
+    }
+}
+
+/// The first line of Berth's own stream of events: from where it reads.
+public struct BerthEventStart: Codable, Sendable, Equatable, ZeroValue {
+    /// The events that follow have greater cursors.
+    @Zero public var start: Int
+    /// Whether events between the asked-for cursor and this one are not kept any more.
+    @Zero public var missed: Bool
+
+    /// Everything at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case start = "Start"
+        case missed = "Missed"
     }
 }

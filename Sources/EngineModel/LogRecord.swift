@@ -12,6 +12,8 @@ public struct LogOptions: Sendable {
     public var since: Timestamp?
     /// Records up to this time.
     public var until: Timestamp?
+    /// From this place on, whatever `tail` says; nil from the oldest record on.
+    public var cursor: LogCursor?
     /// Only the last so many records; nil is all.
     public var tail: Int?
 

@@ -51,6 +51,23 @@ package enum DescriptorPassing {
         return result
     }
 
+    /// Has the shim run another program in its place.
+    ///
+    /// Returns when the new program has shown that it reads the shim's state; the shim's connections end then.
+    /// - Throws: `.failedPrecondition` with the shim's reason; it goes on as it is.
+    package static func upgrade(
+        _ path: String,
+        to program: RawDescriptor,
+        token: String,
+        deadline: Duration
+    ) throws {
+        let exchange = try Exchange("upgrade", path, deadline)
+        let request = ShimDescriptorRequest.with { ($0.token, $0.upgrade) = (token, ShimUpgradeRequest()) }
+        try exchange.send(request, [program])
+        let answer = try exchange.answer()
+        guard answer.code == 0 else { throw EngineError(.failedPrecondition, "upgrade: \(answer.message)") }
+    }
+
     /// What was held at one time of one shim.
     package struct Hold: Sendable {
         /// Descriptors by their names in the contract.

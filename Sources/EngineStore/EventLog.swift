@@ -87,6 +87,11 @@ extension Store {
         try await read { try Int64.fetchOne($0, sql: "SELECT MAX(sequence) FROM events") ?? 0 }
     }
 
+    /// The oldest event that is kept; nil when there is none.
+    package func firstEvent() async throws -> Int64? {
+        try await read { try Int64.fetchOne($0, sql: "SELECT MIN(sequence) FROM events") }
+    }
+
     /// The cursor before the first event at or after `time`.
     package func eventCursor(since time: Timestamp) async throws -> Int64? {
         try await read { db in

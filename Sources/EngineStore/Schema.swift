@@ -19,6 +19,10 @@ package enum Schema {
         /// The least version of a program that reads it.
         package var readsFrom: Int
 
+        package init(version: Int, readsFrom: Int) {
+            (self.version, self.readsFrom) = (version, readsFrom)
+        }
+
         /// What keeps this program from reading it; nil for nothing.
         package var problem: String? {
             guard readsFrom > Schema.version else { return nil }

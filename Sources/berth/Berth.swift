@@ -34,6 +34,7 @@ package struct Berth: ParsableCommand {
                 name: "The manager",
                 subcommands: [
                     Info.self, VersionCommand.self, Events.self, SystemCommand.self, ContainerCommand.self,
+                    ShimCommand.self,
                     Completion.self,
                 ]
             ),
@@ -48,8 +49,16 @@ package struct Berth: ParsableCommand {
     /// A client of the manager that the user means.
     func client() throws -> APIClient {
         let named = host ?? CurrentProcess.environment(Host.environmentVariable)
-        guard let named, !named.isEmpty else { return APIClient(host: .default) }
-        return APIClient(host: try Host(parsing: named))
+        var client = APIClient(host: .default)
+        if let named, !named.isEmpty { client = APIClient(host: try Host(parsing: named)) }
+        if let seconds = CurrentProcess.environment("BERTH_PATIENCE"), !seconds.isEmpty {
+            guard let number = Int(seconds), number >= 0 else {
+                throw Failure("BERTH_PATIENCE: expected a number of seconds, found '\(seconds)'", code: 125)
+            }
+            client.patience = .seconds(number)
+        }
+        client.onOutage = { Output.note("berth: berthd does not answer; waiting for it") }
+        return client
     }
 }
 

@@ -93,7 +93,11 @@ struct Exec: ParsableCommand {
             detachKeys: keys,
             signal: nil,
             resize: { size in
-                try client.call("POST", "/exec/\(id)/resize", [("h", String(size.rows)), ("w", String(size.columns))])
+                try client.impatient.call(
+                    "POST",
+                    "/exec/\(id)/resize",
+                    [("h", String(size.rows)), ("w", String(size.columns))]
+                )
             }
         )
         switch try Session(connection, subject, waiter: nil).run(early: early) {
@@ -107,7 +111,9 @@ struct Exec: ParsableCommand {
         let began = Timestamp.now
         var isNoted = false
         while true {
-            switch Result(catching: { () throws(ClientError) in try client.get(ExecInspect.self, "/exec/\(id)/json") })
+            switch Result(catching: { () throws(ClientError) in
+                try client.impatient.get(ExecInspect.self, "/exec/\(id)/json")
+            })
             {
             case .success(let found):
                 // A command may close its output before it ends; a person waits for it as for any other.
@@ -117,11 +123,13 @@ struct Exec: ParsableCommand {
                     throw Failure("berthd ended before the command was started", code: 125)
                 }
             case .failure(let error):
-                guard error.isUnreachable || error.isDisconnected, Timestamp.now - began < ExitWaiter.patience else {
+                guard error.mayPass(isRepeatable: true), Timestamp.now - began < ExitWaiter.patience else {
                     throw error
                 }
-                if !isNoted { Output.note("berth: berthd is gone; the exit code follows when it is back") }
-                isNoted = true
+                if !isNoted, Timestamp.now - began >= Outage.quiet {
+                    Output.note("berth: berthd is gone; the exit code follows when it is back")
+                    isNoted = true
+                }
             }
             var pause = PollSet()
             _ = try pause.wait(timeout: isNoted ? ExitWaiter.interval : .milliseconds(20))

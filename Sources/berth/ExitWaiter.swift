@@ -27,6 +27,7 @@ final class ExitWaiter {
     private var answer: [UInt8] = []
     private var status = 0
     private var lostSince: Timestamp?
+    private var isNoted = false
     private(set) var nextAttempt: Timestamp?
 
     /// A wait for the end of container `id`, or for its removal where it is removed at its end.
@@ -38,11 +39,24 @@ final class ExitWaiter {
 
     /// Makes the request and blocks until the manager has taken it, so that no end can be missed.
     func begin() throws {
-        let connection = try client.open("POST", path, [("condition", isRemoved ? "removed" : "next-exit")])
-        _ = try connection.head()
+        connection = try client.begin("POST", path, [("condition", isRemoved ? "removed" : "next-exit")])
         status = 200
-        self.connection = connection
     }
+
+    /// Waits to the end, blocking: for a container that may have ended already.
+    func wait() throws -> Outcome {
+        connection = try client.begin("POST", path, [("condition", "not-running")])
+        status = 200
+        while true {
+            var set = PollSet()
+            if let descriptor { set.add(descriptor, .readable) }
+            _ = try set.wait(timeout: pause)
+            if let outcome = advance() { return outcome }
+        }
+    }
+
+    /// How long to wait for the next attempt; nil while there is a connection.
+    var pause: Duration? { nextAttempt.map { max(.zero, $0 - .now) } }
 
     private var path: String { "/containers/\(APIClient.escape(id))/wait" }
 
@@ -56,7 +70,10 @@ final class ExitWaiter {
             try connection.receive()
             while let part = try connection.poll() {
                 switch part {
-                case .head(let head): status = head.status
+                case .head(let head):
+                    status = head.status
+                    // Somebody serves again; only an answer that is whole counts in the end.
+                    if head.status < 400 { lostSince = nil }
                 case .body(let bytes): answer += bytes
                 case .end: return finish()
                 }
@@ -70,6 +87,10 @@ final class ExitWaiter {
 
     private func attempt() throws -> Outcome? {
         guard let lostSince, let nextAttempt, Timestamp.now >= nextAttempt else { return nil }
+        if Timestamp.now - lostSince >= Outage.quiet, !isNoted {
+            isNoted = true
+            Output.note("berth: berthd is gone; the exit code follows when it is back\r")
+        }
         do {
             connection = try client.open("POST", path, [("condition", isRemoved ? "removed" : "not-running")])
             answer = []
@@ -85,16 +106,20 @@ final class ExitWaiter {
 
     private func lose() {
         connection = nil
-        if lostSince == nil {
-            lostSince = .now
-            Output.note("berth: berthd is gone; the session goes on, and the exit code follows when it is back\r")
-        }
-        nextAttempt = Timestamp.now + Self.interval
+        // A manager that is only being replaced takes the connection at once.
+        nextAttempt = lostSince == nil ? .now : Timestamp.now + Self.interval
+        if lostSince == nil { lostSince = .now }
     }
 
     private func finish() -> Outcome? {
         connection = nil
         if status == 404 { return recorded() }
+        // Refused because the manager is leaving, or an end without a word: the next one is asked.
+        if status == 503 || answer.isEmpty {
+            lose()
+            return nil
+        }
+        lostSince = nil
         guard status < 400 else {
             return .unknown("wait for \(id): \(decoded(ErrorResponse.self)?.message ?? "HTTP status \(status)")")
         }

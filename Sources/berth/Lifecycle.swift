@@ -26,7 +26,7 @@ struct Stop: ParsableCommand {
         let client = try berth.client()
         try forEach(container) { name in
             let query: APIClient.Query = [("t", time.map(String.init)), ("signal", signal)]
-            try client.call("POST", "/containers/\(APIClient.escape(name))/stop", query)
+            try client.call("POST", "/containers/\(APIClient.escape(name))/stop", query, isRepeatable: true)
             Output.line(name)
         }
     }
@@ -178,9 +178,12 @@ struct Wait: ParsableCommand {
     func run() throws {
         let client = try berth.client()
         try forEach(container) { name in
-            let response = try client.post(WaitResponse.self, "/containers/\(APIClient.escape(name))/wait")
-            if let error = response.error, !error.message.isEmpty { Output.note("berth: \(error.message)") }
-            Output.line(String(response.statusCode))
+            // By its id: another container may get the name while the manager is away.
+            let id = try client.get(ContainerInspect.self, "/containers/\(APIClient.escape(name))/json").id
+            switch try ExitWaiter(client, id: id, isRemoved: false).wait() {
+            case .status(let code): Output.line(String(code))
+            case .unknown(let why): throw Failure(why)
+            }
         }
     }
 }

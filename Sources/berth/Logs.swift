@@ -37,30 +37,63 @@ struct Logs: ParsableCommand {
     func run() throws {
         let client = try berth.client()
         let found = try client.get(ContainerInspect.self, "/containers/\(APIClient.escape(container))/json")
-        let connection = try client.open(
-            "GET",
-            "/containers/\(found.id)/logs",
-            [
-                ("stdout", "1"), ("stderr", "1"), ("follow", follow ? "1" : nil), ("tail", tail),
-                ("timestamps", timestamps ? "1" : nil), ("details", details ? "1" : nil),
-                ("since", try since.map { try Value.moment($0, "since") }),
-                ("until", try until.map { try Value.moment($0, "until") }),
-            ]
-        )
-        _ = try connection.head()
-        var splitter = StdcopySplitter()
-        while let bytes = try connection.chunk() {
-            guard !found.config.tty else {
-                Output.write(bytes, to: .standardOutput)
-                continue
-            }
-            for piece in try splitter.split(bytes[...]) {
-                if piece.stream == .system {
-                    throw Failure("logs of \(container): \(String(decoding: piece.bytes, as: UTF8.self))")
-                }
-                Output.write(Array(piece.bytes), to: piece.stream == .error ? .standardError : .standardOutput)
+        let query: APIClient.Query = [
+            ("stdout", "1"), ("stderr", "1"), ("follow", follow ? "1" : nil), ("tail", tail),
+            ("timestamps", timestamps ? "1" : nil), ("details", details ? "1" : nil),
+            ("since", try since.map { try Value.moment($0, "since") }),
+            ("until", try until.map { try Value.moment($0, "until") }),
+        ]
+        var reader = LogStream(name: container)
+        try Resumption(client).run { () throws in
+            try client.begin("GET", "/berth/v1/containers/\(found.id)/logs", query + [("cursor", reader.cursor)])
+        } read: { connection, alive in
+            reader.begin()
+            while let bytes = try connection.chunk() {
+                alive()
+                try reader.take(bytes)
             }
         }
+    }
+}
+
+/// A container's log as it comes: what is shown is what a cursor has confirmed, so that another manager can go on behind it.
+private struct LogStream {
+    let name: String
+    /// Where to go on; nil before anything came.
+    private(set) var cursor: String?
+    private var splitter = StdcopySplitter()
+    private var pending: [(stream: BorrowedDescriptor, bytes: [UInt8])] = []
+    private var word: [UInt8] = []
+
+    init(name: String) {
+        self.name = name
+    }
+
+    /// A new connection: what no cursor has confirmed comes again.
+    mutating func begin() {
+        splitter = StdcopySplitter()
+        pending = []
+        word = []
+    }
+
+    mutating func take(_ bytes: [UInt8]) throws {
+        for piece in try splitter.split(bytes[...]) {
+            switch piece.stream {
+            case .system: throw Failure("logs of \(name): \(String(decoding: piece.bytes, as: UTF8.self))")
+            case .cursor:
+                word += piece.bytes
+                if word.last == UInt8(ascii: "\n") { confirm() }
+            case .error: pending.append((.standardError, Array(piece.bytes)))
+            case .input, .output: pending.append((.standardOutput, Array(piece.bytes)))
+            }
+        }
+    }
+
+    private mutating func confirm() {
+        for piece in pending { Output.write(piece.bytes, to: piece.stream) }
+        pending = []
+        cursor = String(decoding: word.dropLast(), as: UTF8.self)
+        word = []
     }
 }
 
@@ -87,26 +120,41 @@ struct Events: ParsableCommand {
 
     func run() throws {
         let template = try format.flatMap { $0 == "json" ? nil : try Template(parsing: $0) }
-        let connection = try berth.client().open(
-            "GET",
-            "/events",
-            [
-                ("since", try since.map { try Value.moment($0, "since") }),
-                ("until", try until.map { try Value.moment($0, "until") }), ("filters", try Value.filters(filter)),
-            ]
-        )
-        _ = try connection.head()
-        var lines = LineSplitter()
-        while let bytes = try connection.chunk() {
-            for line in lines.split(bytes) where !line.isEmpty {
-                if let template {
-                    Output.line(try template.text(for: try JSONValue(parsing: line)))
-                } else if format == "json" {
-                    Output.line(String(decoding: line, as: UTF8.self))
-                } else {
-                    Output.line(text(try DockerJSON.decode(EventMessage.self, from: line)))
+        let client = try berth.client()
+        let asked: APIClient.Query = [
+            ("until", try until.map { try Value.moment($0, "until") }), ("filters", try Value.filters(filter)),
+        ]
+        let since: APIClient.Query = [("since", try since.map { try Value.moment($0, "since") })]
+        var cursor: Int?
+        try Resumption(client).run { () throws in
+            let from = cursor.map { [("after", String($0))] } ?? since
+            return try client.begin("GET", "/berth/v1/events", asked + from)
+        } read: { connection, alive in
+            var lines = LineSplitter()
+            while let bytes = try connection.chunk() {
+                alive()
+                for line in lines.split(bytes) where !line.isEmpty {
+                    let event = try DockerJSON.decode(EventMessage.self, from: line)
+                    if let found = event.cursor {
+                        try show(line, event, template)
+                        cursor = found
+                    } else {
+                        let start = try DockerJSON.decode(BerthEventStart.self, from: line)
+                        if start.missed { Output.note("berth: events are missing here: they are not kept any more") }
+                        cursor = start.start
+                    }
                 }
             }
+        }
+    }
+
+    private func show(_ line: [UInt8], _ event: EventMessage, _ template: Template?) throws {
+        if let template {
+            Output.line(try template.text(for: try JSONValue(parsing: line)))
+        } else if format == "json" {
+            Output.line(String(decoding: line, as: UTF8.self))
+        } else {
+            Output.line(text(event))
         }
     }
 

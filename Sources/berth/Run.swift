@@ -176,9 +176,12 @@ extension Session.Subject {
             hasInput: hasInput,
             detachKeys: keys,
             signal: passesSignals
-                ? { signal in try client.call("POST", "/containers/\(id)/kill", [("signal", signal.name)]) } : nil,
+                ? { signal in
+                    // The session's loop must not stand still while the manager is away.
+                    try client.impatient.call("POST", "/containers/\(id)/kill", [("signal", signal.name)])
+                } : nil,
             resize: { size in
-                try client.call(
+                try client.impatient.call(
                     "POST",
                     "/containers/\(id)/resize",
                     [("h", String(size.rows)), ("w", String(size.columns))]

@@ -99,7 +99,7 @@ final class Session {
 
     private var timeout: Duration? {
         if statusSince != nil { return .seconds(1) }
-        return waiter?.nextAttempt == nil ? nil : ExitWaiter.interval
+        return waiter?.pause
     }
 
     // Output

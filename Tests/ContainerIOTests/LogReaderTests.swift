@@ -38,6 +38,40 @@ import Testing
         #expect(try read() == (0..<10).map { "line \($0)\n" })
     }
 
+    /// A reader that stops behind any record, and another one that goes on there: together they read everything once.
+    @Test(arguments: 0...10) func anotherReaderGoesOn(behind count: Int) throws {
+        try writeTen()
+        let first = try LogReader(path: scratch.log)
+        let before = count == 0 ? [] : try #require(try first.read(upTo: count)).texts
+        var place = try #require(first.place)
+        var texts = before
+        // One batch ends with its file: what was given out is counted, not what was asked for.
+        while texts.count < count, let more = try first.read(upTo: count - texts.count) {
+            texts += more.texts
+            place = try #require(first.place)
+        }
+        // Later rotations change the names of the files, not the place.
+        let log = try writer(size: 150, files: 100)
+        for number in 10..<20 { log.append("line \(number)\n", .stdout) }
+        let second = try LogReader(path: scratch.log, options: LogReaderOptions(place: place))
+        #expect(texts + (try second.all().texts) == (0..<20).map { "line \($0)\n" })
+        #expect(!second.mayHaveMissedRecords)
+    }
+
+    @Test func placeInADeletedFileIsSaid() throws {
+        try writeTen()
+        let first = try LogReader(path: scratch.log)
+        _ = try first.read(upTo: 1)
+        var place = try #require(first.place)
+        // The number of the file is used again: its content tells.
+        place.lastTime = Timestamp(seconds: 1)
+        let second = try LogReader(path: scratch.log, options: LogReaderOptions(place: place))
+        #expect(second.mayHaveMissedRecords)
+        #expect(try second.all().texts.count == 10)
+        place.inode += 100_000
+        #expect(try LogReader(path: scratch.log, options: LogReaderOptions(place: place)).mayHaveMissedRecords)
+    }
+
     @Test func streamsAreChosen() throws {
         try writeTen()
         #expect(try read(LogReaderOptions(streams: .stderr)) == [1, 3, 5, 7, 9].map { "line \($0)\n" })

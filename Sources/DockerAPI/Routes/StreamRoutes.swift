@@ -15,6 +15,7 @@ struct StreamRoutes: Sendable {
         table.add(.post, "/containers/{id}/attach", hijacks: true, attach)
         table.add(.get, "/containers/{id}/logs", logs)
         table.add(.get, "/containers/{id}/stats", stats)
+        table.add(.get, "/berth/v1/containers/{id}/logs", resumableLogs)
     }
 
     private func attach(_ request: APIRequest) async throws -> Reply {
@@ -62,6 +63,43 @@ struct StreamRoutes: Sendable {
     }
 
     private func logs(_ request: APIRequest) async throws -> Reply {
+        let options = try logOptions(request)
+        let id = request.parameter("id")
+        let terminal = try await engine.inspectContainer(id).configuration.terminal
+        let records = try await engine.logs(id, options)
+        let timestamps = request.query.flag("timestamps")
+        return .stream(type: StreamType.of(terminal: terminal, version: request.version)) { writer in
+            var framing = LogFraming(timestamps: timestamps, framed: !terminal)
+            for try await batch in records { try await writer.write(framing.bytes(batch)) }
+        }
+    }
+
+    /// The same for a client that goes on where an earlier manager stopped: always framed, and a frame of stream 4 first and behind
+    /// every batch holds the cursor with which the rest is asked for.
+    private func resumableLogs(_ request: APIRequest) async throws -> Reply {
+        var options = try logOptions(request)
+        if let text = request.query.text("cursor") {
+            guard let cursor = LogCursor(text) else { throw APIError.invalid("invalid cursor '\(text)'") }
+            options.cursor = cursor
+        }
+        let records = try await engine.logs(request.parameter("id"), options)
+        let timestamps = request.query.flag("timestamps")
+        let openLines = options.cursor?.openLines ?? 0
+        return .stream(type: StreamType.multiplexed) { writer in
+            var framing = LogFraming(timestamps: timestamps, framed: true, openLines: openLines)
+            var iterator = records.makeAsyncIterator()
+            var bytes: [UInt8] = []
+            repeat {
+                var cursor = try await iterator.cursor()
+                cursor.openLines = framing.openLineBits
+                try await writer.write(bytes + LogFraming.frame(cursor))
+                guard let batch = try await iterator.next() else { return }
+                bytes = framing.bytes(batch)
+            } while true
+        }
+    }
+
+    private func logOptions(_ request: APIRequest) throws -> LogOptions {
         let query = request.query
         var options = LogOptions()
         options.stdout = query.flag("stdout")
@@ -76,14 +114,7 @@ struct StreamRoutes: Sendable {
             // As with Docker's own clients, anything that is no number asks for everything.
             options.tail = Int(tail).flatMap { $0 < 0 ? nil : $0 }
         }
-        let id = request.parameter("id")
-        let terminal = try await engine.inspectContainer(id).configuration.terminal
-        let records = try await engine.logs(id, options)
-        let timestamps = query.flag("timestamps")
-        return .stream(type: StreamType.of(terminal: terminal, version: request.version)) { writer in
-            var framing = LogFraming(timestamps: timestamps, framed: !terminal)
-            for try await batch in records { try await writer.write(framing.bytes(batch)) }
-        }
+        return options
     }
 
     private func stats(_ request: APIRequest) async throws -> Reply {

@@ -16,6 +16,7 @@ struct SystemRoutes: Sendable {
         table.add(.get, "/version", version)
         table.add(.get, "/info", info)
         table.add(.get, "/events", events)
+        table.add(.get, "/berth/v1/events", resumableEvents)
         table.add(.get, "/system/df", diskUsage)
     }
 
@@ -146,6 +147,32 @@ struct SystemRoutes: Sendable {
         )
         return .stream(type: "application/json") { writer in
             for try await event in sequence { try await writer.write(json: EventTranslation.message(event)) }
+        }
+    }
+
+    /// The same with cursors.
+    ///
+    /// `after` asks for what follows one; the first line says where reading starts.
+    private func resumableEvents(_ request: APIRequest) async throws -> Reply {
+        let query = request.query
+        let sequence = try await engine.events(
+            EventRequest(
+                since: try query.time("since", countsFromZero: true),
+                after: try query.number("after").map { Int64($0) },
+                until: try query.time("until"),
+                filters: try query.filters()
+            )
+        )
+        return .stream(type: "application/json") { writer in
+            var start = BerthEventStart()
+            start.start = Int(sequence.start)
+            start.missed = sequence.missed
+            try await writer.write(json: start)
+            for try await event in sequence {
+                var message = EventTranslation.message(event)
+                message.cursor = Int(event.sequence)
+                try await writer.write(json: message)
+            }
         }
     }
 

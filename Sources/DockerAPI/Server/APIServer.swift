@@ -112,9 +112,10 @@ package final class APIServer: Sendable {
         await registry.empty(within: grace)
         registry.refuseOpenRequests(Self.refusal)
         await registry.empty(within: .milliseconds(500))
-        let kept = registry.finish()
+        // What was accepted at the last moment is set up by now, and nothing more is accepted behind this.
         for listener in listeners { try? await listener.channel.close().get() }
-        return kept
+        await registry.empty(within: .milliseconds(500))
+        return registry.finish()
     }
 
     /// What a request gets that could not be finished.

@@ -44,6 +44,12 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         collectsRawBytes = true
     }
 
+    func channelActive(context: ChannelHandlerContext) {
+        context.fireChannelActive()
+        // Accepted at the last moment: nobody has told it.
+        if registry.course != .serving { leave() }
+    }
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if collectsRawBytes {
             // A decoder that is removed after an upgrade forwards its left-over bytes as they are.

@@ -103,11 +103,13 @@ final class ConnectionRegistry: Sendable {
         }
     }
 
-    /// Runs `body` on the connection's loop; a connection that is gone has no handler and needs nothing.
+    /// Runs `body` on the connection's loop.
+    ///
+    /// A connection that is gone has no handler any more, and one that is being set up has none yet: it looks at the course itself.
     private func withHandler(of channel: any Channel, _ body: @escaping @Sendable (ConnectionHandler) -> Void) {
         channel.eventLoop.execute {
             guard let handler = try? channel.pipeline.syncOperations.handler(type: ConnectionHandler.self) else {
-                return channel.close(promise: nil)
+                return
             }
             body(handler)
         }

@@ -60,7 +60,7 @@ package struct Dispatcher: Sendable {
             add(to: &head.headerFields)
             await connection.rawReplyBegins()
             let bodyWriter = BodyWriterBox(writer: try await writer.writeHead(head))
-            try await connection.whileClientStays {
+            let isWhole = try await connection.whileClientStays {
                 do {
                     try await body(
                         StreamWriter { buffer in
@@ -68,14 +68,17 @@ package struct Dispatcher: Sendable {
                             try await writer.write(buffer)
                         }
                     )
+                    return true
                 } catch is CancellationError {
-                    return
+                    return false
                 } catch {
                     // The head is out, so the only way to tell the client is to break the stream off.
                     logger.debug("stream broken off", metadata: ["error": "\(error)"])
+                    return false
                 }
             }
-            try await bodyWriter.writer.finish(nil)
+            // What is cut short must not look like the end: without its last chunk the client can tell.
+            if isWhole == true { try await bodyWriter.writer.finish(nil) }
             connection.finish()
         }
     }

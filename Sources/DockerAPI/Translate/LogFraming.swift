@@ -10,11 +10,24 @@ package struct LogFraming: Sendable {
     /// Streams whose last piece did not end its line.
     private var openLines: Set<UInt8> = []
 
-    /// Framing for one reply.
-    package init(timestamps: Bool, framed: Bool) {
+    /// Framing for one reply; `openLines` are the bits of streams whose last line an earlier reply has not ended.
+    package init(timestamps: Bool, framed: Bool, openLines: UInt8 = 0) {
         self.timestamps = timestamps
         self.framed = framed
+        for stream: UInt8 in 1...2 where openLines & 1 << stream != 0 { self.openLines.insert(stream) }
     }
+
+    /// The streams whose last line is not ended, as bits.
+    package var openLineBits: UInt8 { openLines.reduce(0) { $0 | 1 << $1 } }
+
+    /// A frame that tells a client of Berth's own where it can go on.
+    package static func frame(_ cursor: LogCursor) -> [UInt8] {
+        let text = Array("\(cursor)\n".utf8)
+        return [cursorStream, 0, 0, 0, 0, 0, 0, UInt8(truncatingIfNeeded: text.count)] + text
+    }
+
+    /// The stream of such frames.
+    private static let cursorStream: UInt8 = 4
 
     /// The bytes for `records`; neighbours of one stream share a frame.
     package mutating func bytes(_ records: [LogRecord]) -> [UInt8] {

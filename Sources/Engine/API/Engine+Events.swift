@@ -9,7 +9,10 @@ public struct EventSequence: AsyncSequence, Sendable {
     public typealias Element = EngineEvent
     let hub: EventHub
     let request: EventRequest
-    let start: Int64
+    /// Where reading starts: events have greater sequence numbers.
+    public let start: Int64
+    /// Whether events that were asked for by their cursor are not kept any more.
+    public let missed: Bool
 
     /// Reads one event after another.
     public struct AsyncIterator: AsyncIteratorProtocol {

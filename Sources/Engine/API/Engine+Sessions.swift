@@ -61,6 +61,11 @@ public struct LogSequence: AsyncSequence, Sendable {
         public mutating func next() async throws -> [LogRecord]? {
             try await source.next()
         }
+
+        /// Where another reader goes on after the batches that were given out so far.
+        public func cursor() async throws -> LogCursor {
+            try await source.cursor()
+        }
     }
 
     /// Starts to read.

@@ -253,6 +253,7 @@ extension Container {
         }
         node.table.release(old, of: id)
         refreshView()
+        renewCopy()
     }
 
     func update(_ update: ContainerUpdate) async throws -> [String] {
@@ -289,6 +290,7 @@ extension Container {
         record.configuration = changed
         lifecycle.policy = changed.restartPolicy
         refreshView()
+        renewCopy()
         return []
     }
 

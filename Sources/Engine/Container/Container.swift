@@ -62,6 +62,8 @@ actor Container {
     /// Completes when what an earlier life left has been adopted, finished or undone.
     nonisolated let adoption: Promise<Void>
     var removal: Promise<Void>?
+    /// Whether the shim's program is being replaced.
+    var isUpgradingShim = false
     var shimGeneration: UInt64 = 0
     private var busy = false
     private var queue: [CheckedContinuation<Void, Never>] = []

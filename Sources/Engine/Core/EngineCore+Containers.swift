@@ -81,6 +81,7 @@ extension EngineCore {
             }
             try await node.store.write(events: [await container.event("create")], try record.insertion)
             node.faults.reached(.createCommitted)
+            await container.writeCopy()
             node.table.insert(container, name: record.name)
             return CreatedContainer(id: id, warnings: warnings)
         } catch {

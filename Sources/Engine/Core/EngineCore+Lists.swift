@@ -87,7 +87,9 @@ extension EngineCore {
                     + namespaces.missing.joined(separator: "; ")
             )
         }
-        if !unreadable.isEmpty { warnings.append("\(unreadable.count) container rows cannot be read") }
+        let damages = node.damage.lines
+        warnings += damages.prefix(50)
+        if damages.count > 50 { warnings.append("and \(damages.count - 50) more: see the log") }
         return SystemInfo(
             id: identity,
             running: running,

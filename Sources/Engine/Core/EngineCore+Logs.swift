@@ -45,6 +45,16 @@ final class LogIterationSource: Sendable {
         self.node = node
     }
 
+    /// Where another reader goes on after what was given out; opens the log when nothing was.
+    func cursor() async throws -> LogCursor {
+        do {
+            guard let log = try await opened() else { return .beginning }
+            return log.cursor ?? .beginning
+        } catch {
+            throw EngineError.wrap(error, "read log")
+        }
+    }
+
     func next() async throws -> [EngineModel.LogRecord]? {
         do {
             guard let log = try await opened() else { return nil }
@@ -115,7 +125,8 @@ private final class OpenLog: Sendable {
                 since: options.since,
                 until: options.until,
                 tail: options.tail,
-                streams: streams
+                streams: streams,
+                place: options.cursor.map(LogPlace.init)
             ),
             control: follower?.control
         )
@@ -123,6 +134,8 @@ private final class OpenLog: Sendable {
         self.follower = follower
         self.reader = Mutex(Reader(reader: reader))
     }
+
+    var cursor: LogCursor? { reader.withLock { $0.reader.place.map(LogCursor.init) } }
 
     func next() throws -> LogReader.Step {
         try reader.withLock { try $0.reader.next(upTo: 512) }
@@ -145,6 +158,30 @@ private final class OpenLog: Sendable {
             group.cancelAll()
             return more
         }
+    }
+}
+
+extension LogPlace {
+    fileprivate init(_ cursor: LogCursor) {
+        self.init(
+            device: cursor.device,
+            inode: cursor.inode,
+            offset: cursor.offset,
+            lastRecord: cursor.lastRecord,
+            lastTime: cursor.lastTime
+        )
+    }
+}
+
+extension LogCursor {
+    fileprivate init(_ place: LogPlace) {
+        self.init(
+            device: place.device,
+            inode: place.inode,
+            offset: place.offset,
+            lastRecord: place.lastRecord,
+            lastTime: place.lastTime
+        )
     }
 }
 

@@ -30,9 +30,16 @@ final class EngineCore: Sendable {
         do {
             let rootLock = try await pool.run { try prepareDirectories(paths) }
             let hub = EventHub()
-            let store = try await pool.run { try Store(path: paths.database) { hub.publish($0) } }
+            let damage = DamageLog(configuration.logger)
+            let (store, isNew) = try await pool.run { try openStore(paths, hub, damage) }
             hub.connect(store, last: try await store.lastEvent())
+            // Before anything is read of the rows: ids that containers hold, for example.
+            let recovery = LostRows(paths: paths, store: store, hub: hub, pool: pool, damage: damage)
+            let unknown = try await recovery.restore(isNew: isNew)
             let images = try await pool.run { try ImageService(paths) }
+            if File.exists(images.damagedIndex) {
+                damage.tell("the list of images", "it is not a list of images", movedTo: images.damagedIndex)
+            }
             let namespaces = try await UserNamespaces.open(configuration, paths, store, pool)
             // From here on what ends below this process is reaped; the probes above wait for their own children.
             let orphans = configuration.inheritsOrphans ? try OrphanReaper() : nil
@@ -51,11 +58,12 @@ final class EngineCore: Sendable {
                 held: held,
                 orphans: orphans,
                 namespaces: namespaces,
+                damage: damage,
                 cgroupManager: SystemFacts.cgroupManager(configuration.cgroupManager),
                 group: MultiThreadedEventLoopGroup.singleton,
                 logger: configuration.logger
             )
-            return try await load(node, rootLock)
+            return try await load(node, rootLock, unknown: unknown)
         } catch {
             await pool.shutdown()
             throw EngineError.wrap(error, "open '\(configuration.root)'")
@@ -78,19 +86,20 @@ final class EngineCore: Sendable {
         return SharedDescriptor(lock)
     }
 
-    private static func load(_ node: Node, _ rootLock: SharedDescriptor) async throws -> EngineCore {
+    private static func load(
+        _ node: Node,
+        _ rootLock: SharedDescriptor,
+        unknown: Set<String>
+    ) async throws -> EngineCore {
         let (records, unreadable) = try await node.store.loadContainers()
         for row in unreadable {
-            node.logger.error(
-                "container row cannot be read and is set aside",
-                metadata: ["container": "\(row.id)", "error": "\(row.reason)"]
-            )
+            node.damage.tell("row '\(row.id)' of the database", row.reason)
             if let name = row.name { node.table.reserve(name, text: row.id) }
         }
         for record in records {
             node.table.insert(Container(record, node: node, isNew: false), name: record.name)
         }
-        let known = Set(records.map(\.id.description) + unreadable.map(\.id))
+        let known = Set(records.map(\.id.description) + unreadable.map(\.id)).union(unknown)
         // What is there now and is nobody's was left by a crash: nothing that is made from here on has such an id.
         let leftovers = try await node.pool.run { try Leftovers(node, known: known) }
         try await leftovers.releaseIDs(node)
@@ -111,6 +120,7 @@ final class EngineCore: Sendable {
                 if let orphans = node.orphans { group.addTask { await Self.reap(orphans, node) } }
                 node.supervisor.start { await Self.adoptAll(node) }
                 node.supervisor.start { await leftovers.remove(node) }
+                node.supervisor.start { await self.writeCopies() }
             }
             // A few calls that cannot wait, made here: a cancelled task gets no thread of the pool.
             CgroupCleaner.removeIfEmpty(node.configuration.cgroupParent)
@@ -157,7 +167,18 @@ final class EngineCore: Sendable {
         for key in request.filters.keys where !EventFilter.keys.contains(key) {
             throw EngineError.invalid("invalid filter '\(key)'")
         }
-        var start = request.after ?? node.hub.last
+        var (start, missed) = (node.hub.last, false)
+        if let after = request.after {
+            // A cursor that was never given out is that of a database which is lost.
+            missed = after > start
+            start = min(after, start)
+            do {
+                let oldest = try await node.store.firstEvent()
+                if let oldest, start < oldest - 1 { (start, missed) = (oldest - 1, true) }
+            } catch {
+                throw EngineError.wrap(error, "read events")
+            }
+        }
         if let since = request.since {
             do {
                 start = try await node.store.eventCursor(since: since) ?? node.hub.last
@@ -165,6 +186,6 @@ final class EngineCore: Sendable {
                 throw EngineError.wrap(error, "read events")
             }
         }
-        return EventSequence(hub: node.hub, request: request, start: start)
+        return EventSequence(hub: node.hub, request: request, start: start, missed: missed)
     }
 }

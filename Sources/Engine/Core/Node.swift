@@ -29,6 +29,8 @@ struct Node: Sendable {
     /// Nil where another part of the process waits for children.
     let orphans: OrphanReaper?
     let namespaces: UserNamespaces
+    /// What of the state could not be used.
+    let damage: DamageLog
     let cgroupManager: CgroupManager
     let group: any EventLoopGroup
     let logger: Logger

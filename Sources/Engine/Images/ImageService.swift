@@ -18,6 +18,9 @@ final class ImageService: Sendable {
         snapshots = try Snapshots(path: paths.snapshots)
     }
 
+    /// Where the list of images is set aside when it cannot be read; nothing is collected until somebody has removed it.
+    var damagedIndex: String { "\(content.path)/index.json.damaged" }
+
     /// The image that a client means: by name, else by id or the beginning of one.
     func find(_ text: String) throws -> StoredImage {
         let stored = try content.images()

@@ -108,6 +108,11 @@ package final class Daemon {
         }
     }
 
+    /// Sends it a signal.
+    package func send(_ signal: Int32) {
+        process?.send(signal)
+    }
+
     /// Whether it still runs.
     package var isRunning: Bool { process?.isRunning == true }
 
@@ -149,11 +154,16 @@ package final class Daemon {
     }
 
     /// Starts `berth` with `arguments`.
-    package func client(_ arguments: [String], keepsInput: Bool = false) throws -> Command {
+    package func client(
+        _ arguments: [String],
+        environment: [String: String] = [:],
+        keepsInput: Bool = false
+    ) throws -> Command {
         try Command(
             Binaries.path("berth"),
             ["--host", "unix://\(socket)"] + arguments,
             in: scratch,
+            environment: environment,
             keepsInput: keepsInput
         )
     }
