@@ -26,10 +26,10 @@ final class OCIBackend: Backend {
     let context: BackendContext
     let root: BundleRoot
     var runtime: RuntimeProgram?
-    private var cgroup: (any Cgroup)?
-    private var layout = CgroupTree.Layout.v2
+    var cgroup: (any Cgroup)?
+    var layout = CgroupTree.Layout.v2
     /// Processes that the runtime has named and that are real.
-    private var known: Set<Int32> = []
+    var known: Set<Int32> = []
 
     init(_ context: BackendContext) throws(BackendError) {
         self.context = context

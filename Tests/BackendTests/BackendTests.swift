@@ -20,6 +20,11 @@ import Testing
             for name in entry.value { exceptions[name] = entry.key }
         }
     )
+    static let oci = ShimProgram(
+        name: "oci",
+        path: directory.appendingPathComponent("berth-shim-oci").path,
+        exceptions: ["groupOfAnExecIsKilledAfterAnUpgrade": "a runtime makes no group for an exec session"]
+    )
     static let runc = ShimProgram.containerdRunc
 
     static var runcIsInstalled: Bool {
@@ -34,6 +39,11 @@ import Testing
     @Test(arguments: Conformance.succession)
     func succession(_ check: Conformance.Check) throws {
         try check.run(on: Self.native)
+    }
+
+    @Test(.enabled(if: runcIsInstalled), arguments: Conformance.succession)
+    func successionWithARuntime(_ check: Conformance.Check) throws {
+        try check.run(on: Self.oci)
     }
 
     @Test(.enabled(if: runcIsInstalled), arguments: Conformance.checks)

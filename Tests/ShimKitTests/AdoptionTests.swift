@@ -242,3 +242,63 @@ extension PlainShim {
         #expect(try again.wait().exitStatus == 137)
     }
 }
+
+/// The restart policy in the next shim.
+@Suite(.serialized, .timeLimit(.minutes(1))) struct SuccessionOfRestartsTests {
+    @Test(arguments: [true, false]) func plannedRestartTakesPlaceInTheNextProgram(_ isUpgrade: Bool) throws {
+        let plain = try PlainShim("echo run; exit 1")
+        try plain.create { ($0.restart.name, $0.restart.maximumRetries) = ("on-failure", 3) }
+        try plain.start()
+        // The end of the third run: 400 ms are left until the fourth. On a machine that is too slow for that the rest holds as well.
+        var ends: [ShimEvent] = []
+        let deadline = Clock.monotonic.now + .seconds(20)
+        while ends.count < 3, Clock.monotonic.now < deadline {
+            _ = try plain.events(after: plain.events().last?.seq ?? 0, wait: 5000)
+            ends = try plain.events().filter { $0.topic == EventTopic.exit }
+        }
+        if isUpgrade {
+            #expect(try plain.shim.upgrade().code == 0)
+        } else {
+            let held = try plain.held()
+            try plain.killShim()
+            try plain.shim.adopt(held)
+        }
+        let again = try PlainClient(plain)
+        var events: [ShimEvent] = []
+        while events.count < 4, Clock.monotonic.now < deadline {
+            events = try again.events().filter { $0.topic == EventTopic.exit }
+        }
+        #expect(events.map(\.exit.restartCount) == [0, 1, 2, 3])
+        #expect(events.last?.hasRestart == false)
+        #expect(try again.wait().exitStatus == 1)
+        #expect(try plain.logTexts().count == 4)
+        let all = try again.events().map(\.seq)
+        #expect(all == Array(1...UInt64(all.count)))
+        _ = try again.delete()
+    }
+
+    @Test func endWithoutAShimIsFollowedByItsRestart() throws {
+        let plain = try PlainShim("echo run; read line; exit 1")
+        try plain.create { ($0.restart.name, $0.restart.maximumRetries, $0.openStdin) = ("on-failure", 1, true) }
+        let first = try plain.start().pid
+        let process = try Pidfd(pid: Int32(first))
+        var held = try plain.held()
+        try plain.killShim()
+        // Nobody writes any more: the input ends, and with it the run.
+        held.removeAll { $0.name == "init/stdin" }
+        #expect(try !process.poll(for: .readable, timeout: .seconds(10)).isEmpty)
+        try plain.shim.adopt(held)
+        let again = try PlainClient(plain)
+        let deadline = Clock.monotonic.now + .seconds(10)
+        var state = try again.state()
+        while state.pid == first || state.status != .running, Clock.monotonic.now < deadline {
+            state = try again.state()
+        }
+        #expect(state.pid != first)
+        #expect(try again.events().map(\.topic).suffix(2) == [EventTopic.create, EventTopic.start])
+        try again.client.task(.closeIO, TaskCloseIORequest.with { ($0.id, $0.stdin) = (plain.id, true) })
+        #expect(try again.wait().exitStatus == 1)
+        #expect(try plain.logTexts() == ["stdout F run", "stdout F run"])
+        _ = try again.delete()
+    }
+}

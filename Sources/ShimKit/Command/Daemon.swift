@@ -64,7 +64,7 @@ struct Daemon {
     }
 
     private func writtenState(_ context: BackendContext) throws(StateError) -> ShimState {
-        let path = context.bundle + "/" + ShimServer.stateFile
+        let path = context.bundle + "/" + StateFile.name
         let bytes: [UInt8]
         do throws(KernelError) {
             bytes = try File.read(path, limit: StateDocument.maximumByteCount)

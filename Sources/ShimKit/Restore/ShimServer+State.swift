@@ -6,9 +6,6 @@ import SwiftProtobuf
 
 // What this shim knows, as a state.
 extension ShimServer {
-    /// The file that says how to go on if this process dies.
-    static let stateFile = "state"
-
     /// Writes the state's file; under containerd there is none.
     ///
     /// - Parameter announced: events that follow from what the table knows already and that are journaled next.
@@ -21,7 +18,7 @@ extension ShimServer {
             state.journal.announced = announced
             let bytes = StateDocument.encode(state)
             do throws(KernelError) {
-                try File.writeAtomically(configuration.context.bundle + "/" + Self.stateFile, bytes, durable: false)
+                try StateFile.write(configuration.context.bundle, bytes)
             } catch {
                 throw .failed(stage: "state", error)
             }
