@@ -307,7 +307,9 @@ let targets: [Target] = [
     ),
     .testTarget(
         name: "ShimKitTests",
-        dependencies: ["ShimKit", "ShimKitTesting", "ShimProtocol", "Kernel", "berth-shim-plain", protobuf],
+        dependencies: [
+            "ShimKit", "ShimKitTesting", "ShimProtocol", "Kernel", "ModelCheck", "berth-shim-plain", protobuf,
+        ],
         swiftSettings: swift
     ),
     .executableTarget(

@@ -35,7 +35,7 @@ KINDS: dict[str, tuple[int, float]] = {
 
 
 # Seconds after its first answer until a manager holds every descriptor.
-HOLD_AFTER = 3.0
+HOLD_AFTER = 1.0
 
 
 @dataclass
