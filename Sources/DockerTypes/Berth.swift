@@ -132,3 +132,38 @@ public struct BerthUpgrade: Codable, Sendable, Equatable, ZeroValue {
         case problems = "Problems"
     }
 }
+
+/// What an exec session can have beyond Docker.
+public struct BerthExecOptions: Codable, Sendable, Equatable, ZeroValue {
+    /// Milliseconds after which it is killed with all that it has started; 0 is without limit.
+    @Zero public var timeout: Int
+    /// Bytes of recent output that are kept; nil for the manager's default.
+    public var ringSize: Int?
+
+    /// Everything at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case timeout = "Timeout"
+        case ringSize = "RingSize"
+    }
+}
+
+/// What Berth says of an exec session beyond Docker.
+public struct BerthExec: Codable, Sendable, Equatable, ZeroValue {
+    /// When it was started.
+    @Zero public var startedAt: GoTime
+    /// When it ended.
+    @Zero public var finishedAt: GoTime
+    /// Whether it was killed because its time was over.
+    @Zero public var timedOut: Bool
+
+    /// Everything at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case startedAt = "StartedAt"
+        case finishedAt = "FinishedAt"
+        case timedOut = "TimedOut"
+    }
+}

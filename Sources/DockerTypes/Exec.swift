@@ -22,6 +22,8 @@ public struct ExecCreateRequest: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var workingDir: String
     /// Program and arguments.
     public var cmd: StringList?
+    /// What Berth can beyond Docker.
+    public var berth: BerthExecOptions?
 
     /// Everything at its zero value.
     public init() {}
@@ -37,6 +39,7 @@ public struct ExecCreateRequest: Codable, Sendable, Equatable, ZeroValue {
         case detachKeys = "DetachKeys"
         case env = "Env"
         case workingDir = "WorkingDir"
+        case berth = "Berth"
         case cmd = "Cmd"
     }
 }
@@ -122,6 +125,8 @@ public struct ExecInspect: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var detachKeys: String
     /// Process id on the host; 0 when not running.
     @Zero public var pid: Int
+    /// What Berth says beyond Docker.
+    public var berth: BerthExec?
 
     /// Everything at its zero value.
     public init() {}
@@ -138,5 +143,6 @@ public struct ExecInspect: Codable, Sendable, Equatable, ZeroValue {
         case containerID = "ContainerID"
         case detachKeys = "DetachKeys"
         case pid = "Pid"
+        case berth = "Berth"
     }
 }

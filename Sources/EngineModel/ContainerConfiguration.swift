@@ -97,6 +97,8 @@ public struct ContainerConfiguration: Sendable, Equatable, Codable {
     public var cgroupParent: String?
     /// What happens after an exit.
     public var restartPolicy = RestartPolicy.no
+    /// How to find out whether it works; nil takes the image's.
+    public var health: HealthConfiguration?
     /// Whether the container is removed after its exit.
     public var autoRemove = false
     /// Whether a small init runs as process 1; nil is false.

@@ -104,6 +104,10 @@ public struct ResolvedConfiguration: Sendable, Equatable, Codable {
     public var hostname: String
     /// Declared ports of image and request.
     public var exposedPorts: [String]
+    /// How to find out whether it works; nil without a check.
+    public var health: HealthConfiguration?
+    /// What a probe runs; nil when there is nothing to look at.
+    public var healthCommand: [String]?
 
     package init(
         entrypoint: [String],
@@ -160,6 +164,8 @@ public struct ContainerState: Sendable, Equatable {
     public var startedAt: Timestamp?
     /// Last end.
     public var finishedAt: Timestamp?
+    /// Whether it works; nil without a check.
+    public var health: HealthSnapshot?
     /// False while its shim does not answer.
     ///
     /// What else is said here is the last that was known.

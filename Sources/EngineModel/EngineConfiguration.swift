@@ -28,6 +28,8 @@ public struct EngineConfiguration: Sendable {
     public var defaultStopTimeout: Int
     /// User namespaces of containers.
     public var userNamespaces: UserNamespaces
+    /// Recent output of an exec session that its shim keeps, where the session does not say.
+    public var execRingSizeInBytes: UInt64
     /// Where the doubling of the delay before a restart ends.
     public var longestRestartDelay: Duration
     /// Who makes the cgroups of containers.
@@ -83,6 +85,7 @@ public struct EngineConfiguration: Sendable {
         self.defaultSeccomp = .default
         self.defaultStopTimeout = 10
         self.longestRestartDelay = .seconds(60)
+        self.execRingSizeInBytes = 16 << 10
         self.userNamespaces = UserNamespaces()
         self.cgroupManager = .auto
         self.shimDeath = .adopt

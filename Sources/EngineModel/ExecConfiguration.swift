@@ -1,3 +1,5 @@
+public import Kernel
+
 /// A process to run in a running container.
 public struct ExecConfiguration: Sendable, Equatable, Codable {
     /// Program and arguments.
@@ -18,6 +20,10 @@ public struct ExecConfiguration: Sendable, Equatable, Codable {
     public var detachKeys: String?
     /// Initial terminal size.
     public var consoleSize: TerminalSize?
+    /// Time after which it is killed with all that it has started; nil is without limit.
+    public var timeoutInMilliseconds: UInt64?
+    /// Recent output that is kept for clients who come later; nil takes the engine's default, 0 keeps none.
+    public var ringSizeInBytes: UInt64?
 
     /// Runs `command`.
     public init(command: [String]) {
@@ -39,6 +45,12 @@ public struct ExecSnapshot: Sendable {
     public var running: Bool
     /// Host pid once started.
     public var pid: Int32?
+    /// When it was started.
+    public var startedAt: Timestamp?
+    /// When it ended.
+    public var endedAt: Timestamp?
+    /// Whether it was killed because its time was over.
+    public var timedOut = false
     /// How it ended, nil before the end; 126 and 127 also stand for a failed start.
     public var exitCode: Int?
 

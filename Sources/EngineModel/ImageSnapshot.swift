@@ -76,6 +76,10 @@ public struct ImageConfiguration: Sendable, Equatable {
     public var labels: [String: String] = [:]
     /// Stop signal.
     public var stopSignal: String?
+    /// How to find out whether a container works.
+    public var health: HealthConfiguration?
+    /// Shell for lines; nil is `/bin/sh -c`.
+    public var shell: [String]?
 
     /// Says nothing.
     public init() {}

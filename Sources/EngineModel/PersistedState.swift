@@ -45,6 +45,8 @@ package struct PersistedState: Sendable, Equatable, Codable {
     package var stuckSince: StoredTime?
     /// Whether the container goes as soon as it has ended.
     package var removalWanted: Bool?
+    /// What was known of its health last.
+    package var health: HealthSnapshot?
 
     package init(_ lifecycle: Lifecycle, journaled: UInt64? = nil, shim: String? = nil) {
         status = lifecycle.status

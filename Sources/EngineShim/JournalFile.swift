@@ -49,6 +49,7 @@ package enum JournalFile {
             var exitedAt: String
             var oomKilled: Bool?
             var oomOwner: String?
+            var timedOut: Bool?
 
             var message: ShimExitStatus? {
                 guard let at = Timestamp(exitedAt) else { return nil }
@@ -65,6 +66,7 @@ package enum JournalFile {
                 message.exitedAt = at.message
                 message.oomKilled = oomKilled ?? false
                 message.oomOwner = oomOwner ?? ""
+                message.timedOut = timedOut ?? false
                 return message
             }
         }
@@ -76,6 +78,16 @@ package enum JournalFile {
         var pid: UInt32?
         var exit: Exit?
         var restart: Restart?
+        var health: Health?
+
+        struct Health: Decodable {
+            var status: String
+            var failingStreak: UInt32
+            var startedAt: String
+            var endedAt: String
+            var exitCode: Int32
+            var output: String
+        }
 
         struct Restart: Decodable {
             var count: UInt32
@@ -100,6 +112,14 @@ package enum JournalFile {
             if let restart {
                 event.restart.count = restart.count
                 event.restart.delayMilliseconds = restart.delayMilliseconds
+            }
+            if let health {
+                event.health.status = health.status
+                event.health.failingStreak = health.failingStreak
+                event.health.startedAt = (Timestamp(health.startedAt) ?? at).message
+                event.health.endedAt = (Timestamp(health.endedAt) ?? at).message
+                event.health.exitCode = health.exitCode
+                event.health.output = Data(health.output.utf8)
             }
             return event
         }

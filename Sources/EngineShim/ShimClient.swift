@@ -1,3 +1,4 @@
+import FoundationEssentials
 package import EngineModel
 package import Kernel
 package import ShimProtocol
@@ -54,11 +55,13 @@ package struct ShimClient: Sendable {
     package func events(
         after sequence: UInt64,
         generation: UInt64 = 0,
+        knownProbes: UInt64? = nil,
         wait: Duration
     ) async throws -> ShimEventsResponse {
         var request = ShimEventsRequest()
         request.afterSeq = sequence
         request.descriptorsGeneration = generation
+        if let knownProbes { request.knownProbes = knownProbes }
         request.waitMilliseconds = UInt32(wait.components.seconds * 1000)
         let message = request
         // Only the engine's end cancels a poll, and then nobody needs the connection any more.
@@ -152,12 +155,22 @@ package struct ShimClient: Sendable {
         )
     }
 
-    package func exec(_ exec: ExecID, process: [UInt8], terminal: Bool) async throws {
+    package func exec(
+        _ exec: ExecID,
+        process: [UInt8],
+        terminal: Bool,
+        options: ShimExecOptions? = nil
+    ) async throws {
         var request = TaskExecRequest()
         request.id = id.description
         request.execID = exec.description
         request.terminal = terminal
-        request.spec = Google_Protobuf_Any(typeURL: TypeURL.process, json: process)
+        if var options {
+            options.process = .init(process)
+            request.spec = Google_Protobuf_Any(packed: options)
+        } else {
+            request.spec = Google_Protobuf_Any(typeURL: TypeURL.process, json: process)
+        }
         try await task(.exec, request, deadline: deadlines.start)
     }
 

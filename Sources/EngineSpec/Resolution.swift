@@ -24,7 +24,7 @@ package enum Resolution {
         try ConfigurationCheck.user(user)
         let signal = [request.stopSignal, image.stopSignal].compactMap { $0 }.first { !$0.isEmpty } ?? "SIGTERM"
         _ = try ConfigurationCheck.signal(signal)
-        return ResolvedConfiguration(
+        var resolved = ResolvedConfiguration(
             entrypoint: entrypoint,
             command: command,
             environment: try environment(request, image: image, hostname: hostname),
@@ -35,6 +35,10 @@ package enum Resolution {
             hostname: hostname,
             exposedPorts: Set(image.exposedPorts + request.exposedPorts).sorted()
         )
+        resolved.health = HealthConfiguration.merge(request.health, image.health)
+        resolved.healthCommand = try resolved.health?.command(shell: image.shell ?? ["/bin/sh", "-c"])
+        for text in resolved.healthCommand ?? [] { try ConfigurationCheck.noNUL(text, "argument of the health check") }
+        return resolved
     }
 
     /// Ours first, then the image's, then the client's; the last value of a name wins and keeps the first's place.

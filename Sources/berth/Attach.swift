@@ -70,9 +70,14 @@ struct Start: ParsableCommand {
 
 /// `berth attach`.
 struct Attach: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Attach to a running container.")
+    static let configuration = CommandConfiguration(
+        abstract: "Attach to a running container, or to one of its exec sessions."
+    )
 
     @ParentCommand var berth: Berth
+
+    @Option(help: ArgumentHelp("An exec session: its recent output first, then what comes.", valueName: "id"))
+    var exec: String?
 
     @Option(help: ArgumentHelp("Keys that leave the session.", valueName: "keys"))
     var detachKeys: String?
@@ -84,10 +89,18 @@ struct Attach: ParsableCommand {
     var sigProxy = true
 
     @Argument(help: "Name or id.")
-    var container: String
+    var container: String?
+
+    func validate() throws {
+        guard (container == nil) != (exec == nil) else {
+            throw ValidationError("either a container or --exec with the id of a session is expected")
+        }
+    }
 
     func run() throws {
         let client = try berth.client()
+        if let exec { return try SessionList.attach(exec, client, detachKeys: detachKeys, hasInput: !noStdin) }
+        let container = container ?? ""
         let found = try client.get(ContainerInspect.self, "/containers/\(APIClient.escape(container))/json")
         guard found.state.running else { throw Failure("container \(container) is not running: nothing to attach to") }
         guard !found.state.paused else { throw Failure("container \(container) is paused: unpause it first") }

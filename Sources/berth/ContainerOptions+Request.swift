@@ -23,6 +23,7 @@ extension ContainerOptions {
         config.openStdin = interactive
         config.stopSignal = stopSignal
         config.stopTimeout = stopTimeout
+        config.healthcheck = try health.check()
         if let entrypoint { config.entrypoint = entrypoint.isEmpty ? [""] : StringList([entrypoint]) }
         config.env = try variables(files: envFile, env)
         var labels: [String] = []

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DockerTypes
 
 /// What `run` and `create` let a user say about a container, by Docker's names.
 struct ContainerOptions: ParsableArguments {
@@ -166,6 +167,9 @@ struct ContainerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("When to start again: no, on-failure[:n], always, unless-stopped.", valueName: "policy"))
     var restart: String?
 
+    @OptionGroup(title: "Health")
+    var health: HealthOptions
+
     @Flag(name: .customLong("rm"), help: "Remove the container when it ends.")
     var remove = false
 
@@ -186,6 +190,56 @@ struct ContainerOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Annotation for the backend.", valueName: "key=value"))
     var annotation: [String] = []
+}
+
+/// How to find out whether a container works.
+struct HealthOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Command that says whether the container works: exit code 0.", valueName: "line"))
+    var healthCmd: String?
+
+    @Option(help: ArgumentHelp("Time between two checks (30s).", valueName: "duration"))
+    var healthInterval: String?
+
+    @Option(help: ArgumentHelp("Time that a check may take (30s).", valueName: "duration"))
+    var healthTimeout: String?
+
+    @Option(help: ArgumentHelp("Failures in a row that count (3).", valueName: "number"))
+    var healthRetries: Int?
+
+    @Option(help: ArgumentHelp("Time after the start in which failures do not count (0s).", valueName: "duration"))
+    var healthStartPeriod: String?
+
+    @Option(help: ArgumentHelp("Time between two checks in the start period (5s).", valueName: "duration"))
+    var healthStartInterval: String?
+
+    @Flag(help: "No checks, whatever the image says.")
+    var noHealthcheck = false
+
+    /// The check; nil when nothing was said.
+    func check() throws -> HealthConfig? {
+        var check = HealthConfig()
+        if let healthCmd { check.test = ["CMD-SHELL", healthCmd] }
+        check.interval = try Self.nanoseconds(healthInterval, "health-interval")
+        check.timeout = try Self.nanoseconds(healthTimeout, "health-timeout")
+        check.startPeriod = try Self.nanoseconds(healthStartPeriod, "health-start-period")
+        check.startInterval = try Self.nanoseconds(healthStartInterval, "health-start-interval")
+        check.retries = healthRetries ?? 0
+        if noHealthcheck {
+            guard check == HealthConfig() else {
+                throw Failure("--no-healthcheck conflicts with the other --health options", code: 125)
+            }
+            check.test = ["NONE"]
+        }
+        return check == HealthConfig() ? nil : check
+    }
+
+    private static func nanoseconds(_ text: String?, _ option: String) throws -> Int {
+        guard let text else { return 0 }
+        guard let duration = Value.duration(text), duration >= .zero else {
+            throw Failure("--\(option): '\(text)' is not a duration, such as 30s", code: 125)
+        }
+        return Int(duration / .nanoseconds(1))
+    }
 }
 
 /// Limits that `run`, `create` and `update` share.

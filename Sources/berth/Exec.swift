@@ -42,6 +42,12 @@ struct Exec: ParsableCommand {
     @Option(help: ArgumentHelp("Keys that leave the session.", valueName: "keys"))
     var detachKeys: String?
 
+    @Option(help: ArgumentHelp("Kill the command and all that it has started after this time.", valueName: "duration"))
+    var timeout: String?
+
+    @Option(help: ArgumentHelp("Recent output to keep for `berth attach --exec`.", valueName: "bytes"))
+    var ringSize: String?
+
     @Argument(parsing: .captureForPassthrough, help: "The container, and the command with its arguments.")
     var container: [String]
 
@@ -55,6 +61,7 @@ struct Exec: ParsableCommand {
             throw Failure("the input is not a terminal: leave out --tty", code: 125)
         }
         let client = try berth.client()
+        if try SessionList.isWanted(container, client) { return try SessionList.show(container[1], client) }
         do {
             try execute(client)
         } catch let error as ClientError {
@@ -75,6 +82,7 @@ struct Exec: ParsableCommand {
         request.workingDir = workdir ?? ""
         request.cmd = StringList(Array(container.dropFirst()))
         if tty { request.consoleSize = UserTerminal.size.map { [Int($0.rows), Int($0.columns)] } }
+        request.berth = try extras()
         let path = "/containers/\(APIClient.escape(container[0]))/exec"
         let id = try client.post(IdResponse.self, path, body: request).id
         var start = ExecStartRequest()
@@ -102,12 +110,24 @@ struct Exec: ParsableCommand {
         )
         switch try Session(connection, subject, waiter: nil).run(early: early) {
         case .detached: Output.note("\r\nberth: left the command running\r")
-        case .status, .ended: throw ExitCode(try status(client, id))
+        case .status, .ended: throw ExitCode(try Self.status(client, id))
         }
     }
 
+    private func extras() throws -> BerthExecOptions? {
+        var extras = BerthExecOptions()
+        if let timeout {
+            guard let duration = Value.duration(timeout), duration >= .milliseconds(1) else {
+                throw Failure("--timeout: '\(timeout)' is not a duration, such as 5s", code: 125)
+            }
+            extras.timeout = Int(duration / .milliseconds(1))
+        }
+        extras.ringSize = try ringSize.map { try Value.bytes($0, "ring-size") }
+        return extras == BerthExecOptions() ? nil : extras
+    }
+
     /// The exit code of a command whose output has ended, also when the manager is away for a while.
-    private func status(_ client: APIClient, _ id: String) throws -> Int32 {
+    static func status(_ client: APIClient, _ id: String) throws -> Int32 {
         let began = Timestamp.now
         var isNoted = false
         while true {
@@ -118,6 +138,7 @@ struct Exec: ParsableCommand {
             case .success(let found):
                 // A command may close its output before it ends; a person waits for it as for any other.
                 if !found.running {
+                    if found.berth?.timedOut == true { Output.note("berth: the command was killed: its time was over") }
                     if let code = found.exitCode { return Int32(clamping: code) }
                     // Neither running nor ended, after its stream: berthd went away between the request and the start.
                     throw Failure("berthd ended before the command was started", code: 125)

@@ -30,6 +30,91 @@ extension SystemTests {
             return outcome.text
         }
 
+        @Test func healthOfAContainer() throws {
+            try Daemon.with { (daemon) throws in
+                _ = try ok(
+                    daemon,
+                    "run",
+                    "-d",
+                    "--name",
+                    "one",
+                    "--health-cmd",
+                    "test ! -e /sick",
+                    "--health-interval",
+                    "200ms",
+                    "--health-retries",
+                    "1",
+                    "--health-start-period",
+                    "1s",
+                    "--health-start-interval",
+                    "100ms",
+                    "berth/default",
+                    "sleep",
+                    "1000"
+                )
+                let status = "{{.State.Health.Status}}"
+                try eventually("it is healthy") { try ok(daemon, "inspect", "-f", status, "one") == "healthy" }
+                #expect(try ok(daemon, "ps", "--format", "{{.Status}}").hasSuffix("(healthy)"))
+                _ = try ok(daemon, "exec", "one", "touch", "/sick")
+                try eventually("it is unhealthy") { try ok(daemon, "inspect", "-f", status, "one") == "unhealthy" }
+                #expect(try ok(daemon, "ps", "-q", "--filter", "health=unhealthy") != "")
+                _ = try ok(daemon, "run", "-d", "--name", "two", "--no-healthcheck", "berth/default", "sleep", "1000")
+                #expect(try ok(daemon, "ps", "--filter", "health=none", "--format", "{{.Names}}") == "two")
+            }
+        }
+
+        @Test func restartPolicyOfAContainer() throws {
+            try Daemon.with { (daemon) throws in
+                _ = try ok(
+                    daemon,
+                    "run",
+                    "-d",
+                    "--name",
+                    "one",
+                    "--restart",
+                    "always",
+                    "berth/default",
+                    "sh",
+                    "-c",
+                    "exit 3"
+                )
+                try eventually("it waits") {
+                    try ok(daemon, "inspect", "-f", "{{gt .RestartCount 4}} {{.State.Restarting}}", "one")
+                        == "true true"
+                }
+                #expect(try ok(daemon, "ps", "--format", "{{.Status}}").hasPrefix("Restarting (3)"))
+                _ = try ok(daemon, "stop", "one")
+                #expect(try ok(daemon, "inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "one") == "exited 3")
+                _ = try ok(daemon, "update", "--restart", "on-failure:1", "one")
+                _ = try ok(daemon, "start", "one")
+                try eventually("it has given up") {
+                    try ok(daemon, "inspect", "-f", "{{.State.Status}} {{.RestartCount}}", "one") == "exited 1"
+                }
+            }
+        }
+
+        @Test(arguments: ["berth", "docker"])
+        func terminalSessionLosesNothingWithTheManager(client: String) throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                let script =
+                    "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i; [ $((i % 20)) -eq 0 ] && sleep 0.01; done; echo end"
+                let program = client == "docker" ? "docker -H" : "\(Binaries.path("berth")) --host"
+                let line = "\(program) unix://\(daemon.socket) exec -it one sh -c '\(script)'"
+                let session = try Command("script", ["-qfec", line, "/dev/null"], in: daemon.scratch, keepsInput: true)
+                try eventually("it is in the middle") { session.output.contains("500\r\n") }
+                try daemon.crash()
+                #expect(!session.output.contains("end"), "the manager died too late to matter")
+                try eventually(within: 40, "the end is there") { session.output.contains("end\r\n") }
+                let numbers = session.output.split(separator: "\r\n").compactMap { Int($0) }
+                #expect(numbers == Array(1...3000))
+                try daemon.start()
+                let outcome = try session.finish()
+                // Docker's client does not ask again once its connection was refused.
+                #expect(client == "docker" || outcome.status == 0, "\(outcome.status)")
+            }
+        }
+
         @Test func exitCodes() throws {
             try Daemon.with { (daemon) throws in
                 #expect(try daemon.docker("run", "--rm", "berth/default", "true").status == 0)

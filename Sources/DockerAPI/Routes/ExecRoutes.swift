@@ -14,6 +14,8 @@ struct ExecRoutes: Sendable {
         table.add(.post, "/exec/{id}/start", body: .json, hijacks: true, start)
         table.add(.post, "/exec/{id}/resize", resize)
         table.add(.get, "/exec/{id}/json", inspect)
+        table.add(.get, "/berth/v1/containers/{id}/execs", list)
+        table.add(.post, "/berth/v1/exec/{id}/attach", hijacks: true, attach)
     }
 
     private func create(_ request: APIRequest) async throws -> Reply {
@@ -32,6 +34,13 @@ struct ExecRoutes: Sendable {
         configuration.privileged = body.privileged
         configuration.detachKeys = body.detachKeys.flatMap { $0.isEmpty ? nil : $0 }
         configuration.consoleSize = try TerminalSize(docker: body.consoleSize)
+        if let berth = body.berth {
+            guard berth.timeout >= 0, berth.ringSize ?? 0 >= 0 else {
+                throw APIError.invalid("exec: Timeout and RingSize are not negative")
+            }
+            configuration.timeoutInMilliseconds = berth.timeout == 0 ? nil : UInt64(berth.timeout)
+            configuration.ringSizeInBytes = berth.ringSize.map(UInt64.init)
+        }
         var reply = IdResponse()
         reply.id = try await engine.createExec(request.parameter("id"), configuration).description
         return try .json(reply, status: .created)
@@ -65,8 +74,35 @@ struct ExecRoutes: Sendable {
         return .empty(.ok)
     }
 
+    private func attach(_ request: APIRequest) async throws -> Reply {
+        let (query, id) = (request.query, request.parameter("id"))
+        let options = AttachOptions(
+            stdin: query.flag("stdin"),
+            stdout: true,
+            stderr: true,
+            detachKeys: query.text("detachKeys")
+        )
+        let session = try await engine.attachExec(id, options)
+        do {
+            try await request.connection.writeRaw(heads.bytes(for: request, terminal: session.isTerminal))
+            try await session.start(try await request.connection.hijack())
+        } catch {
+            // The head may be out: the client sees its connection end, and asks for the session's code.
+            request.connection.finish()
+            request.logger.debug("attach ended", metadata: ["exec": "\(id)", "error": "\(error)"])
+        }
+        return .hijacked
+    }
+
+    private func list(_ request: APIRequest) async throws -> Reply {
+        try .json(try await engine.listExecs(request.parameter("id")).map(Self.document))
+    }
+
     private func inspect(_ request: APIRequest) async throws -> Reply {
-        let session = try await engine.inspectExec(request.parameter("id"))
+        try .json(Self.document(try await engine.inspectExec(request.parameter("id"))))
+    }
+
+    private static func document(_ session: ExecSnapshot) -> ExecInspect {
         let configuration = session.configuration
         var reply = ExecInspect()
         reply.id = session.id.description
@@ -84,6 +120,11 @@ struct ExecRoutes: Sendable {
         reply.containerID = session.containerID.description
         reply.detachKeys = configuration.detachKeys ?? ""
         reply.pid = session.pid.map(Int.init) ?? 0
-        return try .json(reply)
+        var berth = BerthExec()
+        berth.startedAt = GoTime(session.startedAt)
+        berth.finishedAt = GoTime(session.endedAt)
+        berth.timedOut = session.timedOut
+        reply.berth = berth
+        return reply
     }
 }

@@ -47,6 +47,7 @@ package enum CreateTranslation {
         result.labels = config.labels ?? [:]
         result.stopSignal = config.stopSignal.flatMap { $0.isEmpty ? nil : $0 }
         result.stopTimeout = config.stopTimeout
+        result.health = config.healthcheck.map(HealthConfiguration.init)
         result.hostname = config.hostname
         result.domainname = config.domainname
         result.exposedPorts = (config.exposedPorts ?? [:]).keys.sorted()
@@ -239,13 +240,11 @@ package enum CreateTranslation {
         let throttles = [
             host.blkioDeviceReadBps, host.blkioDeviceWriteBps, host.blkioDeviceReadIOps, host.blkioDeviceWriteIOps,
         ]
-        let test = request.config.healthcheck?.test ?? []
         let facts: [(Bool, String)] = [
             (host.publishAllPorts || host.portBindings?.isEmpty == false, "ports are not published: no networks yet"),
             (host.blkioWeightDevice?.isEmpty == false, "block I/O weights per device have no effect"),
             (throttles.contains { $0?.isEmpty == false }, "block I/O limits per device have no effect"),
             (host.cpuRealtimePeriod != 0 || host.cpuRealtimeRuntime != 0, "CPU realtime limits have no effect"),
-            (!test.isEmpty && test != ["NONE"], "health checks are not run"),
             (request.config.macAddress?.isEmpty == false, "the MAC address has no effect: no networks yet"),
         ]
         return facts.filter(\.0).map(\.1)
@@ -340,5 +339,30 @@ extension TerminalSize {
             throw .invalid("invalid console size \(size): expected [height, width]")
         }
         self.init(height: height, width: width)
+    }
+}
+
+extension HealthConfiguration {
+    /// The check of a configuration.
+    init(_ check: HealthConfig) {
+        self.init()
+        test = check.test
+        interval = Int64(check.interval)
+        timeout = Int64(check.timeout)
+        startPeriod = Int64(check.startPeriod)
+        startInterval = Int64(check.startInterval)
+        retries = check.retries
+    }
+
+    /// The check as Docker's documents have it.
+    var docker: HealthConfig {
+        var check = HealthConfig()
+        check.test = test
+        check.interval = Int(interval)
+        check.timeout = Int(timeout)
+        check.startPeriod = Int(startPeriod)
+        check.startInterval = Int(startInterval)
+        check.retries = retries
+        return check
     }
 }

@@ -66,6 +66,22 @@ enum InspectTranslation {
         result.startedAt = GoTime(state.startedAt)
         result.finishedAt = GoTime(state.finishedAt)
         result.berth = trouble(state)
+        result.health = state.health.map(health)
+        return result
+    }
+
+    private static func health(_ health: HealthSnapshot) -> DockerTypes.HealthState {
+        var result = DockerTypes.HealthState()
+        result.status = health.status.rawValue
+        result.failingStreak = health.failingStreak
+        result.log = health.log.map { probe in
+            var entry = HealthResult()
+            entry.start = GoTime(probe.startedAt)
+            entry.end = GoTime(probe.endedAt)
+            entry.exitCode = probe.exitCode
+            entry.output = probe.output
+            return entry
+        }
         return result
     }
 
@@ -111,6 +127,7 @@ enum InspectTranslation {
         config.workingDir = resolved.workingDirectory
         config.user = resolved.user
         config.stopSignal = resolved.stopSignal
+        config.healthcheck = resolved.health?.docker
         config.exposedPorts = set(resolved.exposedPorts)
         config.volumes = set(container.configuration.volumes)
         config.tty = container.configuration.terminal

@@ -51,12 +51,21 @@ package enum ListTranslation {
     private static func status(_ state: EngineContainerState, now: Timestamp) -> String {
         switch state.status {
         case .created: "Created"
-        case .running: "Up \(since(state.startedAt, now))" + trouble(state)
+        case .running: "Up \(since(state.startedAt, now))" + trouble(state) + health(state)
         case .paused: "Up \(since(state.startedAt, now)) (Paused)"
         case .restarting: "Restarting (\(state.exitCode)) \(since(state.finishedAt, now)) ago"
         case .removing: "Removal In Progress"
         case .dead: "Dead"
         case .exited: exited(state, now)
+        }
+    }
+
+    private static func health(_ state: EngineContainerState) -> String {
+        switch state.health?.status {
+        case .starting: " (health: starting)"
+        case .healthy: " (healthy)"
+        case .unhealthy: " (unhealthy)"
+        case nil: ""
         }
     }
 

@@ -105,6 +105,17 @@ extension Engine {
         try await core.startExec(id, terminal: terminal, consoleSize: consoleSize)
     }
 
+    /// The exec sessions of a container: those that run, and those that ended lately.
+    public func listExecs(_ reference: String) async throws -> [ExecSnapshot] {
+        try await core.listExecs(reference)
+    }
+
+    /// Accepts a further client of an exec session that runs: first what its ring has, then what comes.
+    /// - Throws: ``EngineError`` reason `noSuchExec`; `.failedPrecondition` (conflict) when it does not run.
+    public func attachExec(_ id: String, _ options: AttachOptions) async throws -> ExecSession {
+        try await core.attachExec(id, options)
+    }
+
     /// An exec session at this moment.
     public func inspectExec(_ id: String) async throws -> ExecSnapshot {
         try await core.inspectExec(id)

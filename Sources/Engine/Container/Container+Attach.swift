@@ -119,7 +119,8 @@ extension Container {
         _ options: AttachOptions,
         exec: ExecID?,
         terminal: Bool,
-        closesStdin: Bool
+        closesStdin: Bool,
+        replay: Bool = false
     ) async throws {
         var request = ShimAttachRequest()
         request.execID = exec?.description ?? ""
@@ -129,6 +130,7 @@ extension Container {
         request.multiplexed = !terminal
         request.detachKeys = options.detachKeys ?? ""
         request.closeStdinOnDetach = closesStdin
+        request.replay = replay
         let (paths, deadline, message) = (paths, node.deadlines.call, request)
         try await node.pool.run {
             try DescriptorPassing.handOver(

@@ -101,6 +101,7 @@ extension Container {
         state.initStart = initProcess?.startTime
         state.stuckSince = stuck.map { StoredTime($0.since) }
         state.removalWanted = removalWanted ? true : nil
+        state.health = health
         return state
     }
 

@@ -23,12 +23,16 @@ struct Exec: Sendable, Codable {
     var phase = Phase.created
     /// An end that overtook the answer to its start.
     var earlyEnd: End?
+    var startedAt: StoredTime?
+    var endedAt: StoredTime?
+    var timedOut: Bool?
 
     /// How and when it ended.
     struct End: Sendable, Codable {
         var code: Int
         var pid: Int32
         var at: StoredTime
+        var timedOut: Bool?
     }
 }
 
@@ -42,6 +46,7 @@ extension Container {
         try ConfigurationCheck.workingDirectory(configuration.workingDirectory)
         try ConfigurationCheck.user(configuration.user)
         if let keys = configuration.detachKeys, !keys.isEmpty { try Self.check(detachKeys: keys) }
+        forgetSessions()
         let exec = Exec(id: .random(), configuration: configuration)
         execs[exec.id] = exec
         node.table.insert(exec.id, of: id)
@@ -70,6 +75,9 @@ extension Container {
             user: exec.configuration.user.isEmpty ? record.plan.resolved.user : exec.configuration.user,
             running: false
         )
+        snapshot.startedAt = exec.startedAt?.timestamp
+        snapshot.endedAt = exec.endedAt?.timestamp
+        snapshot.timedOut = exec.timedOut ?? false
         switch exec.phase {
         case .created: break
         case .starting: snapshot.running = true
@@ -99,6 +107,7 @@ extension Container {
         }
         try checkExecAllowed()
         exec.phase = .starting
+        exec.startedAt = StoredTime(.now)
         if let consoleSize { exec.configuration.consoleSize = consoleSize }
         execs[id] = exec
         execEnds[id] = Promise()
@@ -145,12 +154,27 @@ extension Container {
     /// One that a crashed life of the engine told of and did not start is told anew.
     private func add(_ exec: ExecID, _ configuration: ExecConfiguration, _ client: ShimClient) async throws {
         let process = try JSON.bytes(try process(configuration))
+        let options = try execOptions(configuration)
         do {
-            try await client.exec(exec, process: process, terminal: configuration.terminal)
+            try await client.exec(exec, process: process, terminal: configuration.terminal, options: options)
         } catch let error as RPCError where error.status == .alreadyExists {
             _ = try await client.delete(exec: exec)
-            try await client.exec(exec, process: process, terminal: configuration.terminal)
+            try await client.exec(exec, process: process, terminal: configuration.terminal, options: options)
         }
+    }
+
+    /// What a session wants beyond its process; nil for a shim that knows only that.
+    private func execOptions(_ configuration: ExecConfiguration) throws -> ShimExecOptions? {
+        guard shim?.capabilities?.contains(ShimAbility.execTimeout) ?? false else {
+            guard configuration.timeoutInMilliseconds == nil else {
+                throw EngineError(.unsupported, "backend \(record.plan.backend) cannot limit the time of a session")
+            }
+            return nil
+        }
+        var options = ShimExecOptions()
+        options.timeoutMilliseconds = configuration.timeoutInMilliseconds ?? 0
+        options.ringSizeInBytes = configuration.ringSizeInBytes ?? node.configuration.execRingSizeInBytes
+        return options
     }
 
     /// A process of a session runs, of which a crashed life of the engine did not learn.
@@ -169,6 +193,7 @@ extension Container {
     ) async -> EngineError {
         let failure = EngineError.execFailure(error, program: configuration.command.first ?? "", id)
         execs[exec]?.phase = .ended(code: failure.startExitCode == 125 ? 126 : failure.startExitCode, pid: nil)
+        execs[exec]?.endedAt = StoredTime(.now)
         overtaking[.exec(exec)] = nil
         execEnds.removeValue(forKey: exec)?.resolve(.success(()))
         // Before the session is deleted, for the shim then ends the client's stream.
@@ -194,7 +219,7 @@ extension Container {
     }
 
     /// The process of an exec: the container's own confinement with what was asked to be different.
-    private func process(_ exec: ExecConfiguration) throws -> RuntimeSpec.Process {
+    func process(_ exec: ExecConfiguration) throws -> RuntimeSpec.Process {
         let plan = record.plan
         var configuration = record.configuration
         configuration.privileged = configuration.privileged || exec.privileged
@@ -222,7 +247,8 @@ extension Container {
         let end = Exec.End(
             code: ContainerExit(event.exit).status.number,
             pid: Int32(truncatingIfNeeded: event.pid),
-            at: StoredTime(Timestamp(event.exit.exitedAt))
+            at: StoredTime(Timestamp(event.exit.exitedAt)),
+            timedOut: event.exit.timedOut ? true : nil
         )
         if execs[id]?.phase == .starting {
             execs[id]?.earlyEnd = end
@@ -235,6 +261,8 @@ extension Container {
     /// Records the end of a session, once it is known.
     func ended(_ id: ExecID, _ end: Exec.End) async {
         execs[id]?.phase = .ended(code: end.code, pid: end.pid)
+        execs[id]?.endedAt = end.at
+        execs[id]?.timedOut = end.timedOut
         overtaking[.exec(id)] = nil
         execEnds.removeValue(forKey: id)?.resolve(.success(()))
         await keep(id)

@@ -22,6 +22,7 @@ extension Container {
         // One transaction: the state is that after all of them, so it is not written without their events.
         let names = actions.compactMap { if case .commit(let name) = $0 { name } else { nil } }
         var isWritten = true
+        if let last = names.last(where: { $0 == "start" || $0 == "die" }) { resetHealth(isRunning: last == "start") }
         if !names.isEmpty {
             isWritten = await commit(
                 names.filter { !$0.isEmpty }.map { event($0, at: time, attributes(of: $0, extra)) }
@@ -98,6 +99,7 @@ extension Container {
                     let answer = try await shim.client.events(
                         after: cursor,
                         generation: generation,
+                        knownProbes: await self.knownProbes,
                         wait: Self.pollWait
                     )
                     await self.answered(shim, true)
@@ -108,6 +110,7 @@ extension Container {
                         await self.received(event, from: shim)
                         cursor = event.seq
                     }
+                    if answer.hasHealth { await self.takeHealth(answer.health) }
                     // What is in neither the memory nor the file is lost; it is not waited for.
                     if answer.lastSeq > cursor { cursor = answer.lastSeq }
                     if !answer.events.isEmpty { await self.acknowledge(cursor, shim) }
@@ -179,6 +182,8 @@ extension Container {
             await perform(lifecycle.reported(.exited(exit, next: next)), exclusive: exclusive, at: exit.at)
         case EventTopic.restartCancelled:
             await perform(lifecycle.reported(.restartCancelled), exclusive: exclusive, at: Timestamp(event.time))
+        case EventTopic.health:
+            await healthChanged(event)
         case EventTopic.exit:
             await execEnded(event)
         case EventTopic.oom:

@@ -8,6 +8,8 @@ import ShimProtocol
 enum ShimAbility {
     /// Gives duplicates of its descriptors; concluded from their having a generation.
     static let hold = "hold"
+    /// Kills a session when its time is over, and keeps its recent output.
+    static let execTimeout = "exec-timeout"
     /// Has the restart policy of this container.
     static let restarts = "restart-policy"
 }

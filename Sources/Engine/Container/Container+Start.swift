@@ -65,7 +65,7 @@ extension Container {
         }
         await tearDown()
         // A new shim counts its events from 1 again.
-        (run, journaled, durable, overtaking) = (Random.hex(8), 0, 0, [:])
+        (run, journaled, durable, overtaking, probes) = (Random.hex(8), 0, 0, [:], 0)
         let (rootfs, launched) = try await prepareAndSpawn()
         let connection = try await ShimConnection.connect(
             to: paths.shimSocket,
@@ -75,7 +75,7 @@ extension Container {
         )
         let shim = adoptConnection(connection, process: launched.process, pidfd: launched.pidfd)
         node.faults.reached(.startConnected)
-        let pid = try await shim.client.create(createRequest(rootfs))
+        let pid = try await shim.client.create(try createRequest(rootfs))
         // It waits, and is reaped by nobody before its shim knows of its end: the number is its own.
         initProcess = HeldProcess(pid: pid)
         if let initProcess { node.held.hold(initProcess.pidfd, "init/pidfd", of: id) }
@@ -179,7 +179,7 @@ extension Container {
         return shim
     }
 
-    private func createRequest(_ rootfs: [ContainerdMount]) -> TaskCreateRequest {
+    private func createRequest(_ rootfs: [ContainerdMount]) throws -> TaskCreateRequest {
         var log = ShimLogOptions()
         log.path = paths.log
         log.maxSizeInBytes = record.plan.log.maxSizeInBytes
@@ -191,6 +191,7 @@ extension Container {
         options.stdinOnce = record.configuration.stdinOnce
         options.exitRecordPath = paths.exitRecord(run ?? "")
         options.systemdCgroup = node.cgroup(record).isScope
+        if let health = try healthCheck() { options.health = health }
         if !joinsAnother {
             options.restart = shimPolicy(lifecycle.policy)
             options.restartCount = UInt32(lifecycle.restartCount)

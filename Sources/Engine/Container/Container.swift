@@ -26,6 +26,10 @@ actor Container {
     var reachable = true
     /// Whether the present shim starts the container again by itself.
     var shimRestarts = false
+    /// What is known of its health; nil without a check.
+    var health: HealthSnapshot?
+    /// Probes that the shim has told of.
+    var probes: UInt64 = 0
     /// The run that the shim's journal is of.
     var run: String?
     /// Events of this run up to here have been taken in.
@@ -118,13 +122,14 @@ actor Container {
         journaled = record.state.journaled ?? 0
         durable = journaled
         removalWanted = record.state.removalWanted ?? false
+        health = record.state.health
         adoption = Promise()
         view = View(
             Self.snapshot(
                 record,
                 lifecycle,
                 paths: node.paths.container(record.id),
-                Condition(shimDeath: node.configuration.shimDeath),
+                Condition(health: record.state.health, shimDeath: node.configuration.shimDeath),
                 execs: []
             )
         )
@@ -160,12 +165,13 @@ actor Container {
     // Showing ---------------------------------------------------------------------------------------------------------
 
     func refreshView() {
-        let condition = Condition(
+        var condition = Condition(
             reachable: reachable,
             unsupervised: unsupervised,
             stuck: stuck,
             shimDeath: node.configuration.shimDeath
         )
+        condition.health = health
         view.snapshot = Self.snapshot(record, lifecycle, paths: paths, condition, execs: Array(execs.keys))
     }
 
@@ -174,6 +180,7 @@ actor Container {
         var reachable = true
         var unsupervised: String?
         var stuck: StuckState?
+        var health: HealthSnapshot?
         /// The engine's default.
         var shimDeath: ShimDeath
     }
@@ -187,7 +194,7 @@ actor Container {
     ) -> ContainerSnapshot {
         let resolved = record.plan.resolved
         let command = resolved.entrypoint + resolved.command
-        return ContainerSnapshot(
+        var snapshot = ContainerSnapshot(
             id: record.id,
             name: record.name,
             created: record.created,
@@ -218,6 +225,8 @@ actor Container {
             execIDs: execs,
             shimDeath: record.configuration.shimDeath ?? condition.shimDeath
         )
+        snapshot.state.health = condition.health
+        return snapshot
     }
 
     // Writing ---------------------------------------------------------------------------------------------------------

@@ -17,6 +17,10 @@ package struct ContainerFilter: Sendable {
         for status in filters["status"] ?? [] where ContainerState.Status(rawValue: status) == nil {
             throw EngineError.invalid("invalid filter 'status=\(status)'")
         }
+        for health in filters["health"] ?? []
+        where health != "none" && HealthSnapshot.Status(rawValue: health) == nil {
+            throw EngineError.invalid("invalid filter 'health=\(health)'")
+        }
         for code in filters["exited"] ?? [] where Int(code) == nil {
             throw EngineError.invalid("invalid filter 'exited=\(code)'")
         }
@@ -48,7 +52,7 @@ package struct ContainerFilter: Sendable {
         case "ancestor": Self.isImage(container, value)
         case "volume": container.mounts.contains { $0.name == value || $0.destination == value || $0.source == value }
         case "network": container.configuration.network.name == value
-        case "health": value == "none"
+        case "health": (container.state.health?.status.rawValue ?? "none") == value
         case "expose": container.resolved.exposedPorts.contains { $0 == value || $0 == value + "/tcp" }
         case "isolation", "is-task": value == "false" || value == "default"
         case "before", "since": true  // by the caller, who knows the other containers

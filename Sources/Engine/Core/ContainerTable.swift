@@ -88,6 +88,10 @@ final class ContainerTable: Sendable {
         }
     }
 
+    func forget(_ exec: ExecID) {
+        state.withLock { $0.execs[exec] = nil }
+    }
+
     func insert(_ exec: ExecID, of id: ContainerID) {
         state.withLock { $0.execs[exec] = id }
     }

@@ -264,6 +264,17 @@ extension EngineCore {
         try await container.resizeExec(exec, to: size)
     }
 
+    func listExecs(_ reference: String) async throws -> [ExecSnapshot] {
+        let container = try node.table.find(reference)
+        try await container.adopted()
+        return await container.sessions()
+    }
+
+    func attachExec(_ id: String, _ options: AttachOptions) async throws -> ExecSession {
+        let (container, exec) = try await findExec(id)
+        return try await container.attachExec(exec, options)
+    }
+
     /// The session and its container; those of an earlier life are known when their containers are adopted.
     private func findExec(_ id: String) async throws -> (Container, ExecID) {
         guard let exec = ExecID(id) else { throw EngineError.noSuchExec(id) }
@@ -302,5 +313,19 @@ extension ImageConfiguration {
         workingDirectory = execution.workingDirectory ?? ""
         labels = execution.labels ?? [:]
         stopSignal = execution.stopSignal
+        shell = execution.shell
+        health = execution.healthcheck.map(HealthConfiguration.init)
+    }
+}
+
+extension HealthConfiguration {
+    init(_ check: ImageConfig.Healthcheck) {
+        self.init()
+        test = check.test ?? []
+        interval = check.intervalInNanoseconds ?? 0
+        timeout = check.timeoutInNanoseconds ?? 0
+        startPeriod = check.startPeriodInNanoseconds ?? 0
+        startInterval = check.startIntervalInNanoseconds ?? 0
+        retries = check.retries ?? 0
     }
 }

@@ -14,6 +14,7 @@ struct JournalLine: Decodable {
         let oomKilled: Bool
         let oomOwner: String
         let restartCount: UInt32?
+        let timedOut: Bool?
 
         var message: ShimExitStatus {
             var message = ShimExitStatus()
@@ -31,6 +32,7 @@ struct JournalLine: Decodable {
             message.oomKilled = oomKilled
             message.oomOwner = oomOwner
             message.restartCount = restartCount ?? 0
+            message.timedOut = timedOut ?? false
             return message
         }
     }
@@ -38,6 +40,15 @@ struct JournalLine: Decodable {
     private struct Restart: Decodable {
         let count: UInt32
         let delayMilliseconds: UInt64
+    }
+
+    private struct Health: Decodable {
+        let status: String
+        let failingStreak: UInt32
+        let startedAt: String
+        let endedAt: String
+        let exitCode: Int32
+        let output: String
     }
 
     private let seq: UInt64
@@ -48,6 +59,7 @@ struct JournalLine: Decodable {
     private let pid: UInt32
     private let exit: Exit?
     private let restart: Restart?
+    private let health: Health?
 
     /// The events of whole lines; a line that is none is passed over.
     static func events(_ lines: ArraySlice<UInt8>) -> [ShimEvent] {
@@ -71,6 +83,14 @@ struct JournalLine: Decodable {
         if let restart {
             event.restart.count = restart.count
             event.restart.delayMilliseconds = restart.delayMilliseconds
+        }
+        if let health {
+            event.health.status = health.status
+            event.health.failingStreak = health.failingStreak
+            event.health.startedAt = Self.time(health.startedAt)
+            event.health.endedAt = Self.time(health.endedAt)
+            event.health.exitCode = health.exitCode
+            event.health.output = Data(health.output.utf8)
         }
         return event
     }

@@ -16,6 +16,7 @@ extension TaskEvent {
         case .resumed: EventTopic.resumed
         case .deleted: EventTopic.delete
         case .restartCancelled: EventTopic.restartCancelled
+        case .health: EventTopic.health
         }
     }
 
@@ -67,6 +68,9 @@ extension TaskEvent {
         if case .exited(let exit) = kind {
             event.exit = exit.message
         }
+        if case .health(let result) = kind {
+            event.health = result.message
+        }
         if let restart {
             event.restart.count = restart.count
             event.restart.delayMilliseconds = UInt64(restart.delay.wholeMilliseconds)
@@ -87,6 +91,9 @@ extension TaskEvent {
         line.add("pid", pid)
         if case .exited(let exit) = kind {
             line.add("exit", exit.json)
+        }
+        if case .health(let result) = kind {
+            line.add("health", result.json)
         }
         if let restart {
             var text = JSONText()
@@ -114,6 +121,7 @@ extension ProcessExit {
         message.oomKilled = oomKilled
         message.oomOwner = oomOwner
         message.restartCount = restartCount
+        message.timedOut = timedOut
         return message
     }
 
@@ -132,6 +140,7 @@ extension ProcessExit {
         text.add("oomKilled", oomKilled)
         text.add("oomOwner", oomOwner)
         text.add("restartCount", restartCount)
+        if timedOut { text.add("timedOut", timedOut) }
         return text
     }
 }

@@ -64,5 +64,9 @@ extension ShimServer {
             loop.cancel(patience)
             handle.patience = nil
         }
+        if let timer = handle.timeoutTimer {
+            loop.cancel(timer)
+            handle.timeoutTimer = nil
+        }
     }
 }

@@ -61,6 +61,9 @@ extension ShimServer {
             handle.process = restored.processes[key]
             handle.specification = Array(process.specification)
             handle.startTime = process.startTime
+            if process.timeoutMilliseconds > 0 {
+                handle.timeout = .milliseconds(Int64(clamping: min(process.timeoutMilliseconds, 31_536_000_000)))
+            }
             handles[key] = handle
         }
         for (index, stdio) in state.lingering.enumerated() {
@@ -98,6 +101,13 @@ extension ShimServer {
             }
         }
         let now = Clock.monotonic.now
+        for process in state.execs where process.deadline != 0 {
+            guard let handle = handles[.exec(process.execID)], handle.watch != nil,
+                let deadline = Timestamp(monotonicNanoseconds: process.deadline)
+            else { continue }
+            limit(process.execID, handle, to: max(.zero, deadline - now))
+        }
+        restoreHealth(state.health)
         if case .held = table.initial?.phase {
             let deadline = Timestamp(monotonicNanoseconds: state.execsDeadline)
             awaitExecs(for: deadline.map { max(.zero, min($0 - now, ShimLimits.execs)) } ?? ShimLimits.execs)

@@ -56,6 +56,7 @@ extension ShimServer {
         table.save(to: &state)
         saveProcesses(to: &state, isComplete: isComplete)
         state.restart = ShimRestartState(table.restart, due: restartTimer.flatMap { loop.deadline(of: $0) })
+        if let health { state.health = health.saved }
         state.execsDeadline = execsTimer.flatMap { loop.deadline(of: $0) }?.nanosecondsSinceEpoch ?? 0
         if isComplete {
             state.lingering = (lingering + streams.flushing).map { $0.state(isComplete: true) }
@@ -71,7 +72,10 @@ extension ShimServer {
             handle.save(to: &state.initial, isComplete: isComplete)
         }
         for index in state.execs.indices {
-            handles[.exec(state.execs[index].execID)]?.save(to: &state.execs[index], isComplete: isComplete)
+            guard let handle = handles[.exec(state.execs[index].execID)] else { continue }
+            handle.save(to: &state.execs[index], isComplete: isComplete)
+            let deadline = handle.timeoutTimer.flatMap { loop.deadline(of: $0) }
+            state.execs[index].deadline = deadline?.nanosecondsSinceEpoch ?? 0
         }
     }
 
@@ -99,6 +103,7 @@ extension ShimServer.Handle {
     fileprivate func save(to state: inout ShimProcessState, isComplete: Bool) {
         state.startTime = startTime
         state.specification = .init(specification)
+        state.timeoutMilliseconds = UInt64(clamping: timeout?.wholeMilliseconds ?? 0)
         state.stdio = io.state(isComplete: isComplete)
     }
 }

@@ -20,6 +20,7 @@ extension ShimServer {
         exitRecordPath = options?.exitRecordPath ?? configuration.context.bundle + "/exit.json"
         // Only a manager that knows of policies can ask for one, now or later.
         creation = options == nil ? nil : request.bytes
+        watchHealth(options)
         let pid = handle.process?.pid ?? 0
         let effects = table.created(
             id: request.id,

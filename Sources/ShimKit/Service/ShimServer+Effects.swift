@@ -43,6 +43,7 @@ extension ShimServer {
             writeExitRecord(exit, pid: pid)
         case .publish(let event):
             publish(event, at: time)
+            followHealth(event)
             if event.key == .initial, case .exited = event.kind { answerFailedStart() }
         case .answer(let waiters, let exit):
             for waiter in waiters {
@@ -117,7 +118,9 @@ extension ShimServer {
         // What a process leaves that never ran its program is not the program's status.
         let failure = key == .initial ? startFailure : nil
         let truth = failure.map { ProcessExit.Status.unknown("start failed: \($0)") } ?? status
-        perform(table.reaped(key, truth, at: .now, oom: takeOutOfMemory(status)))
+        if key == .initial { health?.end() }
+        let oom = takeOutOfMemory(status)
+        perform(table.reaped(key, truth, at: .now, oom: oom, timedOut: handle.timedOut))
         if key != .initial, let process = handle.process { backend.ended(process) }
     }
 
@@ -202,8 +205,8 @@ extension ShimServer {
             publisher.publish(event.topic, EventTaskPaused.with { $0.containerID = containerID }, at: time)
         case .resumed:
             publisher.publish(event.topic, EventTaskResumed.with { $0.containerID = containerID }, at: time)
-        case .restartCancelled:
-            // containerd plans no restarts.
+        case .restartCancelled, .health:
+            // containerd plans no restarts and looks after health by itself.
             break
         }
     }

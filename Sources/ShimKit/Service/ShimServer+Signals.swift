@@ -28,6 +28,8 @@ extension ShimServer {
                 .key
             {
                 ended(key, .init(child.status))
+            } else {
+                health?.reaped(child.pid, child.status)
             }
         }
     }

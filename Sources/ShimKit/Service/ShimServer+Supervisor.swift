@@ -8,7 +8,7 @@ extension ShimServer {
     /// The version of the contract in docs/shim-protocol.md.
     static let protocolVersion: UInt32 = 1
     /// What ShimKit can do with any backend.
-    static let capabilities = ["journal", "attach", "reopen-log", "restart"]
+    static let capabilities = ["journal", "attach", "reopen-log", "restart", "health", "exec-timeout", "exec-ring"]
     /// What it can do with one that can be restored.
     static let restoringCapabilities = ["upgrade", "adopt"]
     /// Longest wait that a poll may ask for.
@@ -61,16 +61,23 @@ extension ShimServer {
     private func events(_ request: ShimEventsRequest, _ waiter: WaiterID) throws(RPCError) -> ShimEventsResponse? {
         let isBehind =
             journal.lastSeq > request.afterSeq
+            || request.hasKnownProbes && health.map { $0.state.probes != request.knownProbes } ?? false
             || request.descriptorsGeneration != 0 && request.descriptorsGeneration != held.generation
         if isBehind || request.waitMilliseconds == 0 {
-            return eventsResponse(after: request.afterSeq)
+            return eventsResponse(after: request.afterSeq, withHealth: request.hasKnownProbes)
         }
         let wait = min(.milliseconds(Int64(request.waitMilliseconds)), Self.longestPoll)
         let timer = loop.after(wait) { [weak self] in
             self?.answerPoll(waiter)
         }
         polls.append(
-            Poll(waiter: waiter, after: request.afterSeq, generation: request.descriptorsGeneration, timer: timer)
+            Poll(
+                waiter: waiter,
+                after: request.afterSeq,
+                generation: request.descriptorsGeneration,
+                wantsHealth: request.hasKnownProbes,
+                timer: timer
+            )
         )
         return nil
     }
@@ -81,7 +88,15 @@ extension ShimServer {
         polls = []
         for poll in answered {
             loop.cancel(poll.timer)
-            answer(poll.waiter, .success(eventsResponse(after: poll.after).bytes))
+            answer(poll)
+        }
+    }
+
+    /// Answers the polls of callers that want to hear of probes.
+    func answerHealthPolls() {
+        for poll in polls where poll.wantsHealth {
+            loop.cancel(poll.timer)
+            answerPoll(poll.waiter)
         }
     }
 
@@ -97,15 +112,19 @@ extension ShimServer {
         guard let index = polls.firstIndex(where: { $0.waiter == waiter }) else {
             return
         }
-        let poll = polls.remove(at: index)
-        answer(waiter, .success(eventsResponse(after: poll.after).bytes))
+        answer(polls.remove(at: index))
     }
 
-    private func eventsResponse(after seq: UInt64) -> ShimEventsResponse {
+    private func answer(_ poll: Poll) {
+        answer(poll.waiter, .success(eventsResponse(after: poll.after, withHealth: poll.wantsHealth).bytes))
+    }
+
+    private func eventsResponse(after seq: UInt64, withHealth: Bool) -> ShimEventsResponse {
         ShimEventsResponse.with { response in
             response.events = journal.events(after: seq)
             response.lastSeq = journal.lastSeq
             response.descriptorsGeneration = held.generation
+            if withHealth, let health { response.health = health.state.report }
         }
     }
 

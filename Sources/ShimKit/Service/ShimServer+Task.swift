@@ -101,6 +101,21 @@ extension ShimServer {
             throw Self.failure(error)
         }
         try begin(.exec(id), handle)
+        if let timeout = handle.timeout { limit(id, handle, to: timeout) }
+    }
+
+    /// Kills a session and all that it has started, when its time is over.
+    func limit(_ id: String, _ handle: Handle, to time: Duration) {
+        handle.timeoutTimer = loop.after(time) { [weak self] in
+            handle.timeoutTimer = nil
+            guard let self, let process = handle.process, handle.watch != nil else { return }
+            handle.timedOut = true
+            do throws(BackendError) {
+                try backend.killAll(process, signal: .kill)
+            } catch {
+                ShimLog.write("session that took too long was not killed", ("exec", id), ("error", error.description))
+            }
+        }
     }
 
     private func exec(_ request: TaskExecRequest) throws(RPCError) {
@@ -120,16 +135,21 @@ extension ShimServer {
             stderr: request.stderr,
             terminal: request.terminal
         )
+        let options = try request.spec.decode(ShimExecOptions.self)
         let effects = try table.addExec(request.execID, stdio: paths)
         let handle: Handle
         do throws(RPCError) {
-            handle = Handle(io: try streams.exec(paths, isManaged: configuration.hasJournal))
+            let ring = Int(min(options?.ringSizeInBytes ?? 0, 1 << 20))
+            handle = Handle(io: try streams.exec(paths, isManaged: configuration.hasJournal, ringByteCount: ring))
         } catch {
             // The session was never there for anybody.
             _ = try? table.deleted(.exec(request.execID), at: .now)
             throw error
         }
-        handle.specification = request.spec.document
+        handle.specification = options.map { Array($0.process) } ?? request.spec.document
+        if let limit = options?.timeoutMilliseconds, limit > 0 {
+            handle.timeout = .milliseconds(Int64(min(limit, 31_536_000_000)))
+        }
         handles[.exec(request.execID)] = handle
         perform(effects)
     }

@@ -11,6 +11,11 @@ final class ShimServer {
         var watch: EventLoop.Watch?
         /// Of an exec session: the OCI Process in JSON, until it is started.
         var specification: [UInt8] = []
+        /// Of an exec session: the time that it has.
+        var timeout: Duration?
+        var timeoutTimer: EventLoop.Timer?
+        /// It was killed because that time was over.
+        var timedOut = false
         /// When the process began, in clock ticks since boot.
         var startTime: UInt64 = 0
         /// Until the end of a process that is no child of ours is given up.
@@ -27,6 +32,8 @@ final class ShimServer {
         let after: UInt64
         /// The generation of descriptors that the caller has heard of; 0 for no interest.
         let generation: UInt64
+        /// Whether probes are news, too.
+        let wantsHealth: Bool
         let timer: EventLoop.Timer
     }
 
@@ -54,6 +61,8 @@ final class ShimServer {
     var failedStart: (WaiterID, RPCError)?
     /// The request that made the container, for the restart policy; nil under containerd.
     var creation: [UInt8]?
+    /// Nil without a check.
+    var health: HealthMonitor?
     /// Until the planned restart.
     var restartTimer: EventLoop.Timer?
     /// Until exec sessions that outlive the init process are given up.

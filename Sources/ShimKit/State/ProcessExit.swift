@@ -18,6 +18,8 @@ package struct ProcessExit: Sendable, Hashable {
     package var oomOwner: String
     /// How often the container had been started again before; 0 for an exec session.
     package var restartCount: UInt32 = 0
+    /// The process was killed because its time was over.
+    package var timedOut = false
 
     package init(
         status: Status,

@@ -83,6 +83,7 @@ package struct TaskEvent: Sendable, Hashable {
         case resumed
         case deleted(ProcessExit?)
         case restartCancelled
+        case health(HealthState.Result)
     }
 
     package var kind: Kind

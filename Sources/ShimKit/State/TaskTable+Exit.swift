@@ -10,7 +10,8 @@ extension TaskTable {
         _ key: ProcessKey,
         _ status: ProcessExit.Status,
         at time: Timestamp,
-        oom: OutOfMemory?
+        oom: OutOfMemory?,
+        timedOut: Bool = false
     )
         -> [Effect]
     {
@@ -18,13 +19,14 @@ extension TaskTable {
             // Deleted by force or reaped before: there is nobody to tell.
             return []
         }
-        let exit = ProcessExit(
+        var exit = ProcessExit(
             status: status,
             startedAt: record.startedAt,
             exitedAt: time,
             oomKilled: oom != nil,
             oomOwner: oom?.owner ?? ""
         )
+        exit.timedOut = timedOut
         update(key) { $0.phase = .draining(exit) }
         var effects: [Effect] = []
         if oom != nil {

@@ -106,15 +106,20 @@ final class StreamFactory {
     /// - Parameters:
     ///   - paths: What the client named.
     ///   - isManaged: Whether berthd created the container, so that clients come through the descriptor socket.
+    ///   - ringByteCount: Recent output that is kept for clients who come later.
     /// - Returns: The streams, without descriptors yet.
     /// - Throws: `unsupported` for an address of another kind, or why something could not be opened.
-    func exec(_ paths: StdioPaths, isManaged: Bool) throws(RPCError) -> ProcessIO {
+    func exec(_ paths: StdioPaths, isManaged: Bool, ringByteCount: Int = 0) throws(RPCError) -> ProcessIO {
         guard isManaged, paths.isEmpty else {
             return try client(paths)
         }
         do {
             let stdio = ProcessStdio(
-                ProcessStdioOptions(isTerminal: paths.terminal, closesStdinWithClient: true),
+                ProcessStdioOptions(
+                    isTerminal: paths.terminal,
+                    closesStdinWithClient: true,
+                    ringByteCount: ringByteCount
+                ),
                 loop: watcher,
                 buffers: try sharedBuffers(),
                 log: nil

@@ -301,6 +301,18 @@ public nonisolated struct ShimProcessState: @unchecked Sendable {
   /// Clears the value of `stdio`. Subsequent reads from it will return its default value.
   public mutating func clearStdio() {_uniqueStorage()._stdio = nil}
 
+  /// Of an exec session: the time that it has; 0 for no limit.
+  public var timeoutMilliseconds: UInt64 {
+    get {_storage._timeoutMilliseconds}
+    set {_uniqueStorage()._timeoutMilliseconds = newValue}
+  }
+
+  /// When that is over, in nanoseconds of CLOCK_MONOTONIC; 0 before the start.
+  public var deadline: Int64 {
+    get {_storage._deadline}
+    set {_uniqueStorage()._deadline = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum Phase: SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -749,9 +761,23 @@ public nonisolated struct ShimHealthState: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  public var report: ShimHealthReport {
+    get {_report ?? ShimHealthReport()}
+    set {_report = newValue}
+  }
+  /// Returns true if `report` has been explicitly set.
+  public var hasReport: Bool {self._report != nil}
+  /// Clears the value of `report`. Subsequent reads from it will return its default value.
+  public mutating func clearReport() {self._report = nil}
+
+  /// When the present run began, in nanoseconds of CLOCK_MONOTONIC; 0: the container does not run.
+  public var begin: Int64 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
+
+  fileprivate var _report: ShimHealthReport? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -1033,7 +1059,7 @@ nonisolated extension ShimNamedDescriptor: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension ShimProcessState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ProcessState"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}exec_id\0\u{1}phase\0\u{1}pid\0\u{3}start_time\0\u{3}started_at\0\u{1}exit\0\u{1}stdin\0\u{1}stdout\0\u{1}stderr\0\u{1}terminal\0\u{1}specification\0\u{1}stdio\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}exec_id\0\u{1}phase\0\u{1}pid\0\u{3}start_time\0\u{3}started_at\0\u{1}exit\0\u{1}stdin\0\u{1}stdout\0\u{1}stderr\0\u{1}terminal\0\u{1}specification\0\u{1}stdio\0\u{3}timeout_milliseconds\0\u{1}deadline\0")
 
   fileprivate class _StorageClass {
     var _execID: String = String()
@@ -1048,6 +1074,8 @@ nonisolated extension ShimProcessState: SwiftProtobuf.Message, SwiftProtobuf._Me
     var _terminal: Bool = false
     var _specification: Data = Data()
     var _stdio: ShimStdioState? = nil
+    var _timeoutMilliseconds: UInt64 = 0
+    var _deadline: Int64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1070,6 +1098,8 @@ nonisolated extension ShimProcessState: SwiftProtobuf.Message, SwiftProtobuf._Me
       _terminal = source._terminal
       _specification = source._specification
       _stdio = source._stdio
+      _timeoutMilliseconds = source._timeoutMilliseconds
+      _deadline = source._deadline
     }
   }
 
@@ -1100,6 +1130,8 @@ nonisolated extension ShimProcessState: SwiftProtobuf.Message, SwiftProtobuf._Me
         case 10: try { try decoder.decodeSingularBoolField(value: &_storage._terminal) }()
         case 11: try { try decoder.decodeSingularBytesField(value: &_storage._specification) }()
         case 12: try { try decoder.decodeSingularMessageField(value: &_storage._stdio) }()
+        case 13: try { try decoder.decodeSingularUInt64Field(value: &_storage._timeoutMilliseconds) }()
+        case 14: try { try decoder.decodeSingularInt64Field(value: &_storage._deadline) }()
         default: break
         }
       }
@@ -1148,6 +1180,12 @@ nonisolated extension ShimProcessState: SwiftProtobuf.Message, SwiftProtobuf._Me
       try { if let v = _storage._stdio {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
       } }()
+      if _storage._timeoutMilliseconds != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._timeoutMilliseconds, fieldNumber: 13)
+      }
+      if _storage._deadline != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._deadline, fieldNumber: 14)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1169,6 +1207,8 @@ nonisolated extension ShimProcessState: SwiftProtobuf.Message, SwiftProtobuf._Me
         if _storage._terminal != rhs_storage._terminal {return false}
         if _storage._specification != rhs_storage._specification {return false}
         if _storage._stdio != rhs_storage._stdio {return false}
+        if _storage._timeoutMilliseconds != rhs_storage._timeoutMilliseconds {return false}
+        if _storage._deadline != rhs_storage._deadline {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1766,18 +1806,38 @@ nonisolated extension ShimRestartState.Phase: SwiftProtobuf._ProtoNameProviding 
 
 nonisolated extension ShimHealthState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HealthState"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}report\0\u{1}begin\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    // Load everything into unknown fields
-    while try decoder.nextFieldNumber() != nil {}
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._report) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.begin) }()
+      default: break
+      }
+    }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._report {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.begin != 0 {
+      try visitor.visitSingularInt64Field(value: self.begin, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ShimHealthState, rhs: ShimHealthState) -> Bool {
+    if lhs._report != rhs._report {return false}
+    if lhs.begin != rhs.begin {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
