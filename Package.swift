@@ -10,6 +10,7 @@ let products: [Product] = [
     .executable(name: "berth", targets: ["berth"]),
     .executable(name: "berth-shim-native", targets: ["berth-shim-native"]),
     .executable(name: "berth-shim-oci", targets: ["berth-shim-oci"]),
+    .executable(name: "berth-shim-foreign", targets: ["berth-shim-foreign"]),
     .executable(name: "berth-runtime", targets: ["berth-runtime"]),
 ]
 
@@ -103,6 +104,11 @@ let targets: [Target] = [
     ),
 
     .target(name: "CgroupMetrics", dependencies: ["Cgroups", "ShimProtocol"], swiftSettings: strict),
+    .target(
+        name: "HostBundle",
+        dependencies: ["ShimKit", "Sandbox", "Cgroups", "Kernel", "OCISpec"],
+        swiftSettings: strict
+    ),
 
     // 4 backends
     .executableTarget(
@@ -118,8 +124,25 @@ let targets: [Target] = [
     ),
     .executableTarget(
         name: "berth-shim-oci",
-        dependencies: ["ShimKit", "ShimProtocol", "Sandbox", "Cgroups", "CgroupMetrics", "Kernel", "OCISpec"],
+        dependencies: ["ShimKit", "ShimProtocol", "Cgroups", "CgroupMetrics", "HostBundle", "Kernel"],
         path: "Plugins/oci",
+        exclude: ["README.md"],
+        swiftSettings: strict,
+        linkerSettings: staticExecutable
+    ),
+    .executableTarget(
+        name: "berth-shim-foreign",
+        dependencies: ["ShimKit", "ShimProtocol", "HostBundle", "Kernel", protobuf],
+        path: "Plugins/foreign",
+        exclude: ["README.md"],
+        swiftSettings: strict,
+        linkerSettings: staticExecutable
+    ),
+    // Like a backend of somebody else's, it is not shipped.
+    .executableTarget(
+        name: "berth-shim-example",
+        dependencies: ["ShimKit", "HostBundle", "Kernel", "OCISpec"],
+        path: "Plugins/example",
         exclude: ["README.md"],
         swiftSettings: strict,
         linkerSettings: staticExecutable
@@ -320,7 +343,10 @@ let targets: [Target] = [
     ),
     .testTarget(
         name: "BackendTests",
-        dependencies: ["ShimKitTesting", "berth-shim-native", "berth-shim-oci", "berth-runtime"],
+        dependencies: [
+            "ShimKitTesting", "ShimProtocol", "Kernel", "berth-shim-native", "berth-shim-oci", "berth-shim-foreign",
+            "berth-shim-example", "berth-runtime", protobuf,
+        ],
         swiftSettings: swift
     ),
     .testTarget(

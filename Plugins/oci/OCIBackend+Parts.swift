@@ -1,7 +1,6 @@
 import Cgroups
-import FoundationEssentials
+import HostBundle
 import Kernel
-import OCISpec
 import ShimKit
 
 // The runtime, documents and groups.
@@ -31,7 +30,7 @@ extension OCIBackend {
             )
         }
         let record = RuntimeRecord(
-            program: try RuntimeProgram.find(options["runtime"] ?? defaultRuntime),
+            program: try HostProgram.find(options["runtime"] ?? defaultRuntime, stage: "runtime"),
             // Its notes of this container go with the bundle, whatever happens.
             root: options["root"] ?? "\(context.bundle)/runtime",
             usesSystemdCgroup: request.usesSystemdCgroup
@@ -48,32 +47,6 @@ extension OCIBackend {
             code: .failedPrecondition,
             detail: "there is no container"
         )
-    }
-
-    // Documents -----------------------------------------------------------------------------------------------------------
-
-    /// Gives the init process the ids of a user that the document names; only a manager of ours writes such a document.
-    func resolveUser(in specification: [UInt8]) throws(BackendError) {
-        guard var document = try? RuntimeSpec(parsing: specification), var process = document.process,
-            try root.resolveUser(of: &process)
-        else { return }
-        document.process = process
-        try write(try Self.json(document), to: "\(context.bundle)/config.json")
-    }
-
-    /// An additional process with the ids of its user.
-    static func resolved(_ process: [UInt8], _ root: BundleRoot) throws(BackendError) -> [UInt8] {
-        guard var document = try? RuntimeSpec.Process(parsing: process), try root.resolveUser(of: &document) else {
-            return process
-        }
-        return try json(document)
-    }
-
-    private static func json(_ value: some Encodable) throws(BackendError) -> [UInt8] {
-        guard let bytes = try? JSONEncoder().encode(value) else {
-            throw .refused(stage: "spec", operation: "encode", code: .internal, detail: "not a JSON document")
-        }
-        return Array(bytes)
     }
 
     /// Writes a file of the bundle.
@@ -94,21 +67,9 @@ extension OCIBackend {
         }
     }
 
-    /// Kills everybody in a group; none is fine.
-    static func killGroup(_ path: String?) {
-        guard let path, let group = try? CgroupTree().open(path) else { return }
-        _ = try? group.killAll(timeout: .seconds(2))
-    }
-
-    /// Kills what is left in the container's groups and removes them; none is fine.
+    /// Kills what is left in the container's groups and removes them.
     static func removeGroups(of context: BackendContext, _ record: RuntimeRecord?) {
-        for path in Set([record?.cgroup, ContainerGroup.path(inDocumentOf: context.bundle)].compactMap(\.self)) {
-            killGroup(path)
-            guard let group = try? CgroupTree().open(path) else { continue }
-            do throws(CgroupError) { try group.remove(timeout: .seconds(2)) } catch {
-                RuntimeLog.note("remove cgroup \(path): \(error)")
-            }
-        }
+        for failure in ContainerGroup.remove(bundle: context.bundle, and: record?.cgroup) { RuntimeLog.note(failure) }
     }
 
     /// Does what must be tried and may fail; a failure is noted.
@@ -125,39 +86,5 @@ extension RuntimeProgram {
         self.bundle = bundle
         usesSystemdCgroup = record.usesSystemdCgroup
         self.patience = patience
-    }
-}
-
-/// Where a container is in the host's hierarchies.
-enum ContainerGroup {
-    /// Hierarchies of version 1 by which a container is known, the best first.
-    private static let controllers = ["memory", "pids", "freezer", "cpu", "devices"]
-
-    /// The group of a process; nil when it is the shim's own or the root's, so that nothing may be done to it.
-    static func path(of pid: Int32) -> String? {
-        guard let path = read("\(pid)"), path != "/", path != read("self") else { return nil }
-        return path
-    }
-
-    private static func read(_ process: String) -> String? {
-        let text = (try? File.readText("/proc/\(process)/cgroup")) ?? ""
-        var byController: [String: String] = [:]
-        for line in text.split(separator: "\n") {
-            let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
-            guard parts.count == 3 else { continue }
-            for name in parts[1].split(separator: ",", omittingEmptySubsequences: false) {
-                byController[String(name)] = parts[2]
-            }
-        }
-        return controllers.lazy.compactMap { byController[$0] }.first ?? byController[""]
-    }
-
-    /// The group that a bundle's document names; nil for none.
-    static func path(inDocumentOf bundle: String) -> String? {
-        guard let json = try? File.read("\(bundle)/config.json", limit: 1 << 24),
-            let path = (try? RuntimeSpec(parsing: json))?.linux?.cgroupsPath, !path.isEmpty
-        else { return nil }
-        if let scope = try? SystemdScopeName(path) { return scope.path }
-        return path.hasPrefix("/") ? path : nil
     }
 }

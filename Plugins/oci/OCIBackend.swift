@@ -1,8 +1,7 @@
 import CgroupMetrics
 import Cgroups
-import FoundationEssentials
+import HostBundle
 import Kernel
-import OCISpec
 import ShimKit
 import ShimProtocol
 
@@ -44,7 +43,8 @@ final class OCIBackend: Backend {
         self.runtime = runtime
         do throws(BackendError) {
             try root.mount(request.rootMounts)
-            try resolveUser(in: request.specification)
+            let document = try root.resolved(specification: request.specification)
+            if document != request.specification { try write(document, to: "\(context.bundle)/config.json") }
             let process = try make(["create", "--bundle", context.bundle], named: "init", request.streams)
             try findGroup(of: process.pid, record)
             return process
@@ -60,7 +60,7 @@ final class OCIBackend: Backend {
 
     func exec(_ request: BackendExecRequest) throws(BackendError) -> ContainerProcess {
         let file = "\(context.bundle)/exec-\(request.id).json"
-        try write(try Self.resolved(request.process, root), to: file)
+        try write(try root.resolved(process: request.process), to: file)
         // It goes with the bundle otherwise.
         defer { _ = try? File.remove(file) }
         return try make(["exec", "--detach", "--process", file], named: "exec-\(request.id)", request.streams)
@@ -160,7 +160,12 @@ final class OCIBackend: Backend {
     }
 
     func resume() throws(BackendError) {
-        try existing("resume").run(["resume", context.id])
+        do throws(BackendError) {
+            try existing("resume").run(["resume", context.id])
+        } catch {
+            // A runtime that finds the first process dead says so instead; what else is there must go on all the same.
+            guard let cgroup, (try? cgroup.thaw()) != nil, (try? cgroup.isFrozen()) == false else { throw error }
+        }
     }
 
     func update(resources: [UInt8]) throws(BackendError) {
@@ -213,7 +218,7 @@ final class OCIBackend: Backend {
         let record = RuntimeRecord.read(context.bundle)
         if let record {
             // Killed first: a runtime may wait for what it cannot kill.
-            killGroup(record.cgroup)
+            ContainerGroup.kill(record.cgroup)
             let runtime = RuntimeProgram(record, bundle: context.bundle, patience: .seconds(2))
             report { () throws(BackendError) in try runtime.run(["delete", "--force", context.id]) }
         }

@@ -44,7 +44,9 @@ struct RuntimeLog {
     /// The error of a call that failed: the last of the log, else what the runtime printed, else how it ended.
     func failure(_ stage: String, of program: String, _ status: ExitStatus, printed: [UInt8]) -> BackendError {
         let lines = String(decoding: printed, as: UTF8.self).split(separator: "\n")
-        let reason = errors.last ?? lines.last.map(String.init) ?? "\(status) without a word in its log"
+        let reason =
+            errors.last.map { String($0.prefix(4096)) } ?? lines.last.map(String.init)
+            ?? "\(status) without a word in its log"
         let name = program.split(separator: "/").last.map(String.init) ?? program
         guard let errno = Self.missingProgram(reason) else {
             return .refused(stage: stage, operation: name, code: Self.code(reason), detail: reason)

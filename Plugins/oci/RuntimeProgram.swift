@@ -1,3 +1,4 @@
+import HostBundle
 import Kernel
 import ShimKit
 
@@ -5,8 +6,6 @@ import ShimKit
 ///
 /// Every call has an end: a runtime that hangs is killed with its process group.
 struct RuntimeProgram {
-    /// Where programs are looked for that are named without a path.
-    private static let places = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
     /// Most that is read of what a runtime prints or logs.
     private static let limit = 256 << 10
 
@@ -20,25 +19,6 @@ struct RuntimeProgram {
     let usesSystemdCgroup: Bool
     /// Time for one call.
     let patience: Duration
-
-    /// Finds the program that a name or a path means.
-    ///
-    /// - Throws: `notFound` with where it was looked for.
-    static func find(_ name: String) throws(BackendError) -> String {
-        guard !name.hasPrefix("/") else {
-            guard File.exists(name) else { throw missing(name, "there is no such file") }
-            return name
-        }
-        guard !name.contains("/") else { throw missing(name, "a path is absolute, and a name has no '/'") }
-        guard let place = places.first(where: { File.exists("\($0)/\(name)") }) else {
-            throw missing(name, "it is not in \(places.joined(separator: ":"))")
-        }
-        return "\(place)/\(name)"
-    }
-
-    private static func missing(_ name: String, _ reason: String) -> BackendError {
-        .refused(stage: "runtime", operation: "find runtime", object: name, code: .notFound, detail: reason)
-    }
 
     /// Runs a command to its end.
     ///
@@ -85,7 +65,7 @@ struct RuntimeProgram {
         if usesSystemdCgroup { flags.append("--systemd-cgroup") }
         var spawn = Spawn(
             arguments: [path] + flags + words,
-            environment: ["PATH=\(Self.places.joined(separator: ":"))"]
+            environment: [HostProgram.path]
         )
         // What it makes would inherit a shim's own protection.
         spawn.oomScoreAdjustment = 0

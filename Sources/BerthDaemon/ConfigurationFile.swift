@@ -20,7 +20,10 @@ package struct ConfigurationFile {
         package var usernsPool: [String]?
         package var cgroupManager: String?
         package var shimDeath: String?
+        /// Programs by the name of the backend.
         package var backends: [String: String] = [:]
+        /// What a backend is told, by its name; one that is not in `backends` is made of ours.
+        package var backendOptions: [String: [String: String]] = [:]
         package var logOptions: [String: String] = [:]
 
         package init() {}
@@ -30,12 +33,13 @@ package struct ConfigurationFile {
         case string = "a string"
         case number = "a whole number"
         case strings = "a table of strings"
+        case backends = "a table of paths and tables"
         case list = "a list of strings"
     }
 
     private static let keys: [String: Kind] = [
         "root": .string, "state": .string, "socket": .string, "socket-group": .number, "log-level": .string,
-        "default-backend": .string, "init": .string, "stop-timeout": .number, "backends": .strings,
+        "default-backend": .string, "init": .string, "stop-timeout": .number, "backends": .backends,
         "log-options": .strings, "userns": .string, "userns-pool": .list, "cgroup-manager": .string,
         "shim-death": .string, "restart-max-delay-ms": .number,
     ]
@@ -71,6 +75,7 @@ package struct ConfigurationFile {
             switch kind {
             case .string: try set(key, string(value, key), in: &values)
             case .number: try set(key, number(value, key), in: &values)
+            case .backends: try setBackends(value, key, in: &values)
             case .strings: try set(key, strings(value, key), in: &values)
             case .list: values.usernsPool = try list(value, key)
             }
@@ -108,7 +113,22 @@ package struct ConfigurationFile {
     }
 
     private func set(_ key: String, _ table: [String: String], in values: inout Values) throws {
-        if key == "backends" { values.backends = table } else { values.logOptions = table }
+        values.logOptions = table
+    }
+
+    /// A backend is the path of its program, or a table of `program` and its options.
+    private func setBackends(_ value: any TOMLValueConvertible, _ key: String, in values: inout Values) throws {
+        guard let table = value.table else { throw wrong(key, .backends, value) }
+        for name in table.keys {
+            guard let item = table[name] else { continue }
+            guard item.table != nil else {
+                values.backends[name] = try string(item, "\(key).\(name)")
+                continue
+            }
+            var options = try strings(item, "\(key).\(name)")
+            values.backends[name] = options.removeValue(forKey: "program")
+            values.backendOptions[name] = options
+        }
     }
 
     private func string(_ value: any TOMLValueConvertible, _ key: String) throws -> String {

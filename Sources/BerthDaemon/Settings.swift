@@ -17,6 +17,8 @@ struct Settings {
     let logLevel: Logger.Level
     /// Executables of the backends by name.
     let backends: [String: String]
+    /// What each backend is told.
+    let backendOptions: [String: [String: String]]
     /// Backend of a container that names none.
     let defaultBackend: String
     /// berth-init, where there is one.
@@ -57,6 +59,10 @@ struct Settings {
         logLevel = try Self.level(command.logLevel ?? values.logLevel ?? "info")
         let found = Installation.find()
         var backends = found.backends.merging(values.backends) { $1 }
+        for (name, options) in values.backendOptions where values.backends[name] == nil {
+            backends[name] = try Self.program(of: name, options, found, file ?? "")
+        }
+        backendOptions = values.backendOptions
         for entry in command.backend {
             let parts = entry.split(separator: "=", maxSplits: 1).map(String.init)
             guard parts.count == 2 else {
@@ -100,9 +106,27 @@ struct Settings {
         configuration.defaultStopTimeout = stopTimeout
         configuration.longestRestartDelay = restartMaxDelay
         configuration.userNamespaces = userNamespaces
+        configuration.backendOptions = backendOptions
         configuration.cgroupManager = cgroupManager
         configuration.shimDeath = shimDeath
         return configuration
+    }
+
+    /// The program of ours that a backend without one means: over another's shim, or over an OCI runtime.
+    private static func program(
+        of name: String,
+        _ options: [String: String],
+        _ found: Installation,
+        _ file: String
+    ) throws(DaemonError) -> String {
+        let own = options["shim"] != nil ? "foreign" : options["runtime"] != nil ? "oci" : name
+        if let path = found.backends[own] { return path }
+        throw .file(
+            file,
+            line: nil,
+            "key 'backends.\(name)': give the 'program', a 'shim' (for berth-shim-foreign) or a 'runtime' (for berth-shim-oci), "
+                + "and put those beside berthd or into ../libexec/berth"
+        )
     }
 
     private static func userNamespaces(

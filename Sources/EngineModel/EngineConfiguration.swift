@@ -11,6 +11,8 @@ public struct EngineConfiguration: Sendable {
     public var state: String
     /// Executable of each backend by the name that `--runtime` takes.
     public var backends: [String: String]
+    /// What each backend is told at every creation, by its name; the backend knows what the words mean.
+    public var backendOptions: [String: [String: String]]
     /// The backend of a container that names none.
     public var defaultBackend: String
     /// Path of `berth-init` for `--init`; nil refuses `--init`.
@@ -78,6 +80,7 @@ public struct EngineConfiguration: Sendable {
         self.root = root
         self.state = state
         self.backends = backends
+        self.backendOptions = [:]
         self.defaultBackend = defaultBackend
         self.initPath = initPath
         self.cgroupParent = Self.derivedCgroupParent(root: root)

@@ -8,6 +8,8 @@ import Synchronization
 package final class BackendAbilities: Sendable {
     /// The name of the ability to map the owners of mounts by the word `idmap`.
     package static let mapsOwners = "idmap"
+    /// The name of the ability to take a compiled filter from the bundle.
+    package static let takesPrograms = "seccomp-program"
 
     private struct Program: Hashable {
         var path: String

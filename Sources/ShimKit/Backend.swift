@@ -40,8 +40,20 @@ public protocol Backend: AnyObject {
     /// The default sends it to the process alone.
     func killAll(_ process: ContainerProcess, signal: Signal) throws(BackendError)
 
+    /// How a process has ended that somebody else reaps, asked when its pidfd is readable.
+    ///
+    /// The default knows nothing, and ShimKit reaps the process.
+    func exitStatus(of process: ContainerProcess) -> ExitStatus?
+
     /// A process that `exec` has made was reaped: what was made for it alone may go. The default does nothing.
     func ended(_ process: ContainerProcess)
+
+    /// Changes the size of a terminal that is not the backend's to return, because another program holds it.
+    ///
+    /// The default says no.
+    ///
+    /// - Returns: Whether it did; false has ShimKit change the terminal that `create` or `exec` has returned.
+    func resize(_ process: ContainerProcess, rows: UInt16, columns: UInt16) throws(BackendError) -> Bool
 
     /// Freezes every process of the container.
     func pause() throws(BackendError)
@@ -110,6 +122,14 @@ extension Backend {
     /// Sends the signal to the process alone.
     public func killAll(_ process: ContainerProcess, signal: Signal) throws(BackendError) {
         try kill(process, signal: signal)
+    }
+
+    /// Knows nothing.
+    public func exitStatus(of process: ContainerProcess) -> ExitStatus? { nil }
+
+    /// Says no.
+    public func resize(_ process: ContainerProcess, rows: UInt16, columns: UInt16) throws(BackendError) -> Bool {
+        false
     }
 
     /// Does nothing.

@@ -21,15 +21,32 @@ extension ShimProgram {
             "errorOfTheDefaultIsItsOwn":
                 "its own last calls are filtered, and more of them at some times than at others",
         ]
-        // crun takes no hierarchies of both versions at once: the shim does not see the second where it is beside the first.
-        if File.exists("/sys/fs/cgroup/unified/cgroup.controllers") {
-            program.prefix = [
-                "/usr/bin/unshare", "-m", "--propagation", "private", "/bin/sh", "-ec",
-                "umount /sys/fs/cgroup/unified; exec \"$0\" \"$@\"",
-            ]
-        }
+        program.prefix = prefix(of: "crun")
         return program
     }()
+
+    /// Berth's own shim over a runtime.
+    ///
+    /// - Parameters:
+    ///   - path: The shim's executable.
+    ///   - runtime: Absolute path of the runtime.
+    /// - Returns: The program, as this runtime needs it.
+    public static func oci(_ path: String, runtime: String) -> ShimProgram {
+        var program = ShimProgram(name: "oci with \(runtime)", path: path)
+        program.runtime = runtime
+        program.prefix = prefix(of: runtime)
+        return program
+    }
+
+    /// A command that runs a shim so that its runtime works here.
+    private static func prefix(of runtime: String) -> [String] {
+        // crun takes no hierarchies of both versions at once: the shim does not see the second where it is beside the first.
+        guard runtime.hasSuffix("crun"), File.exists("/sys/fs/cgroup/unified/cgroup.controllers") else { return [] }
+        return [
+            "/usr/bin/unshare", "-m", "--propagation", "private", "/bin/sh", "-ec",
+            "mount -t tmpfs tmpfs /sys/fs/cgroup/unified; exec \"$0\" \"$@\"",
+        ]
+    }
 
     /// One reason for several checks.
     private static func because(_ reason: String, _ checks: String...) -> [String: String] {

@@ -46,6 +46,48 @@ import Testing
         try check.run(on: Self.oci)
     }
 
+    /// Berth's shim over a runtime.
+    static func over(_ runtime: String) -> ShimProgram {
+        .oci(directory.appendingPathComponent("berth-shim-oci").path, runtime: runtime)
+    }
+
+    @Test(.enabled(if: runcIsInstalled), arguments: Conformance.checks)
+    func ociWithRunc(_ check: Conformance.Check) throws {
+        try check.run(on: Self.over("/usr/sbin/runc"))
+    }
+
+    @Test(.enabled(if: IsolationTests.crunIsInstalled), arguments: Conformance.checks)
+    func ociWithCrun(_ check: Conformance.Check) throws {
+        try check.run(on: Self.over("/usr/bin/crun"))
+    }
+
+    @Test(arguments: Conformance.checks)
+    func ociWithBerthRuntime(_ check: Conformance.Check) throws {
+        try check.run(on: Self.over(Self.directory.appendingPathComponent("berth-runtime").path))
+    }
+
+    @Test(.enabled(if: runcIsInstalled), arguments: Conformance.checks)
+    func foreign(_ check: Conformance.Check) throws {
+        try check.run(
+            on: ShimProgram(name: "foreign", path: Self.directory.appendingPathComponent("berth-shim-foreign").path)
+        )
+    }
+
+    @Test(arguments: Conformance.checks)
+    func example(_ check: Conformance.Check) throws {
+        let noGroups = "without cgroups there is nothing to count or limit, and nobody is found once the shim has gone"
+        try check.run(
+            on: ShimProgram(
+                name: "example",
+                path: Self.directory.appendingPathComponent("berth-shim-example").path,
+                exceptions: [
+                    "numbersAreOfAKnownType": noGroups, "limitIsChanged": noGroups,
+                    "deleteCleansUpAfterAKilledShim": noGroups,
+                ]
+            )
+        )
+    }
+
     @Test(.enabled(if: runcIsInstalled), arguments: Conformance.checks)
     func containerdsOwnShim(_ check: Conformance.Check) throws {
         try check.run(on: Self.runc)

@@ -18,6 +18,13 @@ struct ConfigurationFileTests {
             [backends]
             other = "/b"
 
+            [backends.mine]
+            program = "/m"
+            colour = "red"
+
+            [backends.runc]
+            runtime = "/usr/sbin/runc"
+
             [log-options]
             max-size = "1m"
             """,
@@ -32,7 +39,8 @@ struct ConfigurationFileTests {
         expected.defaultBackend = "other"
         expected.initPath = "/i"
         expected.stopTimeout = 3
-        expected.backends = ["other": "/b"]
+        expected.backends = ["other": "/b", "mine": "/m"]
+        expected.backendOptions = ["mine": ["colour": "red"], "runc": ["runtime": "/usr/sbin/runc"]]
         expected.logOptions = ["max-size": "1m"]
         #expect(values == expected)
     }
@@ -47,7 +55,7 @@ struct ConfigurationFileTests {
         ("root = 7\n", "x.toml:1: key 'root': expected a string, found 7"),
         ("# x\nsocket-group = \"staff\"\n", "x.toml:2: key 'socket-group': expected a whole number"),
         ("socket-group = -1\n", "x.toml:1: key 'socket-group': the number of a group, not -1"),
-        ("backends = \"x\"\n", "x.toml:1: key 'backends': expected a table of strings"),
+        ("backends = \"x\"\n", "x.toml:1: key 'backends': expected a table of paths and tables"),
         ("[backends]\nnative = 1\n", "x.toml:2: key 'backends.native': expected a string"),
         ("root = \"/r\n", "x.toml:1: "),
         ("root = \"/r\"\nroot = \"/q\"\n", "x.toml:2: "),

@@ -1,4 +1,5 @@
 import EngineModel
+import EngineShim
 import EngineSpec
 import EngineStore
 import Kernel
@@ -39,12 +40,12 @@ struct BundleWriter: Sendable {
         surroundings.joined = joined
         surroundings.ownerOptions = ownerOptions()
         if configuration.useInit == true { surroundings.initPath = node.configuration.initPath }
-        let spec = try SpecBuilder(
+        var spec = try SpecBuilder(
             configuration: configuration,
             plan: record.plan,
             surroundings: surroundings
         ).build()
-        try writeSeccomp(spec)
+        try writeSeccomp(&spec)
         try File.writeAtomically(paths.config, try JSON.bytes(spec), durable: false)
         return try node.images.rootMounts(record.id, mapsOwners: record.plan.userNamespace?.range != nil)
     }
@@ -134,7 +135,8 @@ struct BundleWriter: Sendable {
         }
     }
 
-    private func writeSeccomp(_ spec: RuntimeSpec) throws {
+    /// The filter, compiled where the backend takes it so, else as a section of the document.
+    private func writeSeccomp(_ spec: inout RuntimeSpec) throws {
         guard !configuration.privileged else { return }
         let capabilities = spec.process?.capabilities?.bounding ?? []
         let profile: RuntimeSpec.Seccomp
@@ -147,6 +149,11 @@ struct BundleWriter: Sendable {
                 capabilities: capabilities,
                 kernel: SystemFacts.kernelRelease
             )
+        }
+        let abilities = try node.namespaces.backends.abilities(of: try node.backend(record.plan.backend))
+        guard abilities.contains(BackendAbilities.takesPrograms) else {
+            spec.linux?.seccomp = profile
+            return
         }
         let program = try node.seccomp.program(for: profile)
         try File.writeAtomically(

@@ -190,6 +190,7 @@ extension Container {
         options.openStdin = record.configuration.openStdin
         options.stdinOnce = record.configuration.stdinOnce
         options.exitRecordPath = paths.exitRecord(run ?? "")
+        options.backendOptions = node.configuration.backendOptions[record.plan.backend] ?? [:]
         options.systemdCgroup = node.cgroup(record).isScope
         if let health = try healthCheck() { options.health = health }
         if !joinsAnother {

@@ -38,7 +38,7 @@ extension ShimServer {
         stopWatching(handle)
         do throws(KernelError) {
             _ = try process.pidfd.poll(for: .readable, timeout: ShimLimits.death)
-            guard try Pidfd.reapIfEnded(process.pidfd.raw) != nil else {
+            if backend.exitStatus(of: process) == nil, try Pidfd.reapIfEnded(process.pidfd.raw) == nil {
                 throw .failed("reap process", String(process.pid), .busy)
             }
         } catch  where error.errno == .noChild {

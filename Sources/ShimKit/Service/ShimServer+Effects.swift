@@ -97,6 +97,9 @@ extension ShimServer {
         guard let handle = handles[key], let process = handle.process, handle.watch != nil else {
             return
         }
+        if let status = backend.exitStatus(of: process) {
+            return ended(key, .init(status))
+        }
         do throws(KernelError) {
             guard let status = try Pidfd.reapIfEnded(process.pidfd.raw) else {
                 return

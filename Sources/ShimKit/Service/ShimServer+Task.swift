@@ -284,7 +284,13 @@ extension ShimServer {
         }
         let key = ProcessKey(execID: request.execID)
         _ = try table.record(key)
-        try handle(key).io.resize(rows: rows, columns: columns)
+        let handle = try handle(key)
+        if let process = handle.process,
+            try backendCall({ () throws(BackendError) in try backend.resize(process, rows: rows, columns: columns) })
+        {
+            return
+        }
+        try handle.io.resize(rows: rows, columns: columns)
     }
 
     private func closeIO(_ request: TaskCloseIORequest) throws(RPCError) {

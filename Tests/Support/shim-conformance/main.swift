@@ -32,7 +32,7 @@ for path in programs {
     default: program = ShimProgram(name: path.split(separator: "/").last.map(String.init) ?? path, path: path)
     }
     if let runtime {
-        program.runtime = runtime
+        (program.runtime, program.prefix) = (runtime, ShimProgram.oci(path, runtime: runtime).prefix)
         // What is known is known of another runtime.
         (program.exceptions, program.unsteady) = ([:], [:])
         program.name += " with " + runtime

@@ -1,0 +1,100 @@
+import HostBundle
+import Kernel
+import OCISpec
+import ShimKit
+
+/// A container that is a directory: its processes have another root, and share all else with the host.
+final class ExampleBackend: Backend {
+    static let information = BackendInformation(name: "example", version: "1", mountTypes: ["overlay", "bind"])
+    private let root: BundleRoot
+    private var gate: SharedDescriptor?
+
+    init(_ context: BackendContext) throws(BackendError) { root = BundleRoot(bundle: context.bundle) }
+
+    func create(_ request: BackendCreateRequest) throws(BackendError) -> ContainerProcess {
+        try root.mount(request.rootMounts)
+        guard let process = try? RuntimeSpec(parsing: root.resolved(specification: request.specification)).process
+        else {
+            root.unmount()
+            throw .refused(stage: "spec", operation: "read", code: .invalidArgument, detail: "no process to run")
+        }
+        let (child, gate) = try launch(process, request.streams)
+        self.gate = gate
+        return child
+    }
+
+    func start() throws(BackendError) { if let gate { try open(gate) } }
+
+    func exec(_ request: BackendExecRequest) throws(BackendError) -> ContainerProcess {
+        guard let process = try? RuntimeSpec.Process(parsing: root.resolved(process: request.process)) else {
+            throw .refused(stage: "spec", operation: "read", code: .invalidArgument, detail: "not an OCI process")
+        }
+        let (child, gate) = try launch(process, request.streams)
+        try open(gate)
+        return child
+    }
+
+    func killAll(signal: Signal) throws(BackendError) {
+        // What a process leaves becomes the shim's child, and a child's number is its own until the shim has reaped it.
+        for pid in try processes() { try? Signals.send(signal, toChild: pid) }
+    }
+
+    func pause() throws(BackendError) { try killAll(signal: .stop) }
+    func resume() throws(BackendError) { try killAll(signal: .resume) }
+    func update(resources: [UInt8]) throws(BackendError) { throw Self.unsupported("set limits") }
+    func metrics() throws(BackendError) -> BackendMetrics { throw Self.unsupported("read metrics") }
+    func processes() throws(BackendError) -> [Int32] { (try? ProcessFacts.children(of: Credentials.processID)) ?? [] }
+    func outOfMemory() -> OutOfMemory { OutOfMemory() }
+    func delete() throws(BackendError) { root.unmount() }
+    static func cleanUp(_ context: BackendContext) throws(BackendError) { BundleRoot(bundle: context.bundle).unmount() }
+
+    private static func unsupported(_ operation: String) -> BackendError {
+        .refused(stage: "cgroup", operation: operation, code: .unsupported, detail: "this backend has no cgroups")
+    }
+
+    /// Makes a child that waits for a byte, and answers with an errno if its program cannot be executed.
+    private func launch(
+        _ process: RuntimeSpec.Process,
+        _ streams: ProcessStreams
+    ) throws(BackendError) -> (ContainerProcess, SharedDescriptor) {
+        do throws(KernelError) {
+            let (ours, theirs) = try UnixSocket.pair()
+            let (arguments, environment) = (
+                try ArgumentVector(process.args ?? []), try ArgumentVector(process.env ?? [])
+            )
+            var (master, ends): (SharedDescriptor?, [SharedDescriptor]) = (nil, [])
+            switch streams {
+            case .descriptors(let input, let output, let error): ends = [input, output, error]
+            case .terminal:
+                let (controller, terminal) = try Pty().ends()
+                (master, ends) = (controller, [terminal, terminal, terminal])
+            }
+            if let child = try Clone.fork() {
+                return (ContainerProcess(pid: child.pid, pidfd: child.sharedPidfd(), terminal: master), ours)
+            }
+            do throws(KernelError) {
+                _ = try theirs.read(upTo: 1)
+                try ProcessAttributes.startSession()
+                Signals.resetAll()
+                Signals.setMask(.none)
+                for (number, end) in ends.enumerated() { try DescriptorTable.place(end.raw, at: Int32(number)) }
+                if master != nil { try Pty.makeControllingTerminal(0) }
+                let place = SharedDescriptor(try File.open("\(root.bundle)/rootfs", [.path, .directory]))
+                try withExtendedLifetime(place) { () throws(KernelError) in try Mount.changeRoot(to: place.raw) }
+                try WorkingDirectory.change(to: process.cwd ?? "/")
+                try Exec.replace(process.args?.first ?? "", arguments: arguments, environment: environment)
+            } catch { try? theirs.writeAll([UInt8(truncatingIfNeeded: error.errno.rawValue)]) }
+            Clone.exit(255)
+        } catch { throw .failed(stage: "create", error) }
+    }
+
+    private func open(_ gate: SharedDescriptor) throws(BackendError) {
+        let answer: [UInt8]
+        do throws(KernelError) {
+            try gate.writeAll([1])
+            answer = try gate.read(upTo: 1)
+        } catch { throw .failed(stage: "start", error) }
+        guard let number = answer.first else { return }
+        throw .failed(stage: "exec", operation: "execute", errno: Errno(rawValue: Int32(number)))
+    }
+}

@@ -1,0 +1,306 @@
+import HostBundle
+import Kernel
+import ShimKit
+import ShimProtocol
+import SwiftProtobuf
+
+/// Containers that another's shim v2 program makes, such as containerd's `containerd-shim-runc-v2`, unchanged.
+///
+/// This shim stands between it and the manager: it is the foreign shim's containerd, and for the manager a shim like any other. So the
+/// log, the exit record, the journal and attached clients are ours, and live on without a manager.
+final class ForeignBackend: Backend {
+    static let information = BackendInformation(
+        name: "foreign",
+        version: "0.1.0",
+        capabilities: ["exec", "terminal", "pause", "update"],
+        mountTypes: ["overlay", "bind"]
+    )
+
+    let context: BackendContext
+    var shim: ForeignShim?
+    /// Ids of exec sessions by process.
+    private var execs: [Int32: String] = [:]
+    /// The init process, once it is there.
+    private var initial: Int32 = 0
+    /// The end of the init process's input that the foreign shim opens when it likes.
+    private var input: SharedDescriptor?
+
+    init(_ context: BackendContext) throws(BackendError) {
+        self.context = context
+    }
+
+    // Create, start, exec -----------------------------------------------------------------------------------------------
+
+    func create(_ request: BackendCreateRequest) throws(BackendError) -> ContainerProcess {
+        var record = ForeignRecord(program: try Self.program(request, context))
+        let root = BundleRoot(bundle: record.program.bundle)
+        try record.write(context.bundle)
+        do throws(BackendError) {
+            try prepare(record.program.bundle)
+            // A root that is ready is in our own bundle.
+            let own = RootMount(type: "bind", source: "\(context.bundle)/rootfs", target: "", options: ["rbind"])
+            try root.mount(request.rootMounts.isEmpty ? [own] : request.rootMounts)
+            try Self.write(root.resolved(specification: request.specification), to: "\(root.bundle)/config.json")
+            let options = Self.options(request)
+            let shim = try ForeignShim.start(record.program, options: options)
+            self.shim = shim
+            record.address = shim.address
+            try record.write(context.bundle)
+            let process = try create(request.streams, options)
+            record.cgroup = ContainerGroup.path(of: process.pid)
+            try record.write(context.bundle)
+            return process
+        } catch {
+            // The first error is what matters.
+            Self.note(record.cleanUp(context.bundle))
+            shim = nil
+            throw error
+        }
+    }
+
+    private func create(
+        _ streams: ProcessStreams,
+        _ options: Google_Protobuf_Any?
+    ) throws(BackendError) -> ContainerProcess {
+        let shim = try existing("create")
+        let paths = try StreamPaths(streams)
+        let request = TaskCreateRequest.with { request in
+            request.id = context.id
+            request.bundle = shim.program.bundle
+            (request.stdin, request.stdout, request.stderr) = (paths.input, paths.output, paths.error)
+            request.terminal = paths.terminal != nil
+            if let options { request.options = options }
+        }
+        let answer: TaskCreateResponse = try shim.call(.create, request, TaskCreateResponse.self)
+        initial = Int32(bitPattern: answer.pid)
+        // It opens its end of the input when it likes; our copy of it goes when the program runs.
+        input = paths.inputEnd
+        return try process(initial, paths.terminal)
+    }
+
+    func start() throws(BackendError) {
+        let shim = try existing("start")
+        _ = try shim.call(.start, TaskStartRequest.with { $0.id = context.id }, TaskStartResponse.self)
+        try letInputEnd("")
+        input = nil
+    }
+
+    func exec(_ request: BackendExecRequest) throws(BackendError) -> ContainerProcess {
+        let shim = try existing("exec")
+        let paths = try StreamPaths(request.streams)
+        let document = try BundleRoot(bundle: shim.program.bundle).resolved(process: request.process)
+        let add = TaskExecRequest.with { add in
+            (add.id, add.execID) = (context.id, request.id)
+            (add.stdin, add.stdout, add.stderr) = (paths.input, paths.output, paths.error)
+            add.terminal = paths.terminal != nil
+            add.spec = Google_Protobuf_Any(typeURL: TypeURL.process, json: document)
+        }
+        let _: Google_Protobuf_Empty = try shim.call(.exec, add)
+        do throws(BackendError) {
+            let start = TaskStartRequest.with { ($0.id, $0.execID) = (context.id, request.id) }
+            let answer: TaskStartResponse = try shim.call(.start, start, TaskStartResponse.self)
+            let process = try process(Int32(bitPattern: answer.pid), paths.terminal)
+            execs[process.pid] = request.id
+            try letInputEnd(request.id)
+            withExtendedLifetime(paths) {}
+            return process
+        } catch {
+            delete(exec: request.id)
+            throw error
+        }
+    }
+
+    /// The foreign shim keeps an end of the input open until it is told; from then on it ends with ours.
+    private func letInputEnd(_ exec: String) throws(BackendError) {
+        let close = TaskCloseIORequest.with { ($0.id, $0.execID, $0.stdin) = (context.id, exec, true) }
+        do throws(BackendError) {
+            let _: Google_Protobuf_Empty = try existing("close-io").call(.closeIO, close)
+        } catch  where error.code == .notFound {
+            // It has ended already.
+        }
+    }
+
+    /// A process that the foreign shim says it has made: one below it, and so below us.
+    private func process(_ pid: Int32, _ terminal: SharedDescriptor?) throws(BackendError) -> ContainerProcess {
+        let shim = try existing("process")
+        do throws(KernelError) {
+            guard pid > 1, pid != Credentials.processID else { throw .failed("find process", String(pid), .noProcess) }
+            let pidfd = SharedDescriptor(try Pidfd(pid: pid).intoDescriptor())
+            // A helper of the runtime that has just ended may stand in between, and nothing announces a new parent. Of a process that has
+            // ended only the shim knows.
+            for _ in 0..<400 {
+                let isOurs = (try? Self.isBelow(pid)) == true
+                if try isOurs || !pidfd.poll(for: .readable, timeout: .milliseconds(5)).isEmpty {
+                    return ContainerProcess(pid: pid, pidfd: pidfd, terminal: terminal)
+                }
+            }
+            throw .failed("find process", String(pid), .noChild)
+        } catch  where [.noProcess, .noEntry].contains(error.errno) && pid > 1 {
+            return try Self.ended(pid, terminal)
+        } catch {
+            throw .refused(
+                stage: "shim",
+                operation: "find process",
+                object: shim.program.path,
+                code: .internal,
+                detail: "process \(pid), which it names, is not below it: \(error)"
+            )
+        }
+    }
+
+    /// A process that has ended and was reaped already: what is always readable stands for its pidfd.
+    private static func ended(_ pid: Int32, _ terminal: SharedDescriptor?) throws(BackendError) -> ContainerProcess {
+        do throws(KernelError) {
+            return ContainerProcess(pid: pid, pidfd: try Pipe().ends().reader, terminal: terminal)
+        } catch {
+            throw .failed(stage: "shim", error)
+        }
+    }
+
+    private static func isBelow(_ pid: Int32) throws(KernelError) -> Bool {
+        var ancestor = pid
+        for _ in 0..<64 where ancestor > 1 {
+            ancestor = try ProcessFacts(ancestor).parent
+            if ancestor == Credentials.processID { return true }
+        }
+        return false
+    }
+
+    // Signals and limits ------------------------------------------------------------------------------------------------
+
+    func kill(_ process: ContainerProcess, signal: Signal) throws(BackendError) {
+        let request = TaskKillRequest.with { request in
+            (request.id, request.execID) = (context.id, execs[process.pid] ?? "")
+            request.signal = UInt32(signal.rawValue)
+        }
+        do throws(BackendError) {
+            let _: Google_Protobuf_Empty = try existing("kill").call(.kill, request, within: .seconds(5))
+        } catch {
+            // Where the shim cannot, the kernel can.
+            guard signal == .kill, (try? Pidfd.send(.kill, to: process.pidfd.raw)) == true else { throw error }
+        }
+    }
+
+    func exitStatus(of process: ContainerProcess) -> ExitStatus? {
+        let request = TaskWaitRequest.with { ($0.id, $0.execID) = (context.id, execs[process.pid] ?? "") }
+        // Without an answer it is the kernel that knows, or nobody.
+        let answer = try? shim?.call(.wait, request, TaskWaitResponse.self, within: .seconds(2))
+        guard let answer else { return nil }
+        switch answer.exitStatus {
+        case 129...192: return .signaled(Int32(answer.exitStatus) - 128, core: false)
+        case let number: return .exited(UInt8(truncatingIfNeeded: number))
+        }
+    }
+
+    func killAll(signal: Signal) throws(BackendError) {
+        guard let shim else { return }
+        let request = TaskKillRequest.with { request in
+            (request.id, request.signal, request.all) = (context.id, UInt32(signal.rawValue), true)
+        }
+        do throws(BackendError) {
+            let _: Google_Protobuf_Empty = try shim.call(.kill, request, within: .seconds(5))
+        } catch {
+            // What it will not or cannot kill is killed by its group.
+            guard signal == .kill else { throw error }
+        }
+        if signal == .kill { ContainerGroup.kill(ForeignRecord.read(context.bundle)?.cgroup) }
+    }
+
+    func ended(_ process: ContainerProcess) {
+        if let id = execs.removeValue(forKey: process.pid) { delete(exec: id) }
+    }
+
+    private func delete(exec id: String) {
+        // What it does not delete goes with the container.
+        _ = try? shim?.call(
+            .delete,
+            TaskDeleteRequest.with { ($0.id, $0.execID) = (context.id, id) },
+            TaskDeleteResponse.self,
+            within: .seconds(2)
+        )
+    }
+
+    func pause() throws(BackendError) {
+        let _: Google_Protobuf_Empty = try existing("pause").call(.pause, TaskPauseRequest.with { $0.id = context.id })
+    }
+
+    func resume() throws(BackendError) {
+        let shim = try existing("resume")
+        do throws(BackendError) {
+            let _: Google_Protobuf_Empty = try shim.call(.resume, TaskResumeRequest.with { $0.id = context.id })
+        } catch {
+            // One that has been killed meanwhile cannot be resumed, and need not.
+            let request = TaskStateRequest.with { $0.id = context.id }
+            let state = try shim.call(.state, request, TaskStateResponse.self).status
+            guard state == .stopped else { throw error }
+        }
+    }
+
+    func resize(_ process: ContainerProcess, rows: UInt16, columns: UInt16) throws(BackendError) -> Bool {
+        let request = TaskResizePtyRequest.with { request in
+            (request.id, request.execID) = (context.id, execs[process.pid] ?? "")
+            (request.height, request.width) = (UInt32(rows), UInt32(columns))
+        }
+        let _: Google_Protobuf_Empty = try existing("resize").call(.resizePty, request)
+        return true
+    }
+
+    func update(resources: [UInt8]) throws(BackendError) {
+        let request = TaskUpdateRequest.with { request in
+            request.id = context.id
+            request.resources = Google_Protobuf_Any(typeURL: TypeURL.linuxResources, json: resources)
+        }
+        let _: Google_Protobuf_Empty = try existing("update").call(.update, request)
+    }
+
+    // What is ------------------------------------------------------------------------------------------------------------
+
+    func metrics() throws(BackendError) -> BackendMetrics {
+        let request = TaskStatsRequest.with { $0.id = context.id }
+        let answer: TaskStatsResponse = try existing("metrics").call(.stats, request, TaskStatsResponse.self)
+        do throws(RPCError) {
+            if let metrics = try answer.stats.decode(CgroupV1Metrics.self) { return .version1(metrics) }
+            if let metrics = try answer.stats.decode(CgroupV2Metrics.self) { return .version2(metrics) }
+        } catch {
+            throw .refused(stage: "metrics", operation: "decode", code: .internal, detail: error.message)
+        }
+        throw .refused(
+            stage: "metrics",
+            operation: "decode",
+            object: answer.stats.typeURL,
+            code: .unsupported,
+            detail: "neither of the two forms of cgroups"
+        )
+    }
+
+    func processes() throws(BackendError) -> [Int32] {
+        let request = TaskPidsRequest.with { $0.id = context.id }
+        let answer: TaskPidsResponse = try existing("processes").call(.pids, request, TaskPidsResponse.self)
+        return answer.processes.map { Int32(bitPattern: $0.pid) }
+    }
+
+    func outOfMemory() -> OutOfMemory {
+        ContainerGroup.outOfMemory(ForeignRecord.read(context.bundle)?.cgroup)
+    }
+
+    // The end ------------------------------------------------------------------------------------------------------------
+
+    func delete() throws(BackendError) {
+        guard let shim, let record = ForeignRecord.read(context.bundle) else { return }
+        // It must know of the end before it deletes, and it may have died: its own `delete` comes after in any case.
+        let (wait, delete) = (
+            TaskWaitRequest.with { $0.id = context.id }, TaskDeleteRequest.with { $0.id = context.id }
+        )
+        _ = try? shim.call(.wait, wait, TaskWaitResponse.self, within: .seconds(2))
+        _ = try? shim.call(.delete, delete, TaskDeleteResponse.self, within: .seconds(5))
+        let shutdown = TaskShutdownRequest.with { $0.id = context.id }
+        _ = try? shim.call(.shutdown, shutdown, Google_Protobuf_Empty.self, within: .seconds(3))
+        Self.note(record.cleanUp(context.bundle))
+        (self.shim, execs, input) = (nil, [:], nil)
+    }
+
+    static func cleanUp(_ context: BackendContext) throws(BackendError) {
+        guard let record = ForeignRecord.read(context.bundle) else { return }
+        note(record.cleanUp(context.bundle))
+    }
+}
