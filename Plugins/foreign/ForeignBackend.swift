@@ -130,7 +130,8 @@ final class ForeignBackend: Backend {
             // ended only the shim knows.
             for _ in 0..<400 {
                 let isOurs = (try? Self.isBelow(pid)) == true
-                if try isOurs || !pidfd.poll(for: .readable, timeout: .milliseconds(5)).isEmpty {
+                let events = try isOurs ? [] : pidfd.poll(for: .readable, timeout: .milliseconds(5))
+                if isOurs || !events.isEmpty {
                     return ContainerProcess(pid: pid, pidfd: pidfd, terminal: terminal)
                 }
             }
