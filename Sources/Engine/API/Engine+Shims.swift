@@ -104,6 +104,8 @@ extension Container {
 
     /// The shim as it is now; nil when there is none to be asked.
     func shimStatus() async -> ShimStatus? {
+        // A manager that has just started may not have met it yet.
+        _ = try? await adoption.value(within: Self.infoDeadline)
         guard lifecycle.isActive || shim != nil else { return nil }
         var status = ShimStatus(container: id, name: record.name, backend: record.plan.backend, state: .unreachable)
         let process = shim?.process ?? ShimProcess.recorded(paths)

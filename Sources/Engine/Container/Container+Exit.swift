@@ -213,7 +213,8 @@ extension Container {
     /// With the shim alive the connection is made again; without, what it has left decides.
     func lost(_ shim: Shim, _ what: String) async {
         guard isSupervised(by: shim) else { return }
-        logger.warning("shim is lost", metadata: ["reason": "\(what)"])
+        // A program that is replaced takes its connections with it.
+        if !isUpgradingShim { logger.warning("shim is lost", metadata: ["reason": "\(what)"]) }
         await exclusively {
             guard isSupervised(by: shim) else { return }
             shim.client.connection.close()
