@@ -89,7 +89,7 @@ void ck_reset_signals(void)
 struct clone_arguments {
     uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
 };
-enum { PIDFD = 0x1000, VM = 0x100, VFORK = 0x4000, PARENT = 0x8000 };
+enum { PIDFD = 0x1000, VM = 0x100, VFORK = 0x4000 };
 static const uint64_t CLEAR_SIGHAND = 0x100000000ULL, INTO_CGROUP = 0x200000000ULL;
 
 pid_t ck_clone3(uint64_t flags, int exit_signal, int cgroup, int *pidfd)
@@ -99,11 +99,6 @@ pid_t ck_clone3(uint64_t flags, int exit_signal, int cgroup, int *pidfd)
                                 .exit_signal = (uint64_t)exit_signal,
                                 .cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0};
     return (pid_t)syscall(SYS_clone3, &a, sizeof a);
-}
-
-pid_t ck_clone_sibling(int *pidfd)
-{
-    return (pid_t)syscall(SYS_clone, (unsigned long)(PARENT | PIDFD | SIGCHLD), NULL, pidfd, NULL, 0UL);
 }
 
 // clone3 onto another stack. Returns a pid or -errno; the child calls entry(argument), which must not return.

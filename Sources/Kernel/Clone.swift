@@ -56,26 +56,6 @@ public enum Clone {
         return pid == 0 ? nil : Child(pid: pid, pidfd: Pidfd(Descriptor(adopting: pidfd)))
     }
 
-    /// Copies the process for its parent: the copy is a sibling, which the parent reaps, and returns here too.
-    ///
-    /// Takes the older call where a system call filter hides clone3(2), as common profiles do because they cannot look at what its
-    /// argument points to.
-    ///
-    /// - Parameter older: whether to take the older call at once, where a filter would kill for the newer one.
-    /// - Returns: the sibling; **nil in the sibling itself**.
-    /// - Throws: `KernelError`; errno is `.noMemory` also when the PID namespace for children has lost its first process.
-    public static func sibling(older: Bool = false) throws(KernelError) -> Child? {
-        do throws(KernelError) {
-            if older { throw .failed("clone process", .noSystemCall) }
-            return try fork(asSibling: true)
-        } catch  where error.errno == .noSystemCall || error.errno == .notPermitted {
-            var pidfd: Int32 = -1
-            let pid = unsafe ck_clone_sibling(&pidfd)
-            if pid == -1 { throw .failed("clone process", .current) }
-            return pid == 0 ? nil : Child(pid: pid, pidfd: Pidfd(Descriptor(adopting: pidfd)))
-        }
-    }
-
     /// Ends the calling process at once, without exit handlers and flushing.
     ///
     /// The only right way to end a forked child.

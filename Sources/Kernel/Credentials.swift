@@ -271,7 +271,7 @@ public enum SeccompFilter {
 /// The process makes it and passes `memory` to whoever takes the listener over.
 @safe public final class ListenerHandover: @unchecked Sendable {
     // Guard: the words are only touched by atomic loads and stores.
-    fileprivate nonisolated(unsafe) let words: UnsafeMutablePointer<UInt32>
+    nonisolated(unsafe) let words: UnsafeMutablePointer<UInt32>
     /// A file of one page in memory.
     public let memory: SharedDescriptor
 

@@ -29,14 +29,24 @@ enum HandshakeMessage: Equatable {
         case .start(let token): return [6] + token
         case .filterNext: return [7]
         case .failed(let error):
-            var bytes: [UInt8] = [4]
-            for text in [error.stage.rawValue, error.operation, error.object, error.detail, error.code.description] {
-                let part = Array(text.utf8.prefix(8192))
-                bytes += [UInt8(part.count >> 8), UInt8(part.count & 0xff)] + part
-            }
-            return bytes + Self.encode(error.errno?.rawValue ?? 0)
+            let texts = [error.stage.rawValue, error.operation, error.object, error.detail, error.code.description]
+            return Self.failure(texts, errno: error.errno?.rawValue ?? 0)
         case .cloned(let pid): return [8] + Self.encode(pid)
         }
+    }
+
+    /// A failure whose errno, which decides its code, is still to be filled in: the last four bytes.
+    static func failure(_ stage: SandboxStage, _ operation: String, _ object: String = "") -> [UInt8] {
+        failure([stage.rawValue, operation, object, "", ""], errno: 0)
+    }
+
+    private static func failure(_ texts: [String], errno: Int32) -> [UInt8] {
+        var bytes: [UInt8] = [4]
+        for text in texts {
+            let part = Array(text.utf8.prefix(8192))
+            bytes += [UInt8(part.count >> 8), UInt8(part.count & 0xff)] + part
+        }
+        return bytes + encode(errno)
     }
 
     init?(_ bytes: [UInt8]) {

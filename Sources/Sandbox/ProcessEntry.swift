@@ -9,9 +9,8 @@ struct ProcessEntry {
     let channel: HandshakeEnd
     /// The terminal, when the process has one.
     var terminal: RawDescriptor?
-    /// Called with everything done but the exec: returns in the process that is to execute the program, which makes its own
-    /// session; nil when that is the caller.
-    var handOver: (() throws(SandboxError) -> Void)?
+    /// The process that executes the program in place of the caller, which makes its own session; nil when that is the caller.
+    var handOver: ExecHandOver?
 
     /// Becomes the program.
     ///
@@ -29,9 +28,9 @@ struct ProcessEntry {
         Umask.set(plan.umask)
         try runStartHooks(user)
         try setDeadline()
+        let successor = try handOver?.prepare(environment)
         try takeIdentity(user)
-        try handOver?()
-        if loadsInside { try loadFilter() }
+        if let handOver, let successor { try handOver.run(successor) }
         try execute(environment)
     }
 
@@ -219,13 +218,7 @@ struct ProcessEntry {
             try Credentials.setKeepCapabilities(false)
         }
         try verifyCapabilities()
-        if !plan.filter.isEmpty, !loadsEarly, !loadsInside { try loadFilter() }
-    }
-
-    /// Whether the process that is handed over to loads the filter, see `ExecCloning`.
-    private var loadsInside: Bool {
-        guard handOver != nil, !plan.filter.isEmpty, case .beforeFilter = plan.cloning else { return false }
-        return true
+        if !plan.filter.isEmpty, !loadsEarly, handOver?.loadsFilter != true { try loadFilter() }
     }
 
     private func loadFilter() throws(SandboxError) {

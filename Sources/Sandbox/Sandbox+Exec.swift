@@ -125,7 +125,7 @@ struct RunningContainer {
 /// It does everything outside of the container's process namespace, where nobody inside can see it, let alone take it over
 /// while it still has rights or descriptors that are not the container's. Only when it has the final ids, capabilities and
 /// filter does it clone the process inside, as its own sibling, and end. That process makes a session, executes the program
-/// and has nothing but its streams and the means to say what failed.
+/// and has nothing but its streams and the means to say what failed, see `ExecHandOver`.
 ///
 /// The filter is loaded here and inherited: loaded by the process inside, it would come later than a process of the container
 /// with CAP_SYS_PTRACE might, and without no_new_privs that process would need CAP_SYS_ADMIN until then. Where the filter
@@ -151,7 +151,7 @@ struct ExecSetup {
             }
             guard let answer = try channel.receive(within: nil), answer.message == .proceed else { Clone.exit(0) }
             var entry = ProcessEntry(plan: plan, channel: channel, terminal: terminal?.terminal.raw)
-            entry.handOver = { () throws(SandboxError) in try handOver(hasTerminal: terminal != nil) }
+            entry.handOver = ExecHandOver(plan: plan, channel: channel, hasTerminal: terminal != nil)
             try entry.run()
         } catch {
             ChildReport.failAndExit(channel, error)
@@ -169,39 +169,6 @@ struct ExecSetup {
             throw .failed(.namespaces, error)
         }
         if hasUserNamespace { try ChildReport.becomeRoot() }
-    }
-
-    /// Goes on as the process inside, in a session of its own; what was outside ends.
-    private func handOver(hasTerminal: Bool) throws(SandboxError) {
-        try step(.clone) { () throws(KernelError) in
-            // The process inside is visible from its first moment: what it has must be the container's.
-            let first = 3 + RawDescriptor(clamping: plan.preservedDescriptors)
-            if channel.socket > first {
-                try DescriptorTable.close(from: UInt32(first), through: UInt32(channel.socket - 1))
-            }
-            try DescriptorTable.close(from: UInt32(channel.socket + 1))
-        }
-        let child: Child?
-        do throws(KernelError) { child = try Clone.sibling(older: plan.cloning == .older) } catch
-            where error.errno == .noMemory
-        {
-            // The namespace takes no more processes when its first has ended.
-            throw RunningContainer.ended
-        } catch {
-            throw .failed(.clone, error)
-        }
-        if let child { ChildReport.handOver(child, channel) }
-        if plan.waitsForParent {
-            // It sets what could not be handed on, and hands the filter's listener to who answers.
-            guard let answer = try channel.receive(within: nil), answer.message == .proceed else { Clone.exit(0) }
-        }
-        do throws(KernelError) {
-            try ProcessAttributes.startSession()
-            if hasTerminal { try Pty.makeControllingTerminal(0) }
-        } catch {
-            // A filter may forbid it. Without a terminal the session of the set-up, which has none either, does as well.
-            if hasTerminal { throw .failed(.console, error) }
-        }
     }
 
     /// Opens a terminal through the container's `/dev/pts`.

@@ -180,8 +180,33 @@ int ck_seccomp_listen(unsigned flags, void *program, uint32_t *words);
 
 // clone3 without CLONE_VM: returns in both processes, 0 in the child. Single-threaded callers only.
 pid_t ck_clone3(uint64_t flags, int exit_signal, int cgroup, int *pidfd);
-// The same by clone, as a child of the caller's parent.
-pid_t ck_clone_sibling(int *pidfd);
+
+// What a process still has to do before its program, for a clone that has nothing else of its maker's memory.
+enum { CK_LAST_CONSOLE, CK_LAST_FILTER, CK_LAST_EXEC, CK_LAST_MISSING, CK_LAST_DENIED, CK_LAST_FAILURES };
+struct ck_last_steps_plan {
+    char *const *candidates; // tried in order, as execvp does
+    char *const *argv;
+    char *const *envp;
+    int channel; // socket of packets
+    uint8_t proceed; // only byte of the packet that the clone waits for; 0: it does not wait
+    uint8_t announce; // the same of the packet that goes before a filter with a listener
+    int terminal; // whether standard input becomes the controlling terminal
+    const uint64_t *filter; // loaded last
+    size_t filter_count;
+    unsigned filter_flags;
+    uint32_t *words; // not null: the filter has a listener, see ck_seccomp_listen; `memory` is the file of this page
+    int memory;
+    const uint8_t *failures; // one packet behind the other, each ending with four bytes for errno
+    const size_t *failure_sizes; // CK_LAST_FAILURES of them
+};
+struct ck_last_steps;
+// Copies the plan into pages of its own. Null and errno on failure.
+struct ck_last_steps *ck_last_steps_new(const struct ck_last_steps_plan *plan);
+void ck_last_steps_free(struct ck_last_steps *steps);
+// Keeps everything that the process has now from further clones, but for the steps. Other clones than that of the steps die at once from here on.
+int ck_last_steps_forget(struct ck_last_steps *steps);
+// Makes the clone, as a child of the caller's parent, which does the steps. By clone3, or by clone if `older` or where a filter hides clone3.
+pid_t ck_last_steps_clone(struct ck_last_steps *steps, int older, int *pidfd);
 
 // Throw-away user namespaces: the child waits for a byte on ends[0] and ends when the parent's ends[1] is closed.
 pid_t ck_hold_namespaces(uint64_t flags, const int ends[2], int *pidfd);

@@ -2,6 +2,8 @@
 //
 //   hostile swap PATH PATH      exchanges two names until standard input ends; prints how often
 //   hostile hunt FILE           until FILE is there: attaches to every process it can see, reads what is open in it
+//   hostile rob FILE MARK       the same, but takes from those that are not programs of the container yet: looks for MARK in all
+//                               their memory and in their registers, and at their descriptors; prints how many it got hold of
 //   hostile overwrite FILE      until FILE is there: tries to open every process's program for writing
 //   hostile calls               makes calls that the default filter denies; prints each with its errno
 //   hostile sockets             asks for sockets of dangerous families in three ways; prints each with its errno
@@ -24,6 +26,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -136,6 +139,86 @@ static int hunt(const char *stop) {
     fflush(stdout);
     while (!exists(stop)) each_process(hunt_one);
     printf("seen=%ld attached=%ld foreign=%ld\n", seen, attached, foreign);
+    return 0;
+}
+
+static const char *mark;
+static long early, taken, sockets_seen;
+
+static void search_memory(int pid) {
+    static char bytes[1 << 20];
+    char path[64], line[512];
+    snprintf(path, sizeof path, "/proc/%d/mem", pid);
+    int memory = open(path, O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    FILE *maps = fopen(path, "re");
+    while (maps && memory >= 0 && fgets(line, sizeof line, maps)) {
+        unsigned long start, end;
+        if (sscanf(line, "%lx-%lx", &start, &end) != 2) continue;
+        line[strcspn(line, "\n")] = 0;
+        for (unsigned long place = start; place < end;) {
+            ssize_t got = pread(memory, bytes, sizeof bytes, (off_t)place);
+            if (got <= 0) break;
+            taken += got;
+            if (memmem(bytes, (size_t)got, mark, strlen(mark))) report("mark", pid, line);
+            // The mark may lie across two reads.
+            place += (unsigned long)got < sizeof bytes ? (unsigned long)got : sizeof bytes - strlen(mark);
+        }
+    }
+    if (maps) fclose(maps);
+    if (memory >= 0) close(memory);
+}
+
+static void search_registers(int pid) {
+    static const int sets[] = {1 /* NT_PRSTATUS */, 2 /* NT_FPREGSET */, 0x202 /* NT_X86_XSTATE */};
+    static char bytes[1 << 14];
+    for (unsigned i = 0; i < sizeof sets / sizeof *sets; i++) {
+        struct iovec part = {bytes, sizeof bytes};
+        if (ptrace(PTRACE_GETREGSET, pid, sets[i], &part) != 0) continue;
+        for (const char *piece = mark; strlen(piece) >= 8; piece++)
+            if (memmem(bytes, part.iov_len, piece, 8)) report("registers", pid, piece);
+    }
+}
+
+static void search_descriptors(int pid) {
+    char path[64], text[4096];
+    for (int number = 3; number < 256; number++) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, number);
+        if (follow(path, text, sizeof text) <= 0) continue;
+        // The one over which it reports that its program cannot run.
+        if (strncmp(text, "socket:", 7) == 0) sockets_seen++;
+        else report("descriptor", pid, text);
+    }
+}
+
+static void rob_one(int pid) {
+    char path[64], text[4096];
+    seen++;
+    if (ptrace(PTRACE_SEIZE, pid, 0, 0) != 0) return;
+    ptrace(PTRACE_INTERRUPT, pid, 0, 0);
+    int status;
+    waitpid(pid, &status, __WALL);
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    if (WIFSTOPPED(status) && follow(path, text, sizeof text) > 0) {
+        attached++;
+        if (!is_ours(text)) {
+            early++;
+            search_memory(pid);
+            search_registers(pid);
+            search_descriptors(pid);
+        }
+    }
+    ptrace(PTRACE_DETACH, pid, 0, 0);
+}
+
+static int rob(const char *stop, const char *what) {
+    pin();
+    mark = what;
+    puts("hunting");
+    fflush(stdout);
+    while (!exists(stop)) each_process(rob_one);
+    printf("seen=%ld attached=%ld early=%ld bytes=%ld sockets=%ld foreign=%ld\n", seen, attached, early, taken, sockets_seen,
+           foreign);
     return 0;
 }
 
@@ -318,6 +401,7 @@ int main(int count, char **words) {
     const char *command = count > 1 ? words[1] : "";
     if (!strcmp(command, "swap") && count == 4) return swap(words[2], words[3]);
     if (!strcmp(command, "hunt") && count == 3) return hunt(words[2]);
+    if (!strcmp(command, "rob") && count == 4) return rob(words[2], words[3]);
     if (!strcmp(command, "overwrite") && count == 3) return overwrite(words[2]);
     if (!strcmp(command, "calls")) return calls();
     if (!strcmp(command, "sockets")) return sockets();
@@ -325,6 +409,6 @@ int main(int count, char **words) {
     if (!strcmp(command, "churn") && count == 3) return churn(atoi(words[2]));
     if (!strcmp(command, "read") && count == 3) return puts(open(words[2], O_RDONLY) < 0 ? "refused" : "readable") < 0;
     if (!strcmp(command, "talk")) return talk(count - 2, words + 2);
-    fprintf(stderr, "usage: hostile swap|hunt|overwrite|calls|sockets|peers|talk|read|churn …\n");
+    fprintf(stderr, "usage: hostile swap|hunt|rob|overwrite|calls|sockets|peers|talk|read|churn …\n");
     return 64;
 }
