@@ -56,7 +56,11 @@ package enum RootTree {
     /// Attributes below a mount, and propagation.
     ///
     /// A bound tree starts out private: clones of the host's mounts would pass mounts on to the host and back.
-    package static func apply(_ options: MountOptions, to tree: borrowing DetachedMount, isBind: Bool) throws(KernelError) {
+    package static func apply(
+        _ options: MountOptions,
+        to tree: borrowing DetachedMount,
+        isBind: Bool
+    ) throws(KernelError) {
         if isBind {
             try tree.setPropagation(options.propagation.isEmpty ? .private : .slave, recursive: true)
             if !options.attributes.isEmpty {
