@@ -203,9 +203,11 @@ struct ck_last_steps;
 // Copies the plan into pages of its own. Null and errno on failure.
 struct ck_last_steps *ck_last_steps_new(const struct ck_last_steps_plan *plan);
 void ck_last_steps_free(struct ck_last_steps *steps);
-// Keeps everything that the process has now from further clones, but for the steps. Other clones than that of the steps die at once from here on.
+// Keeps everything that the process has now from further clones, but for the steps. Other clones than that of the steps
+// die at once from here on.
 int ck_last_steps_forget(struct ck_last_steps *steps);
-// Makes the clone, as a child of the caller's parent, which does the steps. By clone3, or by clone if `older` or where a filter hides clone3.
+// Makes the clone, as a child of the caller's parent, which does the steps. By clone3, or by clone if `older` or where a
+// filter hides clone3.
 pid_t ck_last_steps_clone(struct ck_last_steps *steps, int older, int *pidfd);
 
 // Throw-away user namespaces: the child waits for a byte on ends[0] and ends when the parent's ends[1] is closed.

@@ -3,7 +3,8 @@
 //   hostile swap PATH PATH      exchanges two names until standard input ends; prints how often
 //   hostile hunt FILE           until FILE is there: attaches to every process it can see, reads what is open in it
 //   hostile rob FILE MARK       the same, but takes from those that are not programs of the container yet: looks for MARK in all
-//                               their memory and in their registers, and at their descriptors; prints how many it got hold of
+//                               their memory and in their registers, and at their descriptors; prints how many it got hold of,
+//                               and the most memory that one of them had
 //   hostile overwrite FILE      until FILE is there: tries to open every process's program for writing
 //   hostile calls               makes calls that the default filter denies; prints each with its errno
 //   hostile sockets             asks for sockets of dangerous families in three ways; prints each with its errno
@@ -143,11 +144,12 @@ static int hunt(const char *stop) {
 }
 
 static const char *mark;
-static long early, taken, sockets_seen;
+static long early, taken, most, sockets_seen;
 
 static void search_memory(int pid) {
     static char bytes[1 << 20];
     char path[64], line[512];
+    long before = taken;
     snprintf(path, sizeof path, "/proc/%d/mem", pid);
     int memory = open(path, O_RDONLY | O_CLOEXEC);
     snprintf(path, sizeof path, "/proc/%d/maps", pid);
@@ -167,6 +169,7 @@ static void search_memory(int pid) {
     }
     if (maps) fclose(maps);
     if (memory >= 0) close(memory);
+    if (taken - before > most) most = taken - before;
 }
 
 static void search_registers(int pid) {
@@ -217,8 +220,8 @@ static int rob(const char *stop, const char *what) {
     puts("hunting");
     fflush(stdout);
     while (!exists(stop)) each_process(rob_one);
-    printf("seen=%ld attached=%ld early=%ld bytes=%ld sockets=%ld foreign=%ld\n", seen, attached, early, taken, sockets_seen,
-           foreign);
+    printf("seen=%ld attached=%ld early=%ld bytes=%ld most=%ld sockets=%ld foreign=%ld\n", seen, attached, early, taken, most,
+           sockets_seen, foreign);
     return 0;
 }
 
