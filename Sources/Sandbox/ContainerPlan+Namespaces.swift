@@ -5,6 +5,8 @@ internal import OCISpec
 struct JoinedNamespace {
     var kind: Namespace.Kinds
     var descriptor: SharedDescriptor
+    /// Whether it is the host's: then nothing of it may be changed for a container.
+    var isHosts: Bool
 }
 
 /// The user namespace of a container that has not its maker's.
@@ -63,14 +65,16 @@ extension ContainerPlan {
         guard kind == type.kind else {
             throw .invalid(field, "'\(path)' is a namespace of type \(kind.fileName ?? "unknown")")
         }
-        // A user namespace cannot be entered by who is in it, and need not be.
-        if type == .user {
-            let isOwn = try step(.namespaces) { () throws(KernelError) in
-                try IDMapNamespace.isOwn(descriptor.status())
-            }
-            if isOwn { return }
+        let isHosts = try step(.namespaces) { () throws(KernelError) in
+            try HostNamespaces.contain(descriptor.status(), kind)
         }
-        joined.append(JoinedNamespace(kind: kind, descriptor: descriptor))
+        // The host's by a path is the same as none: these two no container shares with it.
+        if isHosts, type == .mount || type == .cgroup {
+            throw .refused(.specification, "apply", field, "'\(path)' is the host's", code: .unsupported)
+        }
+        // A user namespace cannot be entered by who is in it, and need not be.
+        if type == .user, isHosts { return }
+        joined.append(JoinedNamespace(kind: kind, descriptor: descriptor, isHosts: isHosts))
     }
 
     private mutating func readUserNamespace(_ linux: RuntimeSpec.Linux) throws(SandboxError) {

@@ -135,7 +135,8 @@ extension ContainerPlan {
 
     private mutating func readNames(_ spec: RuntimeSpec, _ linux: RuntimeSpec.Linux) throws(SandboxError) {
         var own = Set(RuntimeSpec.NamespaceType.allCases.filter { newNamespaces.contains($0.kind) })
-        own.formUnion(RuntimeSpec.NamespaceType.allCases.filter { type in joined.contains { $0.kind == type.kind } })
+        let others = joined.filter { !$0.isHosts }
+        own.formUnion(RuntimeSpec.NamespaceType.allCases.filter { type in others.contains { $0.kind == type.kind } })
         sysctls = try Sysctls.check(linux.sysctl ?? [:], own: own)
         netDevices = try MovedDevice.plan(linux.netDevices ?? [:], hasOwnNetwork: own.contains(.network))
         hostname = spec.hostname.flatMap { $0.isEmpty ? nil : $0 }
@@ -147,7 +148,8 @@ extension ContainerPlan {
             }
         }
         guard own.contains(.uts) || (hostname == nil && domainname == nil) else {
-            throw .invalid("hostname", "the container shares the uts namespace with the host")
+            let field = hostname == nil ? "domainname" : "hostname"
+            throw .invalid(field, "the container shares the uts namespace with the host")
         }
     }
 

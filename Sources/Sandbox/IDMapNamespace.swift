@@ -19,12 +19,6 @@ enum IDMapNamespace {
         try withProcess([], entering: namespace) { (pid) throws(KernelError) in try IDMappings(of: pid) }
     }
 
-    /// Whether a user namespace is the caller's.
-    static func isOwn(_ status: FileStatus) throws(KernelError) -> Bool {
-        let own = try Namespace.open(.user).status()
-        return own.device == status.device && own.inode == status.inode
-    }
-
     /// Runs while a process is in a new user namespace, or in one that it has entered.
     private static func withProcess<Result>(
         _ new: Namespace.Kinds,

@@ -22,7 +22,10 @@ extension Sandbox {
     /// In a function of its own, because the caller must not keep the child's end of the conversation: its close is how
     /// the exec is seen.
     private static func begin(_ request: SandboxExecRequest) throws(SandboxError) -> SandboxProcess {
-        let user = try RunningContainer(request.container)
+        let user = try RunningContainer(
+            request.container,
+            joinsMounts: request.surroundings?.joinsMounts ?? false
+        )
         var plan = try ProcessPlan(
             request.process,
             streams: request.streams,
@@ -46,6 +49,7 @@ extension Sandbox {
             ExecSetup(
                 plan: plan,
                 container: request.container,
+                root: user.joinedRoot,
                 hasUserNamespace: user.root != nil,
                 cgroup: request.cgroup,
                 channel: HandshakeEnd(socket: theirs.raw)
@@ -88,30 +92,36 @@ struct RunningContainer {
     let root: HostOwner?
     /// Number of its first process.
     let pid: Int32
+    /// Its root directory in a tree that it shares with others; nil where the tree is its own and whole.
+    let joinedRoot: SharedDescriptor?
 
     /// Looks at a container through its first process, which must not have been reaped.
-    init(_ container: RawDescriptor) throws(SandboxError) {
-        let ended = try step(.namespaces) { () throws(KernelError) in
-            !(try BorrowedDescriptor(container).poll(for: .readable, timeout: .zero).isEmpty)
-        }
-        guard !ended else { throw Self.ended }
+    init(_ container: RawDescriptor, joinsMounts: Bool) throws(SandboxError) {
         do throws(KernelError) {
             let pid = try Pidfd.number(of: container)
             self.pid = pid
-            if try IDMapNamespace.isOwn(Namespace.open(.user, of: pid).status()) {
-                root = nil
-                return
+            root = try Self.root(pid)
+            // Who enters a mount namespace is at its root, whatever directory of it the container has been given.
+            joinedRoot =
+                joinsMounts ? SharedDescriptor(try File.open("/proc/\(pid)/root", [.path, .directory])) : nil
+            // Only now is it certain that the number was the container's all the time.
+            guard try BorrowedDescriptor(container).poll(for: .readable, timeout: .zero).isEmpty else {
+                throw .failed("enter container", .noProcess)
             }
-            let mappings = try IDMappings(of: pid)
-            guard let user = mappings.hostUser(0), let group = mappings.hostGroup(0) else {
-                throw .failed("read", "/proc/\(pid)/uid_map", .invalid, detail: "no id 0 in the user namespace")
-            }
-            root = HostOwner(user: user, group: group)
         } catch  where error.errno == .noEntry || error.errno == .noProcess {
             throw Self.ended
         } catch {
             throw .failed(.namespaces, error)
         }
+    }
+
+    private static func root(_ pid: Int32) throws(KernelError) -> HostOwner? {
+        if try HostNamespaces.contain(Namespace.open(.user, of: pid).status(), .user) { return nil }
+        let mappings = try IDMappings(of: pid)
+        guard let user = mappings.hostUser(0), let group = mappings.hostGroup(0) else {
+            throw .failed("read", "/proc/\(pid)/uid_map", .invalid, detail: "no id 0 in the user namespace")
+        }
+        return HostOwner(user: user, group: group)
     }
 
     /// The refusal of whatever needs a running container.
@@ -133,6 +143,8 @@ struct RunningContainer {
 struct ExecSetup {
     let plan: ProcessPlan
     let container: RawDescriptor
+    /// See `RunningContainer.joinedRoot`.
+    let root: SharedDescriptor?
     let hasUserNamespace: Bool
     let cgroup: CgroupEntrance?
     let channel: HandshakeEnd
@@ -140,8 +152,8 @@ struct ExecSetup {
     /// Never returns: ends as the program, or exits after reporting what failed.
     func run() -> Never {
         do throws(SandboxError) {
-            let kept = [channel.socket, container] + (cgroup?.descriptors ?? []) + plan.keptDescriptors
-            try ChildReport.isolate(keeping: kept)
+            let kept = [channel.socket, container] + (root.map { [$0.raw] } ?? []) + (cgroup?.descriptors ?? [])
+            try ChildReport.isolate(keeping: kept + plan.keptDescriptors)
             try ChildReport.enterCgroups(cgroup)
             try enterContainer()
             Umask.set(0)
@@ -169,6 +181,8 @@ struct ExecSetup {
             throw .failed(.namespaces, error)
         }
         if hasUserNamespace { try ChildReport.becomeRoot() }
+        guard let root else { return }
+        try step(.rootfs) { () throws(KernelError) in try Mount.changeRoot(to: root.raw) }
     }
 
     /// Opens a terminal through the container's `/dev/pts`.

@@ -8,6 +8,8 @@ public struct SandboxSurroundings: Sendable {
     let personality: RuntimeSpec.Personality?
     let memoryPolicy: RuntimeSpec.MemoryPolicy?
     let intelRdt: RuntimeSpec.IntelRdt?
+    /// Whether the container's root is a directory in a mount namespace of others.
+    let joinsMounts: Bool
     let listenerPath: String
     let listenerMetadata: String
 
@@ -29,6 +31,8 @@ public struct SandboxSurroundings: Sendable {
         personality = specification.linux?.personality
         memoryPolicy = specification.linux?.memoryPolicy
         intelRdt = specification.linux?.intelRdt
+        joinsMounts =
+            specification.linux?.namespaces?.contains { $0.type == .mount && !($0.path ?? "").isEmpty } ?? false
         listenerPath = specification.linux?.seccomp?.listenerPath ?? ""
         listenerMetadata = specification.linux?.seccomp?.listenerMetadata ?? ""
     }

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Kernel
 import OCISpec
 import ProbeSupport
@@ -89,6 +90,46 @@ import Testing
             joining(box, path)
             let outcome = try box.run("cat /tmp/mark; echo $$; ls -d /data 2>/dev/null; echo end")
             #expect(outcome.lines == ["theirs", "1", "end"], "\(outcome.errors)")
+        }
+    }
+
+    @Test(arguments: [false, true]) func anExecHasTheSameDirectoryOfATreeOfOthers(_ isMapped: Bool) throws {
+        let box = try ContainerFixture()
+        if isMapped { box.addUserNamespace() }
+        try withMountNamespace(box) { path in
+            joining(box, path)
+            var process = box.spec.process ?? .init()
+            process.args = ["/bin/sh", "-c", "cat /tmp/mark; ls -d /bundle; stat -c %i /"]
+            let file = box.scratch.path + "/exec.json"
+            try File.writeAtomically(file, Array(JSONEncoder().encode(process)), durable: false)
+            box.options = ["--exec", file]
+            box.spec.process?.args = ["/bin/sleep", "1000"]
+            let outcome = try box.run()
+            #expect(outcome.lines == ["theirs", "\(try File.status(box.root).inode)"], "\(outcome.errors)")
+        }
+    }
+
+    /// What a container of its own may name, change or see is not the host's because a path says so.
+    @Test func aNamespaceOfTheHostsByItsPathIsNotTheContainersOwn() throws {
+        for (type, file) in [(RuntimeSpec.NamespaceType.cgroup, "cgroup"), (.mount, "mnt")] {
+            let box = try ContainerFixture()
+            if type == .mount { joining(box, "/proc/self/ns/mnt") }
+            box.spec.linux?.namespaces?.removeAll { $0.type == type }
+            box.spec.linux?.namespaces?.append(.init(type: type, path: "/proc/self/ns/\(file)"))
+            let failure = try box.run("true").failure
+            #expect(failure?.object == "linux.namespaces: \(type.rawValue)" && failure?.code == "unsupported")
+        }
+        // What is there already: a rule that does not hold must not rename the machine.
+        let own = try File.readText("/proc/sys/kernel/hostname").filter { $0 != "\n" }
+        for field in ["hostname", "domainname"] {
+            let box = try ContainerFixture()
+            box.spec.linux?.namespaces?.removeAll { $0.type == .uts }
+            box.spec.linux?.namespaces?.append(.init(type: .uts, path: "/proc/self/ns/uts"))
+            box.spec.hostname = nil
+            #expect(try box.run("uname -n").lines == [own])
+            if field == "hostname" { box.spec.hostname = own } else { box.spec.domainname = "(none)" }
+            let failure = try box.run("true").failure
+            #expect(failure?.object == field && failure?.code == "invalidArgument")
         }
     }
 

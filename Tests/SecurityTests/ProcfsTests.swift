@@ -116,6 +116,24 @@ extension SecurityTests {
             #expect(try box.run("true").failure?.code == "invalidArgument")
         }
 
+        @Test(arguments: [
+            (RuntimeSpec.NamespaceType.network, "net.ipv4.ip_default_ttl"), (.ipc, "kernel.shm_rmid_forced"),
+            (.uts, "kernel.domainname"),
+        ])
+        func parametersOfTheHostsNamespaceByItsPathAreRefused(
+            _ kind: RuntimeSpec.NamespaceType,
+            _ name: String
+        ) throws {
+            let box = try Box()
+            box.spec.linux?.namespaces?.removeAll { $0.type == kind }
+            let file = ["network": "net"][kind.rawValue] ?? kind.rawValue
+            box.spec.linux?.namespaces?.append(.init(type: kind, path: "/proc/self/ns/\(file)"))
+            if kind == .uts { box.spec.hostname = nil }
+            #expect(try box.run("true").status == 0)
+            box.spec.linux?.sysctl = [name: Host.harmless(name, "1")]
+            #expect(try box.run("true").failure?.code == "invalidArgument")
+        }
+
         @Test func theProcfsOfTheImageIsNotWhereParametersGo() throws {
             let box = try Box()
             // Without a /proc in the document, the image brings a look-alike.
