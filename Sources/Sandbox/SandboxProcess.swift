@@ -277,8 +277,8 @@ public final class SandboxProcess: Sendable {
         guard let listener, descriptors.count == 2 else {
             throw .refused(.handshake, "start process", "", "a filter that nobody expects", code: .internal)
         }
-        // Out of this process, not out of one that the message names: somebody inside may have sent it.
-        try listener.deliver(from: pidfd.raw, descriptors[1])
+        // A hook of the container loads the filter too, so the process is that of the message, not this one.
+        try listener.deliver(from: descriptors[0].raw, descriptors[1])
     }
 
     private func waitForExecution(_ channel: SharedDescriptor) throws(SandboxError) {
