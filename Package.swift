@@ -170,10 +170,21 @@ let targets: [Target] = [
         swiftSettings: swift
     ),
     .target(
-        name: "Engine",
+        name: "EngineContainer",
         dependencies: [
             "EngineModel", "EngineSpec", "EngineStore", "EngineShim", "Kernel", "OCISpec", "ShimProtocol",
-            "ContainerIO", "Archive", "ContentStore", "Snapshots", "Seccomp", log, protobuf,
+            "ContainerIO",
+            "Archive", "ContentStore", "Snapshots", "Seccomp", log, protobuf,
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+        ],
+        swiftSettings: swift
+    ),
+    .target(
+        name: "Engine",
+        dependencies: [
+            "EngineModel", "EngineSpec", "EngineStore", "EngineShim", "EngineContainer", "Kernel", "OCISpec",
+            "ShimProtocol", "ContainerIO", "Archive", "ContentStore", "Snapshots", "Seccomp", log, protobuf,
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
         ],
@@ -185,7 +196,7 @@ let targets: [Target] = [
     .target(
         name: "DockerAPI",
         dependencies: [
-            "Engine", "EngineModel", "DockerTypes", "Kernel", log,
+            "Engine", "EngineContainer", "EngineModel", "DockerTypes", "Kernel", log,
             .product(name: "HummingbirdCore", package: "hummingbird"),
             .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "NIOCore", package: "swift-nio"),

@@ -1,3 +1,4 @@
+import EngineContainer
 public import EngineModel
 package import EngineShim
 

@@ -1,5 +1,6 @@
 import DockerTypes
 import Engine
+import EngineContainer
 import EngineModel
 import HTTPTypes
 import Kernel

@@ -1,5 +1,6 @@
 import Archive
 import ContentStore
+import EngineContainer
 import EngineModel
 import EngineStore
 import Kernel

@@ -1,4 +1,5 @@
 import ContentStore
+import EngineContainer
 import EngineModel
 import EngineSpec
 import EngineStore

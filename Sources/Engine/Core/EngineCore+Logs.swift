@@ -1,4 +1,5 @@
 import ContainerIO
+import EngineContainer
 import EngineModel
 import Kernel
 import Synchronization
@@ -15,15 +16,6 @@ extension EngineCore {
         let node = node
         return LogSequence { LogIterationSource(container, options, node) }
     }
-}
-
-/// Tells a reader that follows that its container has ended.
-final class LogFollower: Sendable {
-    let control: LogFollowControl
-
-    init() throws { control = try LogFollowControl() }
-
-    func containerEnded() { control.containerEnded() }
 }
 
 /// One reader of one log: blocks only on the pool's threads, and there never for longer than one read.

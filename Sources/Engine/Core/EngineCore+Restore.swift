@@ -1,3 +1,4 @@
+import EngineContainer
 import EngineModel
 import EngineStore
 import Kernel
@@ -42,24 +43,6 @@ extension EngineCore {
     /// Writes the copies that are missing or of an earlier time.
     func writeCopies() async {
         for container in node.table.all { await container.renewCopy() }
-    }
-}
-
-extension Container {
-    /// Writes the copy when nothing else is being done with the container's directory.
-    func renewCopy() {
-        node.supervisor.start { await self.exclusively { await self.writeCopy() } }
-    }
-
-    /// Repeats what the database has of this container beside its directory.
-    func writeCopy() async {
-        let (record, paths) = (record, paths)
-        if lifecycle.phase == .removing || lifecycle.phase == .removed { return }
-        do {
-            try await node.pool.run { try ContainerCopy.write(record, paths) }
-        } catch {
-            logger.warning("copy of the configuration was not written", metadata: ["error": "\(error)"])
-        }
     }
 }
 

@@ -1,3 +1,4 @@
+import EngineContainer
 import EngineModel
 import EngineShim
 import EngineSpec

@@ -1,3 +1,4 @@
+import EngineContainer
 import EngineModel
 import EngineShim
 import EngineSpec
@@ -43,25 +44,18 @@ final class EngineCore: Sendable {
             let namespaces = try await UserNamespaces.open(configuration, paths, store, pool)
             // From here on what ends below this process is reaped; the probes above wait for their own children.
             let orphans = configuration.inheritsOrphans ? try OrphanReaper() : nil
-            let node = Node(
+            let node = try Node(
                 configuration: configuration,
                 paths: paths,
                 store: store,
                 hub: hub,
-                table: ContainerTable(),
                 images: images,
-                seccomp: SeccompCache(directory: paths.seccomp),
-                supervisor: Supervisor(),
                 pool: pool,
-                waiter: try DescriptorWaiter(),
                 strangers: BlockingPool(threads: blockingThreads),
                 held: held,
                 orphans: orphans,
                 namespaces: namespaces,
-                damage: damage,
-                cgroupManager: SystemFacts.cgroupManager(configuration.cgroupManager),
-                group: MultiThreadedEventLoopGroup.singleton,
-                logger: configuration.logger
+                damage: damage
             )
             return try await load(node, rootLock, unknown: unknown)
         } catch {

@@ -1,0 +1,323 @@
+import EngineModel
+import EngineShim
+import EngineStore
+import Kernel
+import Logging
+import ShimProtocol
+
+extension Container {
+    /// What an earlier life left of this container is adopted, finished or undone; then its policy is applied.
+    package func adopt() async {
+        await exclusively { await adoptOnce() }
+        adoption.resolve(.success(()))
+        await perform(lifecycle.engineStarted(), exclusive: false)
+        refreshView()
+        await stillStuck()
+        await removeIfWanted()
+    }
+
+    /// One look at what there is, and what follows from it.
+    ///
+    /// The caller holds ``exclusively(_:)``.
+    package func adoptOnce() async {
+        let finding = await look()
+        switch Recovery.decide(lifecycle.phase, finding, now: .now) {
+        case .leave: await perform(lifecycle.restarterLost(), exclusive: true)
+        case .cleanUp:
+            await endLeftShim()
+            await perform(lifecycle.restarterLost(), exclusive: true)
+        case .awaitRestart:
+            shim?.hasTask = true
+            (reachable, unsupervised) = (true, nil)
+            lifecycle.adoptedAwaiting()
+            if let shim { follow(shim, after: journaled) }
+            // A stop was being made when the engine ended; the shim may not have heard of it.
+            if lifecycle.stoppedByUser { await forbidLostRestart() }
+        case .finishRemoval:
+            await endLeftShim()
+            do { try await removeNow(volumes: record.configuration.autoRemove) } catch {
+                logger.error("removal was not finished", metadata: ["error": "\(error)"])
+            }
+        case .adopt(let pid, let paused, let startedAt):
+            await adoptRunning(pid: pid, paused: paused, startedAt: startedAt)
+        case .succeedShim:
+            await succeedShim()
+        case .recordExit(let exit):
+            await endLeftShim(keepingBundle: true)
+            await endLostExecs(at: exit.at)
+            await perform(lifecycle.exited(exit), exclusive: true, at: exit.at)
+        case .recordStartAndExit(let exit, let pid, let startedAt):
+            await endLostExecs(at: exit.at)
+            await perform(
+                lifecycle.adoptedEnded(exit, startedAt: startedAt, pid: pid),
+                exclusive: true,
+                at: exit.at
+            )
+        case .retry:
+            reachable = false
+            lookAgainLater()
+        }
+        refreshView()
+    }
+
+    private func adoptRunning(pid: Int32, paused: Bool, startedAt: Timestamp) async {
+        shim?.hasTask = true
+        (reachable, unsupervised) = (true, nil)
+        if initProcess?.pid != pid { initProcess = HeldProcess(pid: pid) }
+        if (try? ProcessFacts(pid))?.parent == Credentials.processID {
+            // An earlier program of this process has inherited it from a shim that died.
+            shim?.isAdopter = true
+            node.adopters.insert(id)
+        }
+        await undoUnstartedExecs()
+        await compareExecs()
+        await perform(
+            lifecycle.adopted(pid: pid, paused: paused, startedAt: startedAt),
+            exclusive: true,
+            at: startedAt
+        )
+        if let shim { follow(shim, after: journaled) }
+    }
+
+    /// A shim that was silent is asked again, for as long as its process is there; nothing else waits for it.
+    private func lookAgainLater() {
+        silences += 1
+        let pause = min(Duration.seconds(2) * silences, .seconds(30))
+        node.supervisor.start { [weak self] in
+            do { try await Task.sleep(for: pause) } catch { return }
+            guard let self else { return }
+            await self.exclusively { if await self.shim == nil { await self.adoptOnce() } }
+        }
+    }
+
+    // Looking ---------------------------------------------------------------------------------------------------------
+
+    private func look() async -> Recovery.Finding {
+        let paths = paths
+        let left = try? await node.pool.run {
+            (
+                hasBundle: File.exists(paths.bundle), process: ShimProcess.recorded(paths),
+                token: ShimProcess.token(paths), run: ShimProcess.run(paths)
+            )
+        }
+        guard let left, left.hasBundle else { return .nothing(record: await recordedExit()?.exit) }
+        if let found = left.run, found != run {
+            // A run of which the database knows nothing: its journal begins at its beginning.
+            (run, journaled, durable) = (found, 0, 0)
+            overtaking = [:]
+        }
+        await loadExecs()
+        let pidfd = left.process?.open()
+        // What a dead shim has listened on may be held open here: then nobody is refused, and nobody answers.
+        let isDead = left.process != nil && pidfd.map(Self.hasEnded) ?? true
+        guard let token = left.token, !isDead else { return await gone(pidfd) }
+        do {
+            let connection = try await ShimConnection.connect(
+                to: paths.shimSocket,
+                token: token,
+                deadline: node.deadlines.adoption,
+                group: node.group
+            )
+            let finding = try await ask(adoptConnection(connection, process: left.process, pidfd: pidfd))
+            if finding == .silent { dropConnection() } else { silences = 0 }
+            return finding
+        } catch {
+            dropConnection()
+            logger.debug("shim was not reached", metadata: ["error": "\(error)"])
+            return await gone(pidfd)
+        }
+    }
+
+    package func dropConnection() {
+        shim?.client.connection.close()
+        shim = nil
+    }
+
+    /// Whether a shim's process has ended, which is then reaped.
+    private static func hasEnded(_ pidfd: SharedDescriptor) -> Bool {
+        // What cannot be polled is not known to have ended.
+        guard let ready = try? pidfd.poll(for: .readable, timeout: .zero), !ready.isEmpty else { return false }
+        // A shim of an earlier life is somebody else's child: then there is nothing to reap.
+        _ = try? Pidfd.reapIfEnded(pidfd.raw)
+        return true
+    }
+
+    /// A socket that nobody serves: silence while the recorded process lives, else what it wrote down before its end.
+    private func gone(_ pidfd: SharedDescriptor?) async -> Recovery.Finding {
+        if let pidfd, !Self.hasEnded(pidfd) { return .silent }
+        let (path, cursor) = (paths.journal, journaled)
+        do {
+            let events = try await node.pool.run { try JournalFile.events(path, after: cursor) }
+            if let end = await takeIn(events) { return end }
+        } catch {
+            logger.error("journal cannot be read", metadata: ["path": "\(path)", "error": "\(error)"])
+        }
+        return .shimGone(record: await recordedExit()?.exit)
+    }
+
+    /// The exit that the shim, or the engine in its place, has recorded of the present run.
+    func recordedExit() async -> ExitRecord? {
+        guard let run else { return nil }
+        let path = paths.exitRecord(run)
+        // What is not there is no end; what cannot be read is no record, and the exit is unknown then.
+        let record = try? await node.pool.run { try ExitRecord(parsing: try File.read(path, limit: 65536)) }
+        // The shim itself starts a container again in the same run: then the record is of the process before.
+        guard let record, lifecycle.pid == nil || lifecycle.pid == 0 || record.pid == lifecycle.pid else { return nil }
+        return record
+    }
+
+    private func ask(_ shim: Shim) async throws -> Recovery.Finding {
+        let deadline = node.deadlines.adoption
+        do {
+            try await learnAbilities(shim)
+            if let end = await takeIn(try await events(of: shim, after: journaled)) { return end }
+            let state = try await shim.client.state(deadline: deadline)
+            let pid = Int32(truncatingIfNeeded: state.pid)
+            let startedAt = lifecycle.startedAt ?? .now
+            switch state.status {
+            case .created where shimRestarts && lifecycle.status == .restarting && journaled > 2:
+                return .awaitingRestart
+            case .stopped where shimRestarts && lifecycle.status == .restarting: return .awaitingRestart
+            case .created: return .created
+            case .running: return .running(pid: pid, paused: false, startedAt: startedAt)
+            case .paused, .pausing: return .running(pid: pid, paused: true, startedAt: startedAt)
+            case .stopped:
+                // The journal's exit has been taken in, or is lost with a damaged journal.
+                guard lifecycle.isActive else { return .finished }
+                let fallback = Lifecycle.Exit(
+                    how: ContainerExit(status: .code(UInt8(truncatingIfNeeded: state.exitStatus))),
+                    at: Timestamp(state.exitedAt)
+                )
+                return .stopped(await recordedExit()?.exit ?? fallback, pid: pid, startedAt: startedAt)
+            default: return .silent
+            }
+        } catch let error as RPCError where error.status == .notFound {
+            if lifecycle.isActive, let record = await recordedExit() {
+                return .stopped(record.exit, pid: record.pid, startedAt: lifecycle.startedAt ?? record.exit.at)
+            }
+            return .noTask
+        } catch let error as RPCError where error.status == .deadlineExceeded {
+            return .silent
+        }
+    }
+
+    /// Asks what has not been asked yet.
+    func learnAbilitiesOnce(_ shim: Shim) async throws {
+        guard self.shim?.generation == shim.generation, self.shim?.capabilities == nil else { return }
+        try await learnAbilities(shim)
+    }
+
+    /// Asks a shim what it can; one that has never heard of the question can nothing of it.
+    func learnAbilities(_ shim: Shim) async throws {
+        var capabilities: Set<String> = []
+        do {
+            let info = try await shim.client.info(deadline: node.deadlines.adoption)
+            capabilities = Set(info.capabilities)
+            if info.descriptorsGeneration > 0 { capabilities.insert(ShimAbility.hold) }
+        } catch let error as RPCError where error.status == .unimplemented || error.status == .notFound {
+            // Another's shim.
+        }
+        guard self.shim?.generation == shim.generation else { return }
+        self.shim?.capabilities = capabilities
+        shimRestarts = capabilities.contains(ShimAbility.restarts)
+    }
+
+    private func forbidLostRestart() async {
+        do { try await shim?.client.setPolicy(stopped: true) } catch {
+            logger.warning("restart was not forbidden", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Events that the database does not have, oldest first, up to the end of init that is the last of the run.
+    ///
+    /// - Returns: that end, which is not yet taken in; nil without one.
+    private func takeIn(_ events: [ShimEvent]) async -> Recovery.Finding? {
+        let fresh = events.filter { $0.seq > journaled }
+        // Before anybody is told of a session: the note of one may be older than its start.
+        for event in fresh where event.topic == EventTopic.execStarted { execStarted(event) }
+        let ended = fresh.last { [EventTopic.exit, EventTopic.start].contains($0.topic) && $0.execID.isEmpty }
+        guard let ended, ended.topic == EventTopic.exit, !ended.hasRestart else {
+            for event in fresh { await take(event, exclusive: true) }
+            return nil
+        }
+        let started = fresh.last { $0.topic == EventTopic.start }.map { Timestamp($0.time) }
+        for event in fresh where event.seq < ended.seq { await take(event, exclusive: true) }
+        if shimRestarts, lifecycle.isActive || lifecycle.status == .restarting {
+            // The shim's last word, after which nothing follows.
+            await endLostExecs(at: Timestamp(ended.exit.exitedAt))
+            await take(ended, exclusive: true)
+            return .settled
+        }
+        journaled = max(journaled, ended.seq)
+        // What never began has not ended: its start is undone.
+        guard lifecycle.isActive else { return .finished }
+        let end = Lifecycle.Exit(how: ContainerExit(ended.exit), at: Timestamp(ended.exit.exitedAt))
+        return .stopped(
+            end,
+            pid: Int32(truncatingIfNeeded: ended.pid),
+            startedAt: started ?? lifecycle.startedAt ?? end.at
+        )
+    }
+
+    // Exec sessions ---------------------------------------------------------------------------------------------------
+
+    /// Reads the exec sessions that an earlier life noted, before the shim's journal says what became of them.
+    ///
+    /// One that was being started when the engine ended is known by its process, or not at all.
+    private func loadExecs() async {
+        guard execs.isEmpty, let noted = try? await node.pool.run({ [paths] in Self.noted(paths) }) else { return }
+        for var exec in noted {
+            if exec.phase == .starting { exec.phase = .running(pid: 0) }
+            execs[exec.id] = exec
+            node.table.insert(exec.id, of: id)
+        }
+    }
+
+    /// Undoes the sessions that the shim was told of and that were not started, which also lets go of clients that wait for them.
+    ///
+    /// One that runs is not deleted by this, and the journal says that it runs.
+    private func undoUnstartedExecs() async {
+        for exec in execs.values where exec.phase == .created { _ = try? await shim?.client.delete(exec: exec.id) }
+    }
+
+    /// Asks what became of the sessions that should run: what no event tells is seen by comparing.
+    func compareExecs() async {
+        for exec in execs.values {
+            guard let client = shim?.client, case .running(let pid) = exec.phase else { continue }
+            do {
+                let state = try await client.state(exec: exec.id, deadline: node.deadlines.adoption)
+                guard state.status == .stopped, case .running = execs[exec.id]?.phase else { continue }
+                let at = StoredTime(Timestamp(state.exitedAt))
+                await ended(exec.id, Exec.End(code: Int(state.exitStatus), pid: pid, at: at))
+            } catch let error as RPCError where error.status == .notFound {
+                guard case .running = execs[exec.id]?.phase else { continue }
+                let code = ContainerExit(status: .unknown("the shim does not know it")).status.number
+                await ended(exec.id, Exec.End(code: code, pid: pid, at: StoredTime(.now)))
+            } catch {
+                return  // No answer says nothing; the next connection asks again.
+            }
+        }
+    }
+
+    /// The container has ended, and with it every session: of those that are left nobody knows how.
+    func endLostExecs(at time: Timestamp) async {
+        for exec in execs.values {
+            let code = ContainerExit(status: .unknown("the shim did not report it")).status.number
+            switch exec.phase {
+            case .running(let pid): await ended(exec.id, Exec.End(code: code, pid: pid, at: StoredTime(time)))
+            case .created, .starting, .ended: break
+            }
+        }
+    }
+
+    // Undoing ---------------------------------------------------------------------------------------------------------
+
+    /// Ends a shim that was left, found by its connection or by its recorded process, and removes the bundle.
+    func endLeftShim(keepingBundle: Bool = false) async {
+        if shim != nil, !keepingBundle { return await tearDown() }
+        if shim == nil, let process = ShimProcess.recorded(paths), let pidfd = process.open() {
+            await endShim(pidfd, alive: true)
+        }
+        if !keepingBundle { await tearDown() }
+    }
+}

@@ -1,0 +1,241 @@
+import EngineModel
+package import EngineShim
+import EngineSpec
+import EngineStore
+import Kernel
+import Logging
+import ShimProtocol
+
+/// How often the shims of one container have died lately.
+///
+/// A value: no clock inside.
+package struct DeathRecord: Sendable, Equatable {
+    private var times: [Timestamp] = []
+
+    /// Deaths within this time count together.
+    static let window = Duration.seconds(60)
+    /// After so many within the window nobody takes over any more.
+    static let limit = 5
+
+    /// Counts a death.
+    /// - Returns: how long to wait before the next shim is started; nil when it is not to be started.
+    mutating func died(at now: Timestamp) -> Duration? {
+        times.removeAll { now - $0 > Self.window }
+        times.append(now)
+        guard times.count <= Self.limit else { return nil }
+        return times.count == 1 ? .zero : .milliseconds(50 << times.count)
+    }
+}
+
+extension Container {
+    /// The shim is dead, and how the container is nobody has said.
+    ///
+    /// The caller holds ``exclusively(_:)``.
+    func succeedShim() async {
+        reachable = false
+        if initProcess == nil { initProcess = heldInit() }
+        let policy = record.configuration.shimDeath ?? node.configuration.shimDeath
+        logger.warning("the shim has died", metadata: ["policy": "\(policy.rawValue)"])
+        await commit([event("shim_die", ["policy": policy.rawValue])])
+        switch policy {
+        case .kill: await killUnsupervised(why: "its shim has died")
+        case .adopt: await startSuccessor()
+        }
+    }
+
+    /// The init process, held from the time when a shim knew it, or found by number and start time.
+    private func heldInit() -> HeldProcess? {
+        guard let pid = lifecycle.pid, pid > 0, let start = record.state.initStart else { return nil }
+        if let held = node.held[id]["init/pidfd"] { return HeldProcess(pid: pid, startTime: start, pidfd: held) }
+        return HeldProcess(pid: pid, startTime: start)
+    }
+
+    // Adoption --------------------------------------------------------------------------------------------------------
+
+    /// Starts a shim that takes over; a few times, if need be, and then nobody.
+    private func startSuccessor() async {
+        guard File.exists(paths.shimState) else {
+            return await goOnUnsupervised("its shim has died, and its backend cannot take over from another")
+        }
+        while true {
+            guard let pause = deaths.died(at: Clock.monotonic.now) else {
+                return await goOnUnsupervised("\(DeathRecord.limit) shims in a row have died")
+            }
+            // Shutting down: the next life of the engine finds everything as it is.
+            do { try await Task.sleep(for: pause) } catch { return }
+            do {
+                if try await takeOver() { return }
+            } catch {
+                logger.error("no shim has taken over", metadata: ["error": "\(error)"])
+                dropConnection()
+            }
+        }
+    }
+
+    /// One attempt.
+    ///
+    /// - Returns: false when the new shim has died, too.
+    private func takeOver() async throws -> Bool {
+        guard let run else { throw EngineError.internalFailure("the run of the dead shim is not known") }
+        let launch = ShimProcess.Launch(
+            backend: try node.backend(record.plan.backend),
+            id: id,
+            paths: paths,
+            run: run,
+            faults: node.faults
+        )
+        let (node, held) = (node, node.held[id])
+        let launched = try await node.pool.run {
+            try node.making { try ShimProcess.adopt(launch, held: held) }
+        }
+        let connection = try await ShimConnection.connect(
+            to: paths.shimSocket,
+            token: launched.token,
+            deadline: node.deadlines.connect,
+            group: node.group
+        )
+        let shim = adoptConnection(connection, process: launched.process, pidfd: launched.pidfd, isAdopter: true)
+        (heldGeneration, heardGeneration) = (0, 0)
+        node.adopters.insert(id)
+        do {
+            try await learnAbilities(shim)
+        } catch {
+            if await ended(launched.pidfd, within: .milliseconds(200)) { return false }
+            // It lives and does not answer: it would be one too many beside the next.
+            await endShim(launched.pidfd, alive: true)
+            throw error
+        }
+        (reachable, unsupervised) = (true, nil)
+        self.shim?.hasTask = true
+        await commit([event("shim_adopt", ["shim": String(launched.process.pid)])])
+        logger.notice("a new shim has taken over", metadata: ["shim": "\(launched.process.pid)"])
+        await reportEnds(to: shim)
+        // Sessions whose start nobody has answered are among them.
+        await compareExecs()
+        follow(shim, after: journaled)
+        return true
+    }
+
+    /// Tells a shim that is nobody's parent what was reaped here before it was there.
+    private func reportEnds(to shim: Shim) async {
+        if let initProcess, let status = initProcess.status(node.orphans) {
+            await report(.initial, initProcess.pid, status, to: shim)
+        }
+        for exec in execs.values {
+            guard case .running(let pid) = exec.phase, let end = node.orphans?.status(of: pid) else { continue }
+            await report(.exec(exec.id), pid, end, to: shim)
+        }
+    }
+
+    /// A process of this container was reaped by the engine: its shim is not its parent.
+    package func reaped(_ end: OrphanReaper.End) async {
+        guard let shim, shim.isAdopter else { return }
+        if end.pid == initProcess?.pid, end.startTime == initProcess?.startTime {
+            return await report(.initial, end.pid, end.status, to: shim)
+        }
+        for exec in execs.values where exec.phase == .running(pid: end.pid) {
+            return await report(.exec(exec.id), end.pid, end.status, to: shim)
+        }
+    }
+
+    private func report(_ name: ProcessName, _ pid: Int32, _ status: ExitStatus, to shim: Shim) async {
+        let exec: ExecID? = if case .exec(let id) = name { id } else { nil }
+        do {
+            try await shim.client.reportExit(exec: exec, pid: pid, status: status)
+        } catch {
+            // It has its own ways to find out, and says so where it cannot.
+            logger.info("exit was not taken by the shim", metadata: ["pid": "\(pid)", "error": "\(error)"])
+        }
+    }
+
+    // Without a shim --------------------------------------------------------------------------------------------------
+
+    /// Lets the container run on although nobody supervises it, and says so; its end is still seen.
+    func goOnUnsupervised(_ reason: String) async {
+        unsupervised = reason
+        dropConnection()
+        logger.error("container runs without supervision", metadata: ["reason": "\(reason)"])
+        await commit([event("unsupervised", ["reason": reason])])
+        guard let held = initProcess else {
+            return await endUnsupervised(unknown: "\(reason); its first process was reaped before anybody could look")
+        }
+        let (waiter, run) = (node.waiter, run)
+        node.supervisor.start { [weak self] in
+            guard await waiter.readable(held.pidfd.raw), let self else { return }
+            await self.exclusively {
+                guard await self.run == run, await self.unsupervised != nil else { return }
+                await self.endUnsupervised(unknown: "\(reason); nobody tells how its first process ended")
+            }
+            await self.removeIfWanted()
+        }
+    }
+
+    /// Kills everything of a container that has no shim, and records how its init ended.
+    ///
+    /// The caller holds ``exclusively(_:)``.
+    func killUnsupervised(why: String) async {
+        let tasks = CgroupTasks(path: node.cgroup(record).directory)
+        let left = (try? await node.pool.run { tasks.kill(within: .seconds(1)) }) ?? []
+        if !left.isEmpty {
+            unsupervised = why
+            await becameStuck()
+            return await goOnUnsupervised(why)
+        }
+        await endUnsupervised(unknown: "\(why), and nobody tells how its first process ended")
+    }
+
+    /// The init process is gone: its true status where the kernel or its parent tells, and what is left of it is killed.
+    ///
+    /// The caller holds ``exclusively(_:)``.
+    private func endUnsupervised(unknown reason: String) async {
+        guard lifecycle.isActive else { return }
+        let status = await initStatus(within: .seconds(1))
+        let exit = Lifecycle.Exit(
+            how: ContainerExit(status: status.map(ProcessExit.init) ?? .unknown(reason)),
+            at: .now
+        )
+        let tasks = CgroupTasks(path: node.cgroup(record).directory)
+        _ = try? await node.pool.run { tasks.kill(within: .seconds(1)) }
+        await recordExit(exit)
+        unsupervised = nil
+        await endLostExecs(at: exit.at)
+        await perform(lifecycle.exited(exit), exclusive: true, at: exit.at)
+    }
+
+    /// How init ended, as soon as somebody has reaped it.
+    private func initStatus(within deadline: Duration) async -> ExitStatus? {
+        guard let initProcess else { return nil }
+        let end = Clock.monotonic.now + deadline
+        while true {
+            if let status = initProcess.status(node.orphans) { return status }
+            if Clock.monotonic.now >= end { return nil }
+            // Another process reaps it, of which there is no event.
+            do { try await Task.sleep(for: .milliseconds(5)) } catch { return nil }
+        }
+    }
+
+    /// Writes the exit record in a dead shim's place: an end must not be lost with the engine either.
+    private func recordExit(_ exit: Lifecycle.Exit) async {
+        guard let run else { return }
+        let record = ExitRecord(pid: lifecycle.pid ?? 0, exit: exit, startedAt: lifecycle.startedAt)
+        let (path, id, count) = (paths.exitRecord(run), id, lifecycle.restartCount)
+        do {
+            try await node.pool.run {
+                try File.writeAtomically(path, try record.document(of: id, restartCount: count), durable: true)
+            }
+        } catch {
+            logger.error("exit record was not written", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+extension ProcessExit {
+    /// What wait(2) says.
+    init(_ status: ExitStatus) {
+        self =
+            switch status {
+            case .exited(let code): .code(code)
+            case .signaled(let signal, _): .signal(signal)
+            }
+    }
+}

@@ -1,0 +1,329 @@
+package import EngineModel
+import EngineShim
+import EngineSpec
+import EngineStore
+import Kernel
+import Logging
+import OCISpec
+import ShimProtocol
+
+/// One exec session.
+package struct Exec: Sendable, Codable {
+    /// Where it is.
+    enum Phase: Sendable, Equatable, Codable {
+        case created
+        case starting
+        case running(pid: Int32)
+        /// Ended with a code, 128 + signal, or 126 and 127 for a start that failed.
+        case ended(code: Int, pid: Int32?)
+    }
+
+    let id: ExecID
+    var configuration: ExecConfiguration
+    var phase = Phase.created
+    /// An end that overtook the answer to its start.
+    var earlyEnd: End?
+    var startedAt: StoredTime?
+    var endedAt: StoredTime?
+    var timedOut: Bool?
+
+    /// How and when it ended.
+    struct End: Sendable, Codable {
+        var code: Int
+        var pid: Int32
+        var at: StoredTime
+        var timedOut: Bool?
+    }
+}
+
+extension Container {
+    package func createExec(_ configuration: ExecConfiguration) async throws -> ExecID {
+        try await adopted()
+        try checkExecAllowed()
+        guard !configuration.command.isEmpty else { throw EngineError.invalid("No exec command specified") }
+        for text in configuration.command { try ConfigurationCheck.noNUL(text, "argument") }
+        for text in configuration.environment { try ConfigurationCheck.variable(text) }
+        try ConfigurationCheck.workingDirectory(configuration.workingDirectory)
+        try ConfigurationCheck.user(configuration.user)
+        if let keys = configuration.detachKeys, !keys.isEmpty { try Self.check(detachKeys: keys) }
+        forgetSessions()
+        let exec = Exec(id: .random(), configuration: configuration)
+        execs[exec.id] = exec
+        node.table.insert(exec.id, of: id)
+        refreshView()
+        await keep(exec.id)
+        let command = configuration.command.joined(separator: " ")
+        await publish([event("exec_create: \(command)", ["execID": exec.id.description])])
+        node.faults.reached(.execCreated)
+        return exec.id
+    }
+
+    private func checkExecAllowed() throws {
+        switch lifecycle.phase {
+        case .running: return
+        case .paused: throw EngineError.conflict("Container \(id) is paused, unpause the container before exec")
+        case .restarting, .awaitingRestart: throw refusal(.restarting, verb: "exec")
+        default: throw EngineError.conflict("container \(id) is not running")
+        }
+    }
+
+    func snapshot(of exec: Exec) -> ExecSnapshot {
+        var snapshot = ExecSnapshot(
+            id: exec.id,
+            containerID: id,
+            configuration: exec.configuration,
+            user: exec.configuration.user.isEmpty ? record.plan.resolved.user : exec.configuration.user,
+            running: false
+        )
+        snapshot.startedAt = exec.startedAt?.timestamp
+        snapshot.endedAt = exec.endedAt?.timestamp
+        snapshot.timedOut = exec.timedOut ?? false
+        switch exec.phase {
+        case .created: break
+        case .starting: snapshot.running = true
+        case .running(let pid): (snapshot.running, snapshot.pid) = (true, pid)
+        case .ended(let code, let pid): (snapshot.exitCode, snapshot.pid) = (code, pid)
+        }
+        return snapshot
+    }
+
+    /// How long an inspect waits for the end of a session that has a client.
+    ///
+    /// Clients ask for the code as soon as their stream has ended, which is a moment before the process is reaped.
+    private static var endGrace: Duration { .milliseconds(250) }
+
+    package func inspectExec(_ exec: ExecID) async throws -> ExecSnapshot {
+        if let end = execEnds[exec] { _ = try await end.value(within: Self.endGrace) }
+        guard let exec = execs[exec] else { throw EngineError.noSuchExec(exec.description) }
+        return snapshot(of: exec)
+    }
+
+    /// Accepts a start; the process is made when the session is started.
+    package func beginExec(_ id: ExecID, terminal: Bool?, consoleSize: TerminalSize?) async throws -> ExecSession {
+        try await adopted()
+        guard var exec = execs[id] else { throw EngineError.noSuchExec(id.description) }
+        guard exec.phase == .created else {
+            throw EngineError.conflict("exec \(id) has already run")
+        }
+        try checkExecAllowed()
+        exec.phase = .starting
+        exec.startedAt = StoredTime(.now)
+        if let consoleSize { exec.configuration.consoleSize = consoleSize }
+        execs[id] = exec
+        execEnds[id] = Promise()
+        let isTerminal = terminal ?? exec.configuration.terminal
+        let node = node
+        return ExecSession(isTerminal: isTerminal) { connection in
+            try await node.supervisor.complete {
+                try await self.runExec(id, framed: !isTerminal, connection)
+            }
+        }
+    }
+
+    private func runExec(_ exec: ExecID, framed: Bool, _ connection: ClientConnection?) async throws {
+        guard let configuration = execs[exec]?.configuration else { throw EngineError.noSuchExec(exec.description) }
+        do {
+            let client = try connected()
+            try await add(exec, configuration, client)
+            node.faults.reached(.execAdded)
+            if connection == nil { execEnds[exec] = nil }
+            if let connection {
+                let options = AttachOptions(
+                    stdin: configuration.attachStdin,
+                    stdout: configuration.attachStdout,
+                    stderr: configuration.attachStderr,
+                    detachKeys: configuration.detachKeys
+                )
+                try await pass(connection, options, exec: exec, terminal: !framed, closesStdin: true)
+            }
+            node.faults.reached(.execAttached)
+            let pid = try await client.start(exec: exec)
+            node.faults.reached(.execStarted)
+            if execs[exec]?.phase == .starting { execs[exec]?.phase = .running(pid: pid) }
+            await keep(exec)
+            let command = configuration.command.joined(separator: " ")
+            await publish([event("exec_start: \(command)", ["execID": exec.description])])
+            if let end = execs[exec]?.earlyEnd { await ended(exec, end) }
+        } catch {
+            throw await execFailed(exec, configuration, error, framed: framed, connection)
+        }
+    }
+
+    /// Tells the shim of a session.
+    ///
+    /// One that a crashed life of the engine told of and did not start is told anew.
+    private func add(_ exec: ExecID, _ configuration: ExecConfiguration, _ client: ShimClient) async throws {
+        let process = try JSON.bytes(try process(configuration))
+        let options = try execOptions(configuration)
+        do {
+            try await client.exec(exec, process: process, terminal: configuration.terminal, options: options)
+        } catch let error as RPCError where error.status == .alreadyExists {
+            _ = try await client.delete(exec: exec)
+            try await client.exec(exec, process: process, terminal: configuration.terminal, options: options)
+        }
+    }
+
+    /// What a session wants beyond its process; nil for a shim that knows only that.
+    private func execOptions(_ configuration: ExecConfiguration) throws -> ShimExecOptions? {
+        guard shim?.capabilities?.contains(ShimAbility.execTimeout) ?? false else {
+            guard configuration.timeoutInMilliseconds == nil else {
+                throw EngineError(.unsupported, "backend \(record.plan.backend) cannot limit the time of a session")
+            }
+            return nil
+        }
+        var options = ShimExecOptions()
+        options.timeoutMilliseconds = configuration.timeoutInMilliseconds ?? 0
+        options.ringSizeInBytes = configuration.ringSizeInBytes ?? node.configuration.execRingSizeInBytes
+        return options
+    }
+
+    /// A process of a session runs, of which a crashed life of the engine did not learn.
+    func execStarted(_ event: ShimEvent) {
+        guard let id = ExecID(event.execID), let phase = execs[id]?.phase else { return }
+        guard phase == .created || phase == .running(pid: 0) else { return }
+        execs[id]?.phase = .running(pid: Int32(truncatingIfNeeded: event.pid))
+    }
+
+    private func execFailed(
+        _ exec: ExecID,
+        _ configuration: ExecConfiguration,
+        _ error: any Error,
+        framed: Bool,
+        _ connection: ClientConnection?
+    ) async -> EngineError {
+        let failure = EngineError.execFailure(error, program: configuration.command.first ?? "", id)
+        execs[exec]?.phase = .ended(code: failure.startExitCode == 125 ? 126 : failure.startExitCode, pid: nil)
+        execs[exec]?.endedAt = StoredTime(.now)
+        overtaking[.exec(exec)] = nil
+        execEnds.removeValue(forKey: exec)?.resolve(.success(()))
+        // Before the session is deleted, for the shim then ends the client's stream.
+        if let connection {
+            let (descriptor, text) = (connection.descriptor, failure.message + "\r\n")
+            // A client that has gone away has no use for the text.
+            try? await node.pool.run { try Self.write(text, framed: framed, to: descriptor) }
+        }
+        // The shim forgets the session; one that it does not know is what is wanted.
+        _ = try? await shim?.client.delete(exec: exec)
+        return failure
+    }
+
+    private static func write(_ text: String, framed: Bool, to descriptor: SharedDescriptor) throws {
+        let body = Array(text.utf8)
+        let length = (0..<4).map { UInt8(truncatingIfNeeded: body.count >> (24 - 8 * $0)) }
+        var bytes = framed ? [1, 0, 0, 0] + length + body : body
+        while !bytes.isEmpty {
+            guard try !descriptor.poll(for: .writable, timeout: .seconds(1)).isEmpty else { return }
+            let count = try bytes.withUnsafeBytes { try descriptor.write($0) }
+            bytes.removeFirst(count)
+        }
+    }
+
+    /// The process of an exec: the container's own confinement with what was asked to be different.
+    func process(_ exec: ExecConfiguration) throws -> RuntimeSpec.Process {
+        let plan = record.plan
+        var configuration = record.configuration
+        configuration.privileged = configuration.privileged || exec.privileged
+        var process = RuntimeSpec.Process()
+        process.terminal = exec.terminal
+        if exec.terminal, let size = exec.consoleSize {
+            process.consoleSize = RuntimeSpec.ConsoleSize(height: UInt32(size.height), width: UInt32(size.width))
+        }
+        let user = exec.user.isEmpty ? plan.resolved.user : exec.user
+        process.user = SpecBuilder.user(user, groups: configuration.additionalGroups)
+        process.args = exec.command
+        let terminal = exec.terminal ? ["TERM=xterm"] : []
+        process.env = Resolution.merge(plan.resolved.environment + terminal + exec.environment)
+        process.cwd = exec.workingDirectory.isEmpty ? plan.resolved.workingDirectory : exec.workingDirectory
+        process.capabilities = try SpecBuilder.capabilities(configuration)
+        process.noNewPrivileges = configuration.noNewPrivileges
+        process.oomScoreAdj = configuration.oomScoreAdjustment
+        process.rlimits = configuration.ulimits.map(SpecBuilder.rlimit)
+        return process
+    }
+
+    /// An exec's process ended: the one terminal event of a session.
+    func execEnded(_ event: ShimEvent) async {
+        guard let id = ExecID(event.execID) else { return }
+        let end = Exec.End(
+            code: ContainerExit(event.exit).status.number,
+            pid: Int32(truncatingIfNeeded: event.pid),
+            at: StoredTime(Timestamp(event.exit.exitedAt)),
+            timedOut: event.exit.timedOut ? true : nil
+        )
+        if execs[id]?.phase == .starting {
+            execs[id]?.earlyEnd = end
+            overtaking[.exec(id)] = event.seq
+        } else {
+            await ended(id, end)
+        }
+    }
+
+    /// Records the end of a session, once it is known.
+    func ended(_ id: ExecID, _ end: Exec.End) async {
+        execs[id]?.phase = .ended(code: end.code, pid: end.pid)
+        execs[id]?.endedAt = end.at
+        execs[id]?.timedOut = end.timedOut
+        overtaking[.exec(id)] = nil
+        execEnds.removeValue(forKey: id)?.resolve(.success(()))
+        await keep(id)
+        await commit([
+            event(
+                "exec_die",
+                at: end.at.timestamp,
+                ["execID": id.description, "exitCode": String(end.code)]
+            )
+        ])
+        // The shim forgets the session; the engine keeps its code. One that it has forgotten already is what is wanted.
+        _ = try? await shim?.client.delete(exec: id)
+    }
+
+    /// Notes a session beside the bundle, so that the next life of the engine knows it: it lives as long as the container runs.
+    private func keep(_ id: ExecID) async {
+        guard let exec = execs[id] else { return }
+        let path = "\(paths.execs)/\(id)"
+        let directory = paths.execs
+        do {
+            let bytes = try JSON.bytes(exec)
+            try await node.pool.run {
+                try File.makeDirectories(directory)
+                try File.writeAtomically(path, bytes, durable: false)
+            }
+        } catch {
+            logger.warning("exec session was not noted", metadata: ["exec": "\(id)", "error": "\(error)"])
+        }
+    }
+
+    /// The sessions that an earlier life noted; one that cannot be read is left out.
+    static func noted(_ paths: ContainerPaths) -> [Exec] {
+        guard
+            let directory = try? File.open(paths.execs, [.directory]),  // no directory: no sessions
+            let entries = try? directory.readDirectory()
+        else { return [] }
+        return entries.compactMap { entry in
+            guard let bytes = try? File.read("\(paths.execs)/\(entry.name)", limit: 1 << 20) else { return nil }
+            return try? JSON.decode(Exec.self, bytes)
+        }
+    }
+
+    package func resizeExec(_ id: ExecID, to size: TerminalSize) async throws {
+        try await adopted()
+        guard let exec = execs[id] else { throw EngineError.noSuchExec(id.description) }
+        guard case .running = exec.phase else { throw EngineError.conflict("exec \(id) is not running") }
+        do { try await connected().resize(exec: id, to: size) } catch {
+            throw EngineError.shim(error, "resize", self.id)
+        }
+    }
+}
+
+extension EngineError {
+    /// A failed exec of `program`, in the words of Docker's daemon.
+    static func execFailure(_ error: any Error, program: String, _ id: ContainerID) -> EngineError {
+        var failure = startFailure(error, program: program, id)
+        if failure.reason == .commandNotFound || failure.reason == .commandNotExecutable {
+            failure.message =
+                "OCI runtime exec failed: exec failed: unable to start container process: "
+                + failure.message.replacing("failed to create task for container: ", with: "")
+        }
+        return failure
+    }
+}

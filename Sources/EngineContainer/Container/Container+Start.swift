@@ -1,0 +1,299 @@
+import EngineModel
+import EngineShim
+import EngineSpec
+import EngineStore
+import Kernel
+import Logging
+import OCISpec
+import ShimProtocol
+import SwiftProtobuf
+
+extension Container {
+    /// Starts on a user's behalf.
+    package func start() async throws {
+        try await adopted()
+        try await exclusively {
+            do throws(Lifecycle.Refusal) {
+                try lifecycle.startRequested()
+            } catch {
+                throw refusal(error, verb: "start")
+            }
+            try await launchAndFinish()
+        }
+    }
+
+    /// Starts because the policy says so.
+    func restartByPolicy() async {
+        await exclusively {
+            guard lifecycle.restartDue() else { return }
+            do {
+                try await launchAndFinish()
+            } catch {
+                logger.error("restart by policy failed", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    private func launchAndFinish() async throws {
+        refreshView()
+        do {
+            let pid = try await launch()
+            node.faults.reached(.startStarted)
+            overtaking[.initial] = nil
+            await perform(lifecycle.startSucceeded(pid: pid, at: .now), exclusive: true)
+            node.faults.reached(.startCommitted)
+        } catch {
+            let program = (record.plan.resolved.entrypoint + record.plan.resolved.command).first ?? ""
+            var failure = EngineError.startFailure(error, program: program, id)
+            failure.cleanUpErrors += await undoStart()
+            // The clients that waited for this start learn of its end by the end of their connections.
+            attaches = []
+            let actions = lifecycle.startFailed(failure.message, exitCode: failure.startExitCode)
+            await perform(actions, exclusive: true)
+            throw failure
+        }
+    }
+
+    /// The steps from nothing to a running init.
+    ///
+    /// Every step has a deadline; ``undoStart()`` undoes any prefix of them.
+    private func launch() async throws -> Int32 {
+        try await refuseSecondInstance()
+        // The end of the run before is in its journal alone until it is written, and the journal goes with the bundle.
+        if outbox.written < outbox.wanted, await !commit([]) {
+            throw EngineError.internalFailure("the end of the run before cannot be written to the database")
+        }
+        await tearDown()
+        // A new shim counts its events from 1 again.
+        (run, journaled, durable, overtaking, probes) = (Random.hex(8), 0, 0, [:], 0)
+        let (rootfs, launched) = try await prepareAndSpawn()
+        let connection = try await ShimConnection.connect(
+            to: paths.shimSocket,
+            token: launched.token,
+            deadline: node.deadlines.connect,
+            group: node.group
+        )
+        let shim = adoptConnection(connection, process: launched.process, pidfd: launched.pidfd)
+        node.faults.reached(.startConnected)
+        let pid = try await shim.client.create(try createRequest(rootfs))
+        // It waits, and is reaped by nobody before its shim knows of its end: the number is its own.
+        initProcess = HeldProcess(pid: pid)
+        if let initProcess { node.held.hold(initProcess.pidfd, "init/pidfd", of: id) }
+        self.shim?.hasTask = true
+        // Whether it took the policy has to be known before anybody can stop the container.
+        if lifecycle.policy != .no { try await learnAbilities(shim) }
+        follow(shim, after: 0)
+        node.faults.reached(.startCreated)
+        await handOverWaitingClients()
+        node.faults.reached(.startAttached)
+        return try await shim.client.start()
+    }
+
+    /// The steps that block, in one visit to a thread that may.
+    private func prepareAndSpawn() async throws -> ([ContainerdMount], ShimProcess.Launched) {
+        let node = node
+        let launch = ShimProcess.Launch(
+            backend: try node.backend(record.plan.backend),
+            id: id,
+            paths: paths,
+            run: run ?? "",
+            faults: node.faults
+        )
+        for entry in record.plan.mounts where entry.point.kind == .bind {
+            let source = entry.point.source
+            _ = try await node.patiently("look at '\(source)'") { File.exists(source) }
+        }
+        let bundle = BundleWriter(node: node, paths: paths, record: record, joined: try joinedNamespaces())
+        return try await node.pool.run {
+            let rootfs = try bundle.write()
+            return (rootfs, try node.making { try ShimProcess.launch(launch) })
+        }
+    }
+
+    /// There is one instance of a container at most: whatever is left of another refuses the start.
+    private func refuseSecondInstance() async throws {
+        let (lock, place) = (paths.lock, node.cgroup(record).directory)
+        let (holder, tasks) = try await node.pool.run { () -> (Int32?, [Int32]) in
+            let tasks = CgroupTasks(path: place).living()
+            guard File.exists(lock) else { return (nil, tasks) }
+            let file = try File.open(lock)
+            return (try RecordLock.holder(file.raw), tasks)
+        }
+        if let pid = tasks.first {
+            let more = tasks.count == 1 ? "" : " and \(tasks.count - 1) more"
+            throw EngineError.conflict(
+                "container \(id) cannot be started: process \(pid)\(more) of its last run is left"
+            )
+        }
+        // A shim that has no process any more is on its way out, or is ended by the tear-down that follows.
+        guard let holder, unsupervised != nil || stuck != nil else { return }
+        throw EngineError.conflict("container \(id) cannot be started: its shim, process \(holder), is left")
+    }
+
+    /// The namespaces of other containers that this one joins; they must run.
+    private func joinedNamespaces() throws -> [RuntimeSpec.NamespaceType: String] {
+        var joined: [RuntimeSpec.NamespaceType: String] = [:]
+        func join(_ reference: String, _ kind: RuntimeSpec.NamespaceType, _ file: String) throws {
+            let other = try node.table.find(reference)
+            guard let pid = other.view.snapshot.state.pid else {
+                throw EngineError.conflict("cannot join \(kind.rawValue) of a non running container: \(other.id)")
+            }
+            joined[kind] = "/proc/\(pid)/ns/\(file)"
+        }
+        let configuration = record.configuration
+        if case .container(let reference) = configuration.network { try join(reference, .network, "net") }
+        if case .container(let reference) = configuration.pidMode { try join(reference, .pid, "pid") }
+        if case .container(let reference) = configuration.ipcMode { try join(reference, .ipc, "ipc") }
+        if let other = record.plan.userNamespace?.sharedWith { try join(other.description, .user, "user") }
+        return joined
+    }
+
+    /// A policy as the shim is told of it.
+    func shimPolicy(_ policy: RestartPolicy) -> ShimRestartPolicy {
+        ShimRestartPolicy(policy, longestDelay: node.configuration.longestRestartDelay)
+    }
+
+    /// Whether the container is in a namespace of another, which its document names by a process that may be gone at the next
+    /// start: then the engine starts it again, with a new document.
+    var joinsAnother: Bool {
+        let configuration = record.configuration
+        if case .container = configuration.network { return true }
+        if case .container = configuration.pidMode { return true }
+        if case .container = configuration.ipcMode { return true }
+        return record.plan.userNamespace?.sharedWith != nil
+    }
+
+    func adoptConnection(
+        _ connection: ShimConnection,
+        process: ShimProcess?,
+        pidfd: SharedDescriptor?,
+        isAdopter: Bool = false
+    ) -> Shim {
+        shimGeneration += 1
+        let client = ShimClient(id: id, connection: connection, deadlines: node.deadlines)
+        var shim = Shim(process: process, pidfd: pidfd, client: client, generation: shimGeneration, hasTask: false)
+        shim.isAdopter = isAdopter
+        self.shim = shim
+        (heldGeneration, heardGeneration) = (0, 0)
+        watch(shim)
+        return shim
+    }
+
+    private func createRequest(_ rootfs: [ContainerdMount]) throws -> TaskCreateRequest {
+        var log = ShimLogOptions()
+        log.path = paths.log
+        log.maxSizeInBytes = record.plan.log.maxSizeInBytes
+        log.maxFiles = UInt32(max(1, record.plan.log.maxFiles))
+        log.disabled = !record.plan.log.enabled
+        var options = ShimCreateOptions()
+        options.log = log
+        options.openStdin = record.configuration.openStdin
+        options.stdinOnce = record.configuration.stdinOnce
+        options.exitRecordPath = paths.exitRecord(run ?? "")
+        options.backendOptions = node.configuration.backendOptions[record.plan.backend] ?? [:]
+        options.systemdCgroup = node.cgroup(record).isScope
+        if let health = try healthCheck() { options.health = health }
+        if !joinsAnother {
+            options.restart = shimPolicy(lifecycle.policy)
+            options.restartCount = UInt32(lifecycle.restartCount)
+        }
+        var request = TaskCreateRequest()
+        request.id = id.description
+        request.bundle = paths.bundle
+        request.rootfs = rootfs
+        request.terminal = record.configuration.terminal
+        request.options = Google_Protobuf_Any(packed: options)
+        return request
+    }
+
+    /// Undoes whatever a start has done so far.
+    ///
+    /// What could not be undone is returned, and recovery will find it.
+    private func undoStart() async -> [String] {
+        if shim == nil, let process = ShimProcess.recorded(paths), let pidfd = process.open() {
+            await endShim(pidfd, alive: true)
+        }
+        await tearDown()
+        return []
+    }
+
+    /// Ends whatever a shim left: the task, the shim itself, the bundle.
+    ///
+    /// Does nothing when there is nothing.
+    ///
+    /// Runs under ``exclusively(_:)``. An answer that does not come within its deadline is not waited for again: the exit is on
+    /// record by then, so the process may be ended from outside.
+    func tearDown() async {
+        // A shim that was silent before is not waited for in full length again.
+        let deadline: Duration? = reachable ? nil : .seconds(2)
+        if let shim {
+            do {
+                _ = try await shim.client.delete(deadline: deadline)
+            } catch let error as RPCError where [.notFound, .unavailable].contains(error.status) {
+                // No task, or no shim any more: nothing to delete.
+            } catch {
+                logger.warning("task was not deleted", metadata: ["error": "\(error)"])
+            }
+            node.faults.reached(.exitDeleted)
+            var answered = true
+            do {
+                try await shim.client.shutdown(deadline: deadline)
+            } catch {
+                answered = false
+                logger.warning("shim did not shut down", metadata: ["error": "\(error)"])
+            }
+            shim.client.connection.close()
+            if let pidfd = shim.pidfd { await endShim(pidfd, alive: !answered) }
+            node.faults.reached(.exitShutDown)
+            self.shim = nil
+        }
+        await removeBundle()
+    }
+
+    /// Waits for a shim's end and reaps it; `alive` kills it first.
+    func endShim(_ pidfd: SharedDescriptor, alive: Bool) async {
+        if !alive, await ended(pidfd, within: .seconds(5)) { return }
+        // It is ours, nothing of the container depends on it any more, and it does not go by itself.
+        _ = try? Pidfd.send(.kill, to: pidfd.raw)
+        if await !ended(pidfd, within: .seconds(5)) {
+            logger.error("shim does not end", metadata: ["shim": "\(shim?.process?.pid ?? 0)"])
+        }
+    }
+
+    func ended(_ pidfd: SharedDescriptor, within deadline: Duration) async -> Bool {
+        let waiter = node.waiter
+        let ended = await withTaskGroup(of: Bool.self) { group in
+            group.addTask { await waiter.readable(pidfd.raw) }
+            group.addTask {
+                // Cancelled as soon as the process has ended.
+                try? await Task.sleep(for: deadline)
+                return false
+            }
+            let first = await group.next() ?? false
+            group.cancelAll()
+            return first
+        }
+        // A shim of an earlier life is somebody else's child: then there is nothing to reap.
+        if ended { _ = try? Pidfd.reapIfEnded(pidfd.raw) }
+        return ended
+    }
+
+    func removeBundle() async {
+        let (paths, id, cgroup) = (paths, id, node.cgroup(record).directory)
+        letGo()
+        // There is nobody left who could be silent.
+        (reachable, unsupervised) = (true, nil)
+        refreshView()
+        do {
+            let isEmpty = try await node.pool.run {
+                _ = try File.removeTree(paths.bundle)
+                guard CgroupTasks(path: cgroup).kill(within: .seconds(1)).isEmpty else { return false }
+                try CgroupCleaner.remove(cgroup)
+                return true
+            }
+            if !isEmpty { await becameStuck() }
+        } catch {
+            logger.error("bundle was not removed", metadata: ["error": "\(error)", "id": "\(id)"])
+        }
+    }
+}

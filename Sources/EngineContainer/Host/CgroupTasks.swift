@@ -1,0 +1,79 @@
+import EngineModel
+import Kernel
+
+/// The processes of one container, seen from outside: by its cgroup, whatever its shim does.
+package struct CgroupTasks: Sendable {
+    /// Absolute below each hierarchy.
+    let path: String
+
+    /// Numbers of all processes in it and below, zombies left out.
+    ///
+    /// Blocks for reading a few files.
+    func living() -> [Int32] {
+        var found: Set<Int32> = []
+        for directory in CgroupCleaner.directories(of: path) { Self.collect(directory, &found) }
+        return found.filter { pid in
+            // One that cannot be read has just gone.
+            guard let facts = try? ProcessFacts(pid) else { return false }
+            return facts.state != "Z" && facts.state != "X"
+        }.sorted()
+    }
+
+    private static func collect(_ directory: String, _ found: inout Set<Int32>) {
+        // A directory that has just been removed has no processes.
+        if let text = try? File.readText("\(directory)/cgroup.procs") {
+            found.formUnion(text.split(separator: "\n").compactMap { Int32($0) })
+        }
+        guard let entries = try? File.open(directory, [.directory]).readDirectory() else { return }
+        for entry in entries where entry.kind == .directory { collect("\(directory)/\(entry.name)", &found) }
+    }
+
+    /// What each process that is left does, for people.
+    func stuck() -> [StuckTask] {
+        living().compactMap { pid in
+            guard let facts = try? ProcessFacts(pid) else { return nil }  // it has just gone
+            let channel = (try? File.readText("/proc/\(pid)/wchan", limit: 256)) ?? ""
+            return StuckTask(
+                pid: pid,
+                command: facts.name,
+                state: String(facts.state),
+                waitChannel: channel == "0" ? "" : channel
+            )
+        }
+    }
+
+    /// Kills everything in it and below, frozen or not, until nothing is left or `deadline` is over.
+    ///
+    /// Blocks. New processes of a fork that ran meanwhile are killed in the next round.
+    /// - Returns: what is left.
+    @discardableResult
+    func kill(within deadline: Duration) -> [Int32] {
+        let end = Clock.monotonic.now + deadline
+        while true {
+            for directory in CgroupCleaner.directories(of: path) { Self.kill(directory) }
+            let left = living()
+            let rest = end - Clock.monotonic.now
+            if left.isEmpty || rest <= .zero { return left }
+            // Wait for one of them, a moment at most: each may be the one that does not go.
+            guard let pid = left.first, let pidfd = try? Pidfd(pid: pid) else { continue }
+            _ = try? pidfd.poll(for: .readable, timeout: min(rest, .milliseconds(20)))
+        }
+    }
+
+    private static func kill(_ directory: String) {
+        // A signal for a frozen process waits for the thaw: version 1 needs it, version 2 kills without.
+        if File.exists("\(directory)/freezer.state") { try? File.writeOnce("\(directory)/freezer.state", "THAWED") }
+        if File.exists("\(directory)/cgroup.kill"), (try? File.writeOnce("\(directory)/cgroup.kill", "1")) != nil {
+            return
+        }
+        var members: Set<Int32> = []
+        collect(directory, &members)
+        for pid in members {
+            guard let pidfd = try? Pidfd(pid: pid) else { continue }  // gone already
+            // The number may have been reused between the list and the opening: look again with the process held.
+            var now: Set<Int32> = []
+            collect(directory, &now)
+            if now.contains(pid) { _ = try? pidfd.send(.kill) }
+        }
+    }
+}

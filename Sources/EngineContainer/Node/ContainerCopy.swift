@@ -1,0 +1,106 @@
+package import EngineModel
+import EngineShim
+import EngineSpec
+package import EngineStore
+import Kernel
+
+/// What a container is, beside its directory: of this its row is made again when the database is lost.
+///
+/// Written behind the commit that it repeats, so what has a copy was committed once. What a container *does* is not in it: its
+/// shim, its bundle and its exit records know.
+package struct ContainerCopy {
+    private struct Document: Codable {
+        var version = 1
+        /// Of `record`, so that a changed byte is noticed.
+        var check: String
+        var record: String
+    }
+
+    private struct Record: Codable {
+        var id: String
+        var name: String
+        var created: String
+        var configuration: ContainerConfiguration
+        var plan: ContainerPlan
+    }
+
+    private static let limit = 16 << 20
+
+    package static func path(_ paths: ContainerPaths) -> String { "\(paths.durable)/container.json" }
+
+    /// The bytes for a record.
+    static func bytes(_ record: ContainerRecord) throws -> [UInt8] {
+        let text = try JSON.encode(
+            Record(
+                id: record.id.description,
+                name: record.name,
+                created: record.created.description,
+                configuration: record.configuration,
+                plan: record.plan
+            )
+        )
+        return try JSON.bytes(Document(check: check(text), record: text))
+    }
+
+    private static func check(_ text: String) -> String { String(Hash.fnv1a(text), radix: 16) }
+
+    /// Writes the copy where it is missing or another; blocks.
+    static func write(_ record: ContainerRecord, _ paths: ContainerPaths) throws {
+        let bytes = try bytes(record)
+        let path = path(paths)
+        // What cannot be read is written anew.
+        if let found = try? File.read(path, limit: limit), found == bytes { return }
+        try File.writeAtomically(path, bytes, durable: false)
+    }
+
+    /// The record of a directory without a row, with the state that the container's files tell of; nil without a copy.
+    ///
+    /// Blocks.
+    /// - Throws: why the copy cannot be read.
+    package static func restore(_ id: ContainerID, _ paths: ContainerPaths) throws -> ContainerRecord? {
+        let path = path(paths)
+        guard File.exists(path) else { return nil }
+        let document = try JSON.decode(Document.self, try File.read(path, limit: limit))
+        guard check(document.record) == document.check else { throw EngineError.internalFailure("its check is wrong") }
+        let record = try JSON.decode(Record.self, document.record)
+        guard record.id == id.description, let created = Timestamp(record.created) else {
+            throw EngineError.internalFailure("it is that of another container")
+        }
+        return ContainerRecord(
+            id: id,
+            name: record.name,
+            created: created,
+            configuration: record.configuration,
+            plan: record.plan,
+            state: state(record.configuration, paths)
+        )
+    }
+
+    /// With a bundle it runs, until its shim or its journal says otherwise; else its newest exit record tells of its end.
+    private static func state(_ configuration: ContainerConfiguration, _ paths: ContainerPaths) -> PersistedState {
+        var state = PersistedState(
+            Lifecycle(policy: configuration.restartPolicy, autoRemove: configuration.autoRemove)
+        )
+        if File.exists(paths.bundle) {
+            state.status = .running
+            state.run = ShimProcess.run(paths)
+            return state
+        }
+        guard let record = newestExit(paths) else { return state }
+        state.status = .exited
+        state.exit = record.exit.how
+        state.startedAt = record.startedAt.map(StoredTime.init)
+        state.finishedAt = StoredTime(record.exit.at)
+        // Nobody knows any more whether a user stopped it: a policy must not start what was stopped.
+        state.stoppedByUser = true
+        return state
+    }
+
+    private static func newestExit(_ paths: ContainerPaths) -> ExitRecord? {
+        // Without a directory there are no records; one that cannot be read is none.
+        let entries = (try? File.open(paths.durable, [.directory]).readDirectory()) ?? []
+        return entries.map(\.name).filter { $0.hasPrefix(ContainerPaths.exitRecordPrefix) && $0.hasSuffix(".json") }
+            .compactMap { try? ExitRecord(parsing: try File.read("\(paths.durable)/\($0)", limit: 65536)) }
+            .max { $0.exit.at < $1.exit.at }
+    }
+}
