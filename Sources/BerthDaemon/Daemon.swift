@@ -34,7 +34,7 @@ public enum Daemon {
             let settings = try Settings(command: command)
             if command.check { return await check(settings, asJSON: command.json) }
             if let refusal { throw DaemonError.other(refusal) }
-            try await run(settings, inherited, foreign, faults)
+            try await run(settings, &inherited, foreign, faults)
         } catch {
             if let inherited, inherited.failure == nil { giveBack(inherited, error) }
             // What the parser throws is help, or a misuse with its own exit code.
@@ -70,10 +70,11 @@ public enum Daemon {
 
     /// Runs the daemon until SIGTERM or SIGINT.
     ///
+    /// `inherited` is nil as soon as this program serves: what is let go of later has to close.
     /// - Throws: ``DaemonError`` or what the engine throws when the start fails.
     private static func run(
         _ settings: Settings,
-        _ inherited: Handover?,
+        _ inherited: inout Handover?,
         _ foreign: [Int32],
         _ faults: FaultPoints
     ) async throws {
@@ -93,6 +94,7 @@ public enum Daemon {
         while true {
             let life = try await ManagerLife.begin(settings, handover, program, configuration(settings, faults, logger))
             tell(handover, program, logger)
+            inherited = nil
             handover.connections = []
             handover.held = []
             handover.failure = nil

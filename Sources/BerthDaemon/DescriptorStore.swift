@@ -38,7 +38,12 @@ final class DescriptorStore: Sendable {
         }
     }
 
+    /// As long as the store has the writing end of an input, its process does not see the end of it; and without a manager nobody
+    /// would take it out.
+    private static func isKept(_ name: String) -> Bool { !name.hasSuffix("/stdin") }
+
     private func put(_ entry: HeldDescriptors.Entry) {
+        guard Self.isKept(entry.name) else { return }
         let name = Self.name(entry.container, entry.name)
         let before = stored.withLock { stored in
             defer { stored[name] = entry.descriptor }

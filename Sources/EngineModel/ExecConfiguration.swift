@@ -24,6 +24,8 @@ public struct ExecConfiguration: Sendable, Equatable, Codable {
     public var timeoutInMilliseconds: UInt64?
     /// Recent output that is kept for clients who come later; nil takes the engine's default, 0 keeps none.
     public var ringSizeInBytes: UInt64?
+    /// The most recent output that a shim keeps of one session.
+    public static let maximumRingSizeInBytes = 1 << 20
 
     /// Runs `command`.
     public init(command: [String]) {

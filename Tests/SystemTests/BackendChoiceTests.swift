@@ -42,6 +42,8 @@ extension SystemTests {
                 let once = try daemon.berth(
                     "run",
                     "--rm",
+                    "--network",
+                    "none",
                     "--runtime",
                     name,
                     "berth/default",

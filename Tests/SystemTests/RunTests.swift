@@ -199,9 +199,9 @@ extension SystemTests {
                     "100"
                 )
                 try daemon.ok("exec", "one", "true")
-                #expect(try HostState.mounts() == before)
+                #expect(try HostState.mounts(of: daemon.scratch) == before)
                 try daemon.ok("rm", "-f", "one")
-                #expect(try HostState.mounts() == before)
+                #expect(try HostState.mounts(of: daemon.scratch) == before)
             }
             #expect(try HostState.mounts() == before)
         }

@@ -193,10 +193,10 @@ extension SystemTests {
         @Test func writableLayerBelongsToRootOnDisk() throws {
             try Daemon.with { (daemon) throws in
                 let script =
-                    "touch /new && chown 1000:1000 /home/app && echo x >>/etc/passwd && rm -r /usr && mkdir /usr && exec sleep 1000"
+                    "touch /new && chown 1000:1000 /home/app && echo x >>/etc/passwd && rm -r /usr && mkdir /usr && touch /done && exec sleep 1000"
                 try daemon.ok("run", "-d", "--name", "one", "berth/default", "sh", "-c", script)
                 try eventually("it has written") {
-                    try daemon.berth("exec", "one", "test", "-d", "/usr/bin").status == 1
+                    try daemon.berth("exec", "one", "test", "-e", "/done").status == 0
                 }
                 let id = try daemon.field(".Id", "one")
                 let upper = daemon.root.path + "/snapshots/containers/\(id)/upper"

@@ -36,8 +36,12 @@ struct ExecRoutes: Sendable {
         configuration.detachKeys = body.detachKeys.flatMap { $0.isEmpty ? nil : $0 }
         configuration.consoleSize = try TerminalSize(docker: body.consoleSize)
         if let berth = body.berth {
-            guard berth.timeout >= 0, berth.ringSize ?? 0 >= 0 else {
-                throw APIError.invalid("exec: Timeout and RingSize are not negative")
+            guard berth.timeout >= 0 else {
+                throw APIError.invalid("exec: Timeout is \(berth.timeout), and may not be negative")
+            }
+            if let size = berth.ringSize, !(0...ExecConfiguration.maximumRingSizeInBytes).contains(size) {
+                let most = ExecConfiguration.maximumRingSizeInBytes
+                throw APIError.invalid("exec: RingSize is \(size); it may be 0 to \(most) bytes")
             }
             configuration.timeoutInMilliseconds = berth.timeout == 0 ? nil : UInt64(berth.timeout)
             configuration.ringSizeInBytes = berth.ringSize.map(UInt64.init)

@@ -269,6 +269,7 @@ extension Container {
         for var exec in noted {
             if exec.phase == .starting { exec.phase = .running(pid: 0) }
             execs[exec.id] = exec
+            awaitEnd(exec)
             node.table.insert(exec.id, of: id)
         }
     }

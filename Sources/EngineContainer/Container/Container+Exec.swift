@@ -89,10 +89,12 @@ extension Container {
 
     /// How long an inspect waits for the end of a session that has a client.
     ///
-    /// Clients ask for the code as soon as their stream has ended, which is a moment before the process is reaped.
-    private static var endGrace: Duration { .milliseconds(250) }
+    /// Clients ask for the code as soon as their stream has ended, which is a moment before the process is reaped; Docker's takes
+    /// the code of a session that still runs for 0.
+    private static var endGrace: Duration { .seconds(1) }
 
     package func inspectExec(_ exec: ExecID) async throws -> ExecSnapshot {
+        try await adopted()
         if let end = execEnds[exec] { _ = try await end.value(within: Self.endGrace) }
         guard let exec = execs[exec] else { throw EngineError.noSuchExec(exec.description) }
         return snapshot(of: exec)
@@ -182,6 +184,14 @@ extension Container {
         guard let id = ExecID(event.execID), let phase = execs[id]?.phase else { return }
         guard phase == .created || phase == .running(pid: 0) else { return }
         execs[id]?.phase = .running(pid: Int32(truncatingIfNeeded: event.pid))
+        if let exec = execs[id] { awaitEnd(exec) }
+    }
+
+    /// A client of an earlier life will ask for the code as soon as its stream ends.
+    func awaitEnd(_ exec: Exec) {
+        let configuration = exec.configuration
+        let hasClient = configuration.attachStdin || configuration.attachStdout || configuration.attachStderr
+        if hasClient, case .running = exec.phase, execEnds[exec.id] == nil { execEnds[exec.id] = Promise() }
     }
 
     private func execFailed(

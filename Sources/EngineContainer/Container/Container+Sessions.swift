@@ -17,6 +17,10 @@ extension Container {
         }
     }
 
+    private func gotClient(_ id: ExecID) {
+        if case .running = execs[id]?.phase, execEnds[id] == nil { execEnds[id] = Promise() }
+    }
+
     /// Forgets sessions that ended long ago.
     func forgetSessions() {
         let ended = execs.values.compactMap { exec in exec.endedAt.map { (exec.id, $0.timestamp) } }.sorted {
@@ -48,6 +52,7 @@ extension Container {
         let isTerminal = exec.configuration.terminal
         return ExecSession(isTerminal: isTerminal) { connection in
             guard let connection else { return }
+            await self.gotClient(id)
             try await self.pass(connection, options, exec: id, terminal: isTerminal, closesStdin: false, replay: true)
         }
     }

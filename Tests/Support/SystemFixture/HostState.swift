@@ -2,12 +2,14 @@ package import Foundation
 
 /// What containers may leave on a host.
 package enum HostState {
-    /// The host's mounts.
-    ///
-    /// Without those of other tools in other tests' folders, which run at the same time: runc's shim and buildah do mount on the host.
-    package static func mounts() throws -> [String] {
-        try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8).split(separator: "\n").map(String.init)
-            .filter { !$0.contains("/tmp/berth-conformance-") && !$0.contains("/buildah/overlay ") }
+    /// The host's mounts, and of those of tests the ones in `folder` alone: runc's shim and buildah do mount on the host.
+    package static func mounts(of folder: URL? = nil) throws -> [String] {
+        let table = try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
+        return table.split(separator: "\n").map(String.init).filter { line in
+            let fields = line.split(separator: " ")
+            guard fields.count > 4, fields[4].hasPrefix("/tmp/berth-") else { return true }
+            return folder.map { fields[4] == $0.path || fields[4].hasPrefix($0.path + "/") } ?? false
+        }
     }
 
     /// The processes whose command line names `folder`, and all that they started.
@@ -54,7 +56,7 @@ package enum HostState {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
             leaks += names.map { "\(folder)/\($0)" }
         }
-        let after = Set((try? mounts()) ?? [])
+        let after = Set((try? mounts(of: daemon.scratch)) ?? [])
         leaks += after.subtracting(before).map { "mount: \($0)" }
         leaks += Set(before).subtracting(after).map { "a mount is gone: \($0)" }
         leaks += cgroups(of: daemon.seen).map { "cgroup: \($0)" }

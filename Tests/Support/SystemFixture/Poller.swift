@@ -64,7 +64,8 @@ package final class Poller: @unchecked Sendable {
         return Glibc.send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
     }
 
-    private static func read(from socket: Int32) -> String? {
+    /// What comes next; nil at the end.
+    package static func read(from socket: Int32) -> String? {
         var bytes = [UInt8](repeating: 0, count: 4096)
         let count = recv(socket, &bytes, bytes.count, 0)
         return count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : nil

@@ -1,0 +1,70 @@
+import Foundation
+import SystemFixture
+import Testing
+
+extension UpgradeTests {
+    /// What a manager without descriptors leaves, and what it keeps too many of.
+    @Suite struct ScarcityTests {
+        private func limit(_ daemon: Daemon, _ descriptors: Int) throws {
+            let words = ["--pid", "\(daemon.pid)", "--nofile=\(descriptors):"]
+            let outcome = try Command("prlimit", words, in: daemon.scratch).finish()
+            try #require(outcome.status == 0, "\(outcome)")
+        }
+
+        @Test func whatATearDownCouldNotRemoveIsNoObstacleToTheNextStart() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                let pid = try #require(Int32(try daemon.field(".State.Pid", "one")))
+                // Nothing can be opened any more; what is open works.
+                try limit(daemon, 3)
+                #expect(kill(pid, SIGKILL) == 0)
+                try eventually("the tear-down has failed") { daemon.logs().contains("bundle was not removed") }
+                try limit(daemon, 4096)
+                try eventually("its end is known") { try daemon.field(".State.ExitCode", "one") == "137" }
+                try daemon.ok("start", "one")
+                #expect(try daemon.field(".State.Running", "one") == "true")
+                #expect(try daemon.ok("exec", "one", "echo", "alive") == "alive")
+            }
+        }
+
+        private func descriptors(_ daemon: Daemon) throws -> [String] {
+            let folder = "/proc/\(daemon.pid)/fd"
+            return try FileManager.default.contentsOfDirectory(atPath: folder).compactMap {
+                // One that was closed meanwhile.
+                try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)")
+            }
+        }
+
+        private func work(_ daemon: Daemon, _ names: [String]) throws {
+            for name in names {
+                try daemon.ok("run", "-dit", "--name", name, "berth/default", "sh")
+                try daemon.ok("run", "-di", "--name", "\(name)-piped", "berth/default", "cat")
+                try daemon.ok("exec", "-d", name, "sleep", "1000")
+            }
+        }
+
+        @Test func whatIsHeldOfAContainerGoesWithItAlsoAfterUpgrades() throws {
+            try Daemon.with { (daemon) throws in
+                // Once for what is opened at the first use.
+                try work(daemon, ["zero"])
+                try daemon.ok("system", "upgrade")
+                try daemon.ok("rm", "-f", "zero", "zero-piped")
+                var before = try descriptors(daemon)
+                try eventually("nothing is held") {
+                    before = try descriptors(daemon)
+                    return !before.contains { $0.contains("pidfd") || $0.contains("ptmx") }
+                }
+                let names = ["one", "two", "three"]
+                try work(daemon, names)
+                for _ in 0..<2 { try daemon.ok("system", "upgrade") }
+                #expect(try descriptors(daemon).count > before.count + 6 * names.count)
+                for name in names { try daemon.ok("rm", "-f", name, "\(name)-piped") }
+                var after: [String] = []
+                try eventually("as many as before are open: \(before.sorted()), and now \(after.sorted())") {
+                    after = try descriptors(daemon)
+                    return after.count <= before.count
+                }
+            }
+        }
+    }
+}
