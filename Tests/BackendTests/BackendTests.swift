@@ -6,12 +6,15 @@ import Testing
 ///
 /// One check after the other: some of them measure how long something takes.
 @Suite(.serialized) struct BackendTests {
-    /// Where the built programs are: beside the test bundle, unless BERTH_BIN_DIR says otherwise.
-    static let directory: URL = {
-        if let path = ProcessInfo.processInfo.environment["BERTH_BIN_DIR"] { return URL(fileURLWithPath: path) }
+    /// What was built with the tests.
+    static let testProducts: URL = {
         let own = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
         return URL(fileURLWithPath: own).deletingLastPathComponent()
     }()
+
+    /// Where the shipped programs are: beside the test bundle, unless BERTH_BIN_DIR says otherwise.
+    static let directory =
+        ProcessInfo.processInfo.environment["BERTH_BIN_DIR"].map { URL(fileURLWithPath: $0) } ?? testProducts
 
     static let native = ShimProgram(
         name: "native",
@@ -79,7 +82,7 @@ import Testing
         try check.run(
             on: ShimProgram(
                 name: "example",
-                path: Self.directory.appendingPathComponent("berth-shim-example").path,
+                path: Self.testProducts.appendingPathComponent("berth-shim-example").path,
                 exceptions: [
                     "numbersAreOfAKnownType": noGroups, "limitIsChanged": noGroups,
                     "deleteCleansUpAfterAKilledShim": noGroups,

@@ -22,7 +22,8 @@ final class RuntimeFixture {
         let bin = bundle.appendingPathComponent("rootfs/bin")
         let files = FileManager.default
         try files.createDirectory(at: bin, withIntermediateDirectories: true)
-        try files.copyItem(atPath: "/bin/busybox", toPath: bin.appendingPathComponent("busybox").path)
+        // By another process: what this one has open for writing, a child of another test may have too, and then it cannot be run.
+        _ = try Command("cp", ["/bin/busybox", bin.path], in: scratch).finish()
         for name in [
             "sh", "cat", "ls", "id", "sleep", "true", "stty", "touch", "ps", "mkdir", "tr", "stat", "grep", "head",
             "tail",

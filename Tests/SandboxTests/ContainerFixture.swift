@@ -53,7 +53,7 @@ final class ContainerFixture {
         for directory in ["bundle/rootfs/bin", "bundle/rootfs/etc", "bundle/rootfs/tmp", "canary"] {
             try File.makeDirectories("\(scratch.path)/\(directory)", mode: 0o755)
         }
-        try FileManager.default.copyItem(atPath: "/bin/busybox", toPath: root + "/bin/busybox")
+        try ProgramCopy.make(of: "/bin/busybox", at: root + "/bin/busybox")
         for name in [
             "sh", "cat", "ls", "id", "stat", "readlink", "sleep", "true", "unshare", "tty", "stty", "mount", "grep",
             "head", "wc", "ionice", "uname", "mkdir", "rmdir", "kill", "ip", "echo", "taskset", "chroot",

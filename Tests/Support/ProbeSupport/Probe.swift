@@ -49,6 +49,27 @@ public struct Probe {
     }
 }
 
+/// A copy of a program that is about to be run.
+public enum ProgramCopy {
+    /// A copy that was not made.
+    public struct Failure: Error {
+        /// Where it was to be.
+        public let path: String
+        /// How `cp` ended.
+        public let status: ExitStatus
+    }
+
+    /// Makes it in another process: a child that any other test starts meanwhile would have the file open for writing, as this process has, and
+    /// the kernel runs no such file (`ETXTBSY`).
+    ///
+    /// - Throws: `KernelError` when `cp` cannot be run, ``Failure`` when it fails.
+    public static func make(of program: String, at path: String) throws {
+        let spawn = Spawn(arguments: ["cp", "-p", program, path], environment: ["PATH=/usr/bin:/bin"])
+        let status = try spawn.start("/bin/cp").pidfd.wait()
+        guard status == .exited(0) else { throw Failure(path: path, status: status) }
+    }
+}
+
 /// A directory of a test's own, removed when the object goes.
 public final class Scratch {
     /// Where it is.
