@@ -57,7 +57,7 @@ func isCounting(_ text: some StringProtocol, _ what: Comment) {
     #expect(expected > 100, what)
 }
 
-@Suite(.serialized, .timeLimit(.minutes(3))) struct UpgradeTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct UpgradeTests {
     static let counting = "i=1; while :; do echo $i; i=$((i+1)); done"
 
     @Test func processChildrenAndSocketsStay() throws {
