@@ -49,6 +49,7 @@ final class NativeBackend: Backend {
                     seccomp: try Self.filter(specification, context.bundle)
                 ),
                 defaultCgroup: cgroup,
+                owner: Self.groupOwner(context),
                 manager: Self.manager(systemd: request.usesSystemdCgroup)
             )
         }
@@ -156,7 +157,7 @@ final class NativeBackend: Backend {
             SandboxSurroundings(id: context.id, specification: specification, bundle: context.bundle).removeGroups()
         }
         do throws(NativeError) {
-            try NativeContainer.removeGroup(path, helper: scopeHelper)
+            try NativeContainer.removeGroup(path, owner: groupOwner(context), helper: scopeHelper)
         } catch {
             throw BackendError(error)
         }
@@ -173,6 +174,9 @@ extension NativeBackend {
     }
 
     private static func defaultCgroup(_ context: BackendContext) -> String { "/\(context.namespace)/\(context.id)" }
+
+    /// Whose the container's group is, told by what every shim of the container knows.
+    private static func groupOwner(_ context: BackendContext) -> String { "\(context.namespace)/\(context.id)" }
 
     private static func filter(
         _ specification: RuntimeSpec,

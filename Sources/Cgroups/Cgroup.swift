@@ -21,6 +21,13 @@ public protocol Cgroup: Sendable {
     /// - Throws: `CgroupError`.
     func entrance() throws(CgroupError) -> CgroupEntrance
 
+    /// Opens the way into a group below this one that somebody has made.
+    ///
+    /// - Parameter name: its path from this group. In a hierarchy of v1 that has no such group the way leads into this one.
+    /// - Returns: the entrance, as that of `entrance()`.
+    /// - Throws: `CgroupError`, `notFound` when it exists nowhere, `invalidArgument` for a path that does not lead below.
+    func entrance(below name: String) throws(CgroupError) -> CgroupEntrance
+
     /// Makes a group of its own inside of this one, for one additional process and all that it starts.
     ///
     /// The limits of this group hold for it together with all else inside. It is made where processes can be killed by group: in the v2

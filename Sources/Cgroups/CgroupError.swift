@@ -54,13 +54,13 @@ public struct CgroupError: Error, Hashable, Sendable, CustomStringConvertible {
         CgroupError(code: code, operation: operation, field: "", message: message, cause: nil)
     }
 
-    /// The name of something that exists already.
-    static func exists(_ path: String) -> CgroupError {
+    /// The name of something that exists already, and why it cannot be used.
+    static func exists(_ path: String, _ reason: String) -> CgroupError {
         CgroupError(
             code: .alreadyExists,
             operation: "create cgroup '\(path)'",
             field: "",
-            message: "it exists and has processes",
+            message: "it exists, and \(reason)",
             cause: nil
         )
     }

@@ -12,21 +12,29 @@ public enum CgroupManager: Hashable, Sendable {
     /// - Parameters:
     ///   - cgroupsPath: the group's name, in the manager's form.
     ///   - resources: the limits.
+    ///   - owner: whom it is for, see `CgroupTree.create`.
     ///   - tree: the host's hierarchies.
     /// - Returns: the new group.
     /// - Throws: `CgroupError`; nothing is left then.
     public func create(
         _ cgroupsPath: String,
         _ resources: RuntimeSpec.Resources,
+        owner: String,
         in tree: CgroupTree
     ) throws(CgroupError) -> any Cgroup {
         let group: any Cgroup
         switch self {
-        case .filesystem: group = try tree.create(cgroupsPath)
+        case .filesystem: group = try tree.create(cgroupsPath, owner: owner)
         case .systemd(let helper):
             try ResourceCheck.check(resources)
             let name = try SystemdScopeName(cgroupsPath)
-            let scope = try SystemdCgroup(creating: name, resources, helper: ScopeHelper(program: helper), tree: tree)
+            let scope = try SystemdCgroup(
+                creating: name,
+                resources,
+                owner: owner,
+                helper: ScopeHelper(program: helper),
+                tree: tree
+            )
             do throws(CgroupError) {
                 try scope.applyFiles(resources)
                 return scope
@@ -48,15 +56,21 @@ public enum CgroupManager: Hashable, Sendable {
     ///
     /// - Parameters:
     ///   - cgroupsPath: as given to `create`.
+    ///   - owner: whose it must be, see `CgroupTree.open`; nil takes anybody's.
     ///   - tree: the host's hierarchies.
     /// - Returns: the group.
     /// - Throws: `CgroupError`, `notFound` when it exists nowhere.
-    public func open(_ cgroupsPath: String, in tree: CgroupTree) throws(CgroupError) -> any Cgroup {
+    public func open(
+        _ cgroupsPath: String,
+        owner: String? = nil,
+        in tree: CgroupTree
+    ) throws(CgroupError) -> any Cgroup {
         switch self {
-        case .filesystem: return try tree.open(cgroupsPath)
+        case .filesystem: return try tree.open(cgroupsPath, owner: owner)
         case .systemd(let helper):
             let name = try SystemdScopeName(cgroupsPath)
-            return try SystemdCgroup(opening: name, helper: ScopeHelper(program: helper), tree: tree)
+            let helper = ScopeHelper(program: helper)
+            return try SystemdCgroup(opening: name, owner: owner, helper: helper, tree: tree)
         }
     }
 }

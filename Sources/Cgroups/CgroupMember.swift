@@ -60,6 +60,33 @@ struct CgroupMember: Sendable {
         try File.removeDirectory(components.joined(separator: "/"), at: hierarchy.directory.raw)
     }
 
+    /// Removes a container's group, and the parents that were made for such groups when this was the last below them.
+    ///
+    /// One that was there before it was used stays, without what the container has left in it; none is fine.
+    func removeGroup() throws(KernelError) {
+        guard try isWhereItWas() else { return }
+        if case .used = try CgroupMark(of: directory) {
+            try removeBelow()
+            return try CgroupMark.clear(directory)
+        }
+        try remove()
+        hierarchy.removeMadeParents(above: components)
+    }
+
+    /// Whether the path still leads to this group, and not to none or to a later one.
+    private func isWhereItWas() throws(KernelError) -> Bool {
+        do throws(KernelError) {
+            let (now, own) = (try hierarchy.open(components).directory.status(), try directory.status())
+            return now.inode == own.inode && now.device == own.device
+        } catch  where error.code == .notFound || error.errno == .noDevice {
+            return false
+        }
+    }
+
+    private func removeBelow() throws(KernelError) {
+        for path in try walk({ (_, _) in }).reversed() { try File.removeDirectory(path, at: directory.raw) }
+    }
+
     /// Makes a group below this one, under the first free name.
     ///
     /// What runs in the container may have made groups of such names; those are its own.
@@ -75,6 +102,13 @@ struct CgroupMember: Sendable {
         throw .failed("make directory", "\(prefix)\(number)", .exists, detail: "and the next 1023 names")
     }
 
+    /// A group somewhere below this one, by its path from here.
+    func openBelow(_ parts: [String]) throws(KernelError) -> CgroupMember {
+        let path = parts.joined(separator: "/")
+        let group = SharedDescriptor(try File.open(path, [.path, .directory, .noFollow], at: directory.raw))
+        return CgroupMember(hierarchy: hierarchy, components: components + parts, directory: group)
+    }
+
     /// A group right below this one, by its path below the hierarchy's root.
     func openSubgroup(_ path: String) throws(KernelError) -> CgroupMember {
         let parts = path.split(separator: "/").map(String.init)
@@ -86,8 +120,7 @@ struct CgroupMember: Sendable {
                 detail: "it is not right below '/\(components.joined(separator: "/"))'"
             )
         }
-        let group = SharedDescriptor(try File.open(name, [.path, .directory, .noFollow], at: directory.raw))
-        return CgroupMember(hierarchy: hierarchy, components: parts, directory: group)
+        return try openBelow([name])
     }
 
     /// Whether anybody is here or below.

@@ -71,19 +71,27 @@ public struct CgroupTree: Sendable {
 
     /// Makes a group, with its missing parents.
     ///
-    /// A left-over group of the same name without processes is replaced, so that no old limit or counter lives on.
+    /// What is left without processes of a group of the same owner is replaced, so that no old limit or counter lives on. A group that
+    /// somebody else has made is used when it is empty, and stays when this one is removed. Parents that are missing are made, and go
+    /// with the last group below them.
     ///
-    /// - Parameter path: for example `/berth/web`; relative to each hierarchy's root, no `.` or `..`.
+    /// - Parameters:
+    ///   - path: for example `/berth/web`; relative to each hierarchy's root, no `.` or `..`.
+    ///   - owner: whom it is for; one name is one container's.
     /// - Returns: the new group.
-    /// - Throws: `CgroupError`, `alreadyExists` when there is one with processes; nothing is left half-made.
-    public func create(_ path: String) throws(CgroupError) -> any Cgroup {
+    /// - Throws: `CgroupError`, `alreadyExists` when there is one with processes, or one of another owner; nothing is changed then.
+    public func create(_ path: String, owner: String) throws(CgroupError) -> any Cgroup {
         let components = try CgroupTree.components(path)
+        var places: [CgroupPlace] = []
+        for hierarchy in hierarchies { places.append(try hierarchy.place(components, for: owner)) }
         var made: [CgroupMember] = []
         do throws(CgroupError) {
-            for hierarchy in hierarchies { made.append(try hierarchy.create(components)) }
+            for (hierarchy, place) in zip(hierarchies, places) {
+                made.append(try hierarchy.create(components, for: owner, at: place))
+            }
         } catch {
             // The first error is what matters; what was made is empty, so removing it cannot wait.
-            for member in made { try? member.remove() }
+            for member in made { try? member.removeGroup() }
             throw error
         }
         return group(components, made, isNew: true)
@@ -91,43 +99,63 @@ public struct CgroupTree: Sendable {
 
     /// Finds a group that exists, in as many hierarchies as it still does.
     ///
-    /// - Parameter path: as given to `create`.
+    /// - Parameters:
+    ///   - path: as given to `create`.
+    ///   - owner: whose it must be, for who knows a group by its path alone and is about to kill or remove; nil takes anybody's.
     /// - Returns: the group.
     /// - Throws: `CgroupError`, `notFound` when it exists nowhere.
-    public func open(_ path: String) throws(CgroupError) -> any Cgroup {
+    public func open(_ path: String, owner: String? = nil) throws(CgroupError) -> any Cgroup {
         let components = try CgroupTree.components(path)
         var members: [CgroupMember] = []
         var missing: KernelError?
         for hierarchy in hierarchies {
-            do throws(KernelError) { members.append(try hierarchy.open(components)) } catch { missing = error }
+            do throws(KernelError) { members.append(try hierarchy.open(components, of: owner)) } catch {
+                missing = error
+            }
         }
         if members.isEmpty, let missing { throw .failed("open cgroup '\(path)'", missing) }
         return group(components, members, isNew: false)
     }
 
     /// Takes over a group that systemd has made, and makes it in the hierarchies that systemd does not use.
-    func adopt(
-        _ path: String,
-        isNew: Bool
-    ) throws(CgroupError) -> (group: any Cgroup, members: [CgroupMember]) {
+    func adopt(_ path: String, for owner: String) throws(CgroupError) -> (group: any Cgroup, members: [CgroupMember]) {
         let components = try CgroupTree.components(path)
         var members: [CgroupMember] = []
         for hierarchy in hierarchies {
-            do throws(KernelError) { members.append(try hierarchy.open(components)) } catch {
-                guard isNew, layout == .v1, error.errno == .noEntry else {
-                    if layout == .v1, error.errno == .noEntry { continue }
-                    throw .failed("open cgroup '\(path)'", error)
-                }
-                members.append(try hierarchy.create(components))
+            do throws(KernelError) {
+                let member = try hierarchy.open(components)
+                try CgroupMark.made(owner: owner).put(on: member.directory)
+                members.append(member)
+            } catch {
+                guard layout == .v1, error.errno == .noEntry else { throw .failed("open cgroup '\(path)'", error) }
+                // Its parents are slices, which are systemd's.
+                members.append(try hierarchy.create(components, for: owner, at: .free, ownsParents: false))
             }
         }
-        guard let first = members.first else { throw .failed("open cgroup '\(path)'", .failed("open", path, .noEntry)) }
-        let place = "/" + components.joined(separator: "/")
-        let group: any Cgroup =
-            layout == .v2
-            ? CgroupV2(path: place, member: first, isNew: isNew, sharesDevices: true)
-            : CgroupV1(path: place, members: members, isNew: isNew)
-        return (group, members)
+        return (scope(components, members, isNew: true), members)
+    }
+
+    /// Finds a group that was taken over.
+    ///
+    /// - Throws: `CgroupError`, `notFound` when it exists nowhere.
+    func readopt(_ path: String, of owner: String?) throws(CgroupError) -> (group: any Cgroup, members: [CgroupMember])
+    {
+        let components = try CgroupTree.components(path)
+        var members: [CgroupMember] = []
+        for hierarchy in hierarchies {
+            do throws(KernelError) { members.append(try hierarchy.open(components, of: owner)) } catch {
+                guard layout == .v1, error.errno == .noEntry else { throw .failed("open cgroup '\(path)'", error) }
+            }
+        }
+        guard !members.isEmpty else { throw .failed("open cgroup '\(path)'", .failed("open", path, .noEntry)) }
+        return (scope(components, members, isNew: false), members)
+    }
+
+    private func scope(_ components: [String], _ members: [CgroupMember], isNew: Bool) -> any Cgroup {
+        let path = "/" + components.joined(separator: "/")
+        return layout == .v2
+            ? CgroupV2(path: path, member: members[0], isNew: isNew, sharesDevices: true)
+            : CgroupV1(path: path, members: members, isNew: isNew)
     }
 
     private func group(_ components: [String], _ members: [CgroupMember], isNew: Bool) -> any Cgroup {
@@ -137,7 +165,7 @@ public struct CgroupTree: Sendable {
             : CgroupV1(path: path, members: members, isNew: isNew)
     }
 
-    private static func components(_ path: String) throws(CgroupError) -> [String] {
+    static func components(_ path: String) throws(CgroupError) -> [String] {
         let components = path.split(separator: "/").map(String.init)
         guard !components.isEmpty, !components.contains(where: { $0 == "." || $0 == ".." || $0.utf8.contains(0) })
         else {

@@ -29,7 +29,27 @@ struct CgroupV1: Cgroup {
         (try? member("cpu")?.files.number("cpu.cfs_period_us")) ?? 100_000
     }
 
-    func entrance() throws(CgroupError) -> CgroupEntrance { try entrance(replacing: nil) }
+    func entrance() throws(CgroupError) -> CgroupEntrance { try entrance(into: members) }
+
+    func entrance(below name: String) throws(CgroupError) -> CgroupEntrance {
+        let parts = try CgroupTree.components(name)
+        var inside: [CgroupMember] = []
+        var missing: KernelError?
+        var isThere = false
+        for member in members {
+            do throws(KernelError) {
+                inside.append(try member.openBelow(parts))
+                isThere = true
+            } catch  where error.errno == .noEntry {
+                inside.append(member)
+                missing = error
+            } catch {
+                throw .failed("open group in cgroup '\(path)' in \(member.hierarchy.name)", error)
+            }
+        }
+        if !isThere, let missing { throw .failed("open group in cgroup '\(path)'", missing) }
+        return try entrance(into: inside)
+    }
 
     /// Where groups for additional processes are.
     private func parent() throws(CgroupError) -> CgroupMember {
@@ -62,9 +82,12 @@ struct CgroupV1: Cgroup {
     /// A container that could change its groups in a v1 hierarchy could change the limits.
     func delegate(uid: UInt32, gid: UInt32) throws(CgroupError) {}
 
-    /// The way in; where a group below stands in for this one, into that.
-    private func entrance(replacing subgroup: CgroupMember?) throws(CgroupError) -> CgroupEntrance {
-        let inside = members.map { $0.hierarchy.name == subgroup?.hierarchy.name ? subgroup ?? $0 : $0 }
+    /// The way in where a group below stands in for this one.
+    private func entrance(replacing subgroup: CgroupMember) throws(CgroupError) -> CgroupEntrance {
+        try entrance(into: members.map { $0.hierarchy.name == subgroup.hierarchy.name ? subgroup : $0 })
+    }
+
+    private func entrance(into inside: [CgroupMember]) throws(CgroupError) -> CgroupEntrance {
         var files: [SharedDescriptor] = []
         try attempt("open") { () throws(KernelError) in
             for member in inside where !member.hierarchy.isUnified {
@@ -140,7 +163,7 @@ struct CgroupV1: Cgroup {
         for member in members {
             while true {
                 do throws(KernelError) {
-                    try member.remove()
+                    try member.removeGroup()
                     break
                 } catch  where error.errno == .busy || error.errno == .notEmpty {
                     if waiting.again() { continue }

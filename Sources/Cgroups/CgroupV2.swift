@@ -23,6 +23,12 @@ struct CgroupV2: Cgroup {
 
     func entrance() throws(CgroupError) -> CgroupEntrance { try entrance(into: member) }
 
+    func entrance(below name: String) throws(CgroupError) -> CgroupEntrance {
+        let parts = try CgroupTree.components(name)
+        let inside = try attempt("open group in") { () throws(KernelError) in try member.openBelow(parts) }
+        return try entrance(into: inside)
+    }
+
     func makeSubgroup(_ prefix: String) throws(CgroupError) -> CgroupSubgroup {
         let subgroup = try attempt("make group in") { () throws(KernelError) in
             try member.makeSubgroup(prefix, from: SubgroupNumber.next())
@@ -100,7 +106,7 @@ struct CgroupV2: Cgroup {
         try attempt("remove") { () throws(KernelError) in
             var waiting = Waiting(timeout)
             while true {
-                do throws(KernelError) { return try member.remove() } catch
+                do throws(KernelError) { return try member.removeGroup() } catch
                     where error.errno == .busy || error.errno == .notEmpty
                 {
                     if !waiting.again() { throw error }

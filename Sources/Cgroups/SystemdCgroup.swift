@@ -23,6 +23,7 @@ struct SystemdCgroup: Cgroup {
     init(
         creating name: SystemdScopeName,
         _ resources: RuntimeSpec.Resources,
+        owner: String,
         helper: ScopeHelper,
         tree: CgroupTree
     ) throws(CgroupError) {
@@ -34,7 +35,7 @@ struct SystemdCgroup: Cgroup {
         }
         try properties.addLimits(Self.withRoom(resources), layout: tree.layout, period: 100_000)
         let (path, keeper) = try helper.start(name, properties)
-        let (inner, members) = try tree.adopt(path, isNew: true)
+        let (inner, members) = try tree.adopt(path, for: owner)
         do throws(KernelError) { try keeper.settle(in: members) } catch {
             throw .failed("keep scope '\(name.unit)'", error)
         }
@@ -42,8 +43,13 @@ struct SystemdCgroup: Cgroup {
     }
 
     /// Finds a scope that was started before.
-    init(opening name: SystemdScopeName, helper: ScopeHelper, tree: CgroupTree) throws(CgroupError) {
-        let (inner, members) = try tree.adopt(name.path, isNew: false)
+    init(
+        opening name: SystemdScopeName,
+        owner: String?,
+        helper: ScopeHelper,
+        tree: CgroupTree
+    ) throws(CgroupError) {
+        let (inner, members) = try tree.readopt(name.path, of: owner)
         self.init(name, inner, members, ScopeKeeper.find(in: members), helper: helper, layout: tree.layout)
     }
 
@@ -91,6 +97,12 @@ struct SystemdCgroup: Cgroup {
 
     func entrance() throws(CgroupError) -> CgroupEntrance {
         var entrance = try inner.entrance()
+        entrance.keeper = keeper
+        return entrance
+    }
+
+    func entrance(below name: String) throws(CgroupError) -> CgroupEntrance {
+        var entrance = try inner.entrance(below: name)
         entrance.keeper = keeper
         return entrance
     }

@@ -90,13 +90,14 @@ extension DescriptorHolder where Self: ~Copyable {
 
     /// Reads an extended attribute; works with O_PATH.
     ///
-    /// - Parameter name: for example `user.note`.
+    /// - Parameters:
+    ///   - name: for example `user.note`.
+    ///   - limit: the most bytes that are expected; the kernel's own limit is 64 KiB.
     /// - Returns: its value, nil when it is not set.
-    /// - Throws: `KernelError`.
-    public func extendedAttribute(_ name: String) throws(KernelError) -> [UInt8]? {
+    /// - Throws: `KernelError`; `ERANGE` when it is longer.
+    public func extendedAttribute(_ name: String, limit: Int = 65536) throws(KernelError) -> [UInt8]? {
         try refuseNUL(name, "read attribute")
-        // 64 KiB is the kernel's limit for a value.
-        var value = [UInt8](repeating: 0, count: 65536)
+        var value = [UInt8](repeating: 0, count: limit)
         let count: Int
         do throws(KernelError) {
             count = try system("read attribute", name) { unsafe ck_getxattr(procPath, name, &value, value.count) }

@@ -46,18 +46,20 @@ public final class NativeContainer: Sendable {
     /// - Parameters:
     ///   - request: What to create; its group is made here and need not be given, its filter is used as it is.
     ///   - defaultCgroup: The group's name when the document names none, in the manager's form.
+    ///   - owner: Whose the group becomes: a name that no other container has.
     ///   - manager: Who makes the group.
     /// - Returns: The container, waiting for `start`.
     /// - Throws: The step that failed. Nothing is left then.
     public static func create(
         _ request: SandboxRequest,
         defaultCgroup: String,
+        owner: String,
         manager: CgroupManager = .filesystem
     ) throws(NativeError) -> NativeContainer {
         var request = request
         raiseScore(&request.specification.process)
         let path = cgroupPath(of: request.specification, default: defaultCgroup)
-        let (cgroup, layout) = try makeGroup(path, request.specification, manager)
+        let (cgroup, layout) = try makeGroup(path, request.specification, owner: owner, manager)
         do throws(NativeError) {
             let entrance = try group { () throws(CgroupError) in try cgroup.entrance() }
             request.cgroup = entrance
@@ -75,7 +77,8 @@ public final class NativeContainer: Sendable {
                 )
             )
         } catch {
-            // The first error is what matters; the group is empty.
+            // The first error is what matters. Hooks may have put processes of their own inside.
+            _ = try? cgroup.killAll(timeout: .seconds(2))
             try? cgroup.remove(timeout: .seconds(1))
             throw error
         }
@@ -86,6 +89,7 @@ public final class NativeContainer: Sendable {
     /// - Parameters:
     ///   - attachment: Its first process, as that program has written it down.
     ///   - path: Name of its group, in the manager's form.
+    ///   - owner: As given to `create`.
     ///   - manager: Who has made the group.
     ///   - filter: Its filter.
     /// - Returns: The container; nil when its first process has ended.
@@ -93,13 +97,14 @@ public final class NativeContainer: Sendable {
     public static func attach(
         _ attachment: SandboxAttachment,
         cgroup path: String,
+        owner: String,
         manager: CgroupManager,
         filter: SeccompProgram?
     ) throws(NativeError) -> NativeContainer? {
         guard let process = SandboxProcess.attach(attachment) else { return nil }
         return try group { () throws(CgroupError) in
             let tree = try CgroupTree()
-            let cgroup = try manager.open(path, in: tree)
+            let cgroup = try manager.open(path, owner: owner, in: tree)
             return NativeContainer(
                 process: process,
                 cgroup: cgroup,
@@ -176,7 +181,8 @@ public final class NativeContainer: Sendable {
     ///   - process: What to run.
     ///   - streams: Its standard streams.
     ///   - preservedDescriptors: See `SandboxExecRequest`.
-    ///   - subgroup: Path of an existing group below the container's to run in instead of an own one.
+    ///   - subgroup: Path of an existing group below the container's to run in instead of an own one, see
+    ///     `Cgroup.entrance(below:)`.
     /// - Returns: The process, which runs its program already and is a child of the caller, and its group.
     /// - Throws: The step that failed. No process is left then.
     public func exec(
@@ -191,7 +197,7 @@ public final class NativeContainer: Sendable {
         do throws(NativeError) {
             let entrance = try group { () throws(CgroupError) in
                 if let own { return own.entrance }
-                return try CgroupTree().open("\(cgroup.path)/\(subgroup ?? "")").entrance()
+                return try cgroup.entrance(below: subgroup ?? "")
             }
             var request = SandboxExecRequest(
                 process: document ?? process,
@@ -260,11 +266,17 @@ public final class NativeContainer: Sendable {
     /// - Parameters:
     ///   - signal: What to send.
     ///   - path: Name of the group, in the manager's form; that there is none is fine, nothing is in it then.
+    ///   - owner: As given to `create`; nothing is done to another's group.
     ///   - manager: Who has made the group.
     /// - Throws: `NativeError`.
-    public static func signalAll(_ signal: Signal, cgroup path: String, manager: CgroupManager) throws(NativeError) {
+    public static func signalAll(
+        _ signal: Signal,
+        cgroup path: String,
+        owner: String,
+        manager: CgroupManager
+    ) throws(NativeError) {
         let cgroup: any Cgroup
-        do throws(CgroupError) { cgroup = try manager.open(path, in: CgroupTree()) } catch {
+        do throws(CgroupError) { cgroup = try manager.open(path, owner: owner, in: CgroupTree()) } catch {
             if error.code == .notFound { return }
             throw .cgroup(error)
         }
@@ -341,6 +353,7 @@ public final class NativeContainer: Sendable {
     ///   - specification: The document that it was created from.
     ///   - bundle: Absolute path of the bundle.
     ///   - path: Name of its group, as for `removeGroup`.
+    ///   - owner: As for `removeGroup`.
     ///   - helper: As for `removeGroup`.
     /// - Returns: What went wrong in hooks.
     /// - Throws: `NativeError`.
@@ -349,9 +362,10 @@ public final class NativeContainer: Sendable {
         specification: RuntimeSpec,
         bundle: String,
         cgroup path: String,
+        owner: String,
         helper: String? = nil
     ) throws(NativeError) -> [SandboxError] {
-        try removeGroup(path, helper: helper)
+        try removeGroup(path, owner: owner, helper: helper)
         SandboxSurroundings(id: id, specification: specification, bundle: bundle).removeGroups()
         return SandboxProcess.runPoststopHooks(id: id, specification: specification, bundle: bundle)
     }
@@ -360,16 +374,17 @@ public final class NativeContainer: Sendable {
     ///
     /// - Parameters:
     ///   - path: Where it is, or was; a name of the form `slice:prefix:name` is looked for as systemd's scope too.
+    ///   - owner: As given to `create`; another's group is left alone.
     ///   - helper: Path of `berth-scope`, which makes systemd forget the scope; nil leaves that to systemd.
     /// - Throws: `NativeError`; that there is none is fine.
-    public static func removeGroup(_ path: String, helper: String? = nil) throws(NativeError) {
+    public static func removeGroup(_ path: String, owner: String, helper: String? = nil) throws(NativeError) {
         try group { () throws(CgroupError) in
             let tree = try CgroupTree()
-            try remove { () throws(CgroupError) in try tree.open(path) }
+            try remove { () throws(CgroupError) in try tree.open(path, owner: owner) }
             guard let name = try? SystemdScopeName(path) else { return }
             try remove { () throws(CgroupError) in
-                guard let helper else { return try tree.open(name.path) }
-                return try CgroupManager.systemd(helper: helper).open(path, in: tree)
+                guard let helper else { return try tree.open(name.path, owner: owner) }
+                return try CgroupManager.systemd(helper: helper).open(path, owner: owner, in: tree)
             }
         }
     }
@@ -385,15 +400,17 @@ public final class NativeContainer: Sendable {
     private static func makeGroup(
         _ path: String,
         _ specification: RuntimeSpec,
+        owner: String,
         _ manager: CgroupManager
     ) throws(NativeError) -> (any Cgroup, CgroupTree.Layout) {
         var resources = specification.linux?.resources ?? .init()
         resources.devices = resources.devices.map(Sandbox.deviceRules)
+        let root = try sandbox { () throws(SandboxError) in try delegate(specification) }
         return try group { () throws(CgroupError) in
             let tree = try CgroupTree()
-            let cgroup = try manager.create(path, resources, in: tree)
+            let cgroup = try manager.create(path, resources, owner: owner, in: tree)
             do throws(CgroupError) {
-                if let owner = delegate(specification) { try cgroup.delegate(uid: owner.uid, gid: owner.gid) }
+                if let root { try cgroup.delegate(uid: root.user, gid: root.group) }
                 return (cgroup, tree.layout)
             } catch {
                 // The first error is what matters; the group is empty.
@@ -404,18 +421,16 @@ public final class NativeContainer: Sendable {
     }
 
     /// Whose the group becomes: the root of a container that has users, groups of processes and a writable view of them of its own.
-    private static func delegate(_ specification: RuntimeSpec) -> (uid: UInt32, gid: UInt32)? {
-        guard let linux = specification.linux,
-            [.user, .cgroup].allSatisfy({ kind in
-                linux.namespaces?.contains { $0.type == kind && $0.path == nil } == true
-            }),
+    private static func delegate(
+        _ specification: RuntimeSpec
+    ) throws(SandboxError) -> (user: UInt32, group: UInt32)? {
+        let namespaces = specification.linux?.namespaces ?? []
+        guard namespaces.contains(where: { $0.type == .cgroup && ($0.path ?? "").isEmpty }),
             specification.mounts?.contains(where: {
                 ["cgroup", "cgroup2"].contains($0.type) && $0.options?.contains("ro") != true
-            }) == true,
-            let uid = linux.uidMappings?.first(where: { $0.containerID == 0 })?.hostID,
-            let gid = linux.gidMappings?.first(where: { $0.containerID == 0 })?.hostID
+            }) == true
         else { return nil }
-        return (uid, gid)
+        return try Sandbox.root(of: specification)
     }
 
     /// Keeps a container from inheriting its maker's own protection against the out-of-memory killer.

@@ -20,6 +20,8 @@ struct ContainerRecord: Sendable, Equatable {
     var annotations: [String: String]
     /// Name of the group, in its manager's form.
     var cgroup: String
+    /// Whose the group is: the id and a random part, for there may be other containers of this id elsewhere.
+    var groupOwner: String
     /// Whether systemd has made the group.
     var usesSystemd: Bool
     /// Whether the container has a process namespace of its own.
@@ -36,6 +38,7 @@ struct ContainerRecord: Sendable, Equatable {
             ("id", .string(id)), ("pid", .number(pid)), ("startTime", .number(startTime)), ("bundle", .string(bundle)),
             ("rootfs", .string(rootfs)), ("created", .string(created)), ("ociVersion", .string(ociVersion)),
             ("owner", .string(owner)), ("annotations", .strings(annotations)), ("cgroup", .string(cgroup)),
+            ("groupOwner", .string(groupOwner)),
             ("usesSystemd", .bool(usesSystemd)), ("ownsProcesses", .bool(ownsProcesses)),
             ("token", .array(token.map(JSONValue.number))),
         ])
@@ -49,6 +52,7 @@ struct ContainerRecord: Sendable, Equatable {
             let rootfs = json["rootfs"]?.string, let created = json["created"]?.string,
             let ociVersion = json["ociVersion"]?.string, let owner = json["owner"]?.string,
             let annotations = json["annotations"]?.stringsByName, let cgroup = json["cgroup"]?.string,
+            let groupOwner = json["groupOwner"]?.string,
             let usesSystemd = json["usesSystemd"]?.bool,
             let ownsProcesses = json["ownsProcesses"]?.bool, case .array(let token)? = json["token"]
         else { throw .malformed("state.json", "a member is missing or of another kind") }
@@ -61,6 +65,7 @@ struct ContainerRecord: Sendable, Equatable {
             owner: owner,
             annotations: annotations,
             cgroup: cgroup,
+            groupOwner: groupOwner,
             usesSystemd: usesSystemd,
             ownsProcesses: ownsProcesses,
             token: token.compactMap { $0.integer(UInt8.self) }
@@ -78,6 +83,7 @@ struct ContainerRecord: Sendable, Equatable {
         owner: String,
         annotations: [String: String],
         cgroup: String,
+        groupOwner: String,
         usesSystemd: Bool,
         ownsProcesses: Bool,
         token: [UInt8]
@@ -90,6 +96,7 @@ struct ContainerRecord: Sendable, Equatable {
         self.owner = owner
         self.annotations = annotations
         self.cgroup = cgroup
+        self.groupOwner = groupOwner
         self.usesSystemd = usesSystemd
         self.ownsProcesses = ownsProcesses
         self.token = token

@@ -65,14 +65,23 @@ extension Runtime {
         sandbox.startListener = SandboxStartListener(socket: listener.raw, token: record.token)
         log.debug("create group \(record.cgroup)")
         let container = try native { [sandbox, record] () throws(NativeError) in
-            try NativeContainer.create(sandbox, defaultCgroup: defaultCgroup, manager: record.manager)
+            try NativeContainer.create(
+                sandbox,
+                defaultCgroup: defaultCgroup,
+                owner: record.groupOwner,
+                manager: record.manager
+            )
         }
         do throws(RuntimeError) {
             try finish(request, directory, &record, container)
         } catch {
             SandboxProcess.abandon(container.process)
             // The first error is what matters.
-            try? NativeContainer.removeGroup(record.cgroup, helper: usesSystemd ? Self.scopeHelper : nil)
+            try? NativeContainer.removeGroup(
+                record.cgroup,
+                owner: record.groupOwner,
+                helper: usesSystemd ? Self.scopeHelper : nil
+            )
             throw error
         }
         return CreatedContainer(
@@ -175,6 +184,7 @@ struct CreationRequest {
             owner: Credentials.effectiveUser == 0 ? "root" : String(Credentials.effectiveUser),
             annotations: specification.annotations ?? [:],
             cgroup: cgroup,
+            groupOwner: "\(id)/\(Random.hex(8))",
             usesSystemd: usesSystemd,
             ownsProcesses: specification.linux?.namespaces?.contains { $0.type == .pid && ($0.path ?? "").isEmpty }
                 ?? false,

@@ -19,7 +19,12 @@ extension Runtime {
         let record = try directory.read()
         if let signal, arguments.has("all") {
             try native { () throws(NativeError) in
-                try NativeContainer.signalAll(signal, cgroup: record.cgroup, manager: record.manager)
+                try NativeContainer.signalAll(
+                    signal,
+                    cgroup: record.cgroup,
+                    owner: record.groupOwner,
+                    manager: record.manager
+                )
             }
             return 0
         }

@@ -80,6 +80,7 @@ extension Runtime {
                 specification: specification,
                 bundle: record.bundle,
                 cgroup: record.cgroup,
+                owner: record.groupOwner,
                 helper: record.usesSystemd ? Self.scopeHelper : nil
             )
         }

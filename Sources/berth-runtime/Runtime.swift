@@ -78,9 +78,8 @@ struct Runtime: Sendable {
             facts.state != "X"
         else { return .stopped }
         // A group that cannot be read goes with the process that ends this moment; nobody is told that it is paused.
-        if let isFrozen = try? record.manager.open(record.cgroup, in: CgroupTree()).isFrozen(), isFrozen {
-            return .paused
-        }
+        let group = try? record.manager.open(record.cgroup, owner: record.groupOwner, in: CgroupTree())
+        if (try? group?.isFrozen()) == true { return .paused }
         return directory.awaitsStart ? .created : .running
     }
 
@@ -106,6 +105,7 @@ struct Runtime: Sendable {
                     token: record.token
                 ),
                 cgroup: record.cgroup,
+                owner: record.groupOwner,
                 manager: record.manager,
                 filter: filter
             )

@@ -118,7 +118,7 @@ import Testing
 
     @Test(.enabled(if: Machine.hasUnified, "the host has no cgroup v2")) func kernelEnforcesTheProgram() throws {
         let path = "/berth-test-\(Random.hex(6))"
-        let group = try CgroupTree(root: Self.unified).create(path)
+        let group = try CgroupTree(root: Self.unified).create(path, owner: "test")
         defer {
             do { try group.remove(timeout: .seconds(5)) } catch { Issue.record(error) }
         }

@@ -13,7 +13,7 @@ import Testing
 
     /// Runs with a group and removes it whatever happens.
     private func withGroup(_ path: String, _ body: (any Cgroup) throws -> Void) throws {
-        let group = try tree.create(path)
+        let group = try tree.create(path, owner: "test")
         defer {
             do {
                 _ = try group.killAll(timeout: .seconds(5))
@@ -60,14 +60,14 @@ import Testing
                 try group.apply(.init(pids: .init(limit: 5)))
                 #expect(try group.statistics().pids.limit == 5)
                 // A left-over without processes is replaced and its limit forgotten.
-                #expect(try tree.create(nested).statistics().pids.limit == nil)
+                #expect(try tree.create(nested, owner: "test").statistics().pids.limit == nil)
             }
             try withGroup(nested) { group in
                 try waiter { child, _ in
                     try group.add(child.pid)
                     // Neither the group itself nor one above it can be replaced.
                     for taken in [nested, path] {
-                        let error = #expect(throws: CgroupError.self) { _ = try tree.create(taken) }
+                        let error = #expect(throws: CgroupError.self) { _ = try tree.create(taken, owner: "test") }
                         #expect(error?.code == .alreadyExists)
                     }
                 }
@@ -178,7 +178,7 @@ import Testing
 
     @Test(.enabled(if: Machine.hasUnified, "the host has no cgroup v2")) func depthHidesNobodyInVersionTwo() throws {
         let root = DeviceFilterTests.unified
-        let group = try CgroupTree(root: root).create(path)
+        let group = try CgroupTree(root: root).create(path, owner: "test")
         let inner = root + path + String(repeating: "/d", count: 100)
         try File.makeDirectories(inner, mode: 0o755)
         try waiter { child, _ in
@@ -195,7 +195,7 @@ import Testing
     func unifiedHierarchyAloneDoesTheSame() throws {
         let tree = try CgroupTree(root: DeviceFilterTests.unified)
         #expect(tree.layout == .v2)
-        let group = try tree.create(path + "/inner")
+        let group = try tree.create(path + "/inner", owner: "test")
         try waiter { child, _ in
             try group.add(child.pid)
             #expect(try tree.open(path).processes() == [child.pid])

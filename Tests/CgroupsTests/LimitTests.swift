@@ -74,7 +74,9 @@ import Testing
     }
 
     @Test(arguments: ["", "/", "..", "/a/../b", "a/./b"]) func pathsOutsideAreRefused(path: String) throws {
-        let error = #expect(throws: CgroupError.self) { _ = try CgroupTree(root: v1().0.root).create(path) }
+        let error = #expect(throws: CgroupError.self) {
+            _ = try CgroupTree(root: v1().0.root).create(path, owner: "test")
+        }
         #expect(error?.code == .invalidArgument)
     }
 

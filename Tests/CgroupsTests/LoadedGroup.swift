@@ -15,7 +15,7 @@ struct LoadedGroup {
         path: String = "/berth-test-\(Random.hex(6))",
         _ body: (LoadedGroup) throws -> Void
     ) throws {
-        let group = try CgroupTree().create(path)
+        let group = try CgroupTree().create(path, owner: "test")
         defer {
             do {
                 _ = try group.killAll(timeout: .seconds(5))

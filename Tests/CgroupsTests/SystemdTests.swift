@@ -36,7 +36,7 @@ struct SystemdScopeTests {
     }
 
     private func withScope(_ resources: RuntimeSpec.Resources, _ body: (any Cgroup) throws -> Void) throws {
-        let group = try manager.create(name, resources, in: tree)
+        let group = try manager.create(name, resources, owner: "test", in: tree)
         defer {
             do {
                 _ = try group.killAll(timeout: .seconds(20))
@@ -152,7 +152,9 @@ struct SystemdScopeTests {
     @Test func nameThatIsTakenIsSaid() throws {
         try withScope(.init()) { group in
             let work = try inhabit(group)
-            let error = #expect(throws: CgroupError.self) { _ = try manager.create(name, .init(), in: tree) }
+            let error = #expect(throws: CgroupError.self) {
+                _ = try manager.create(name, .init(), owner: "test", in: tree)
+            }
             #expect(error?.code == .alreadyExists)
             #expect(try group.processes() == [work.pid])
         }
@@ -193,7 +195,7 @@ struct SystemdScopeTests {
     }
 
     @Test func scopeOfNobodyIsGone() throws {
-        let group = try manager.create(name, .init(), in: tree)
+        let group = try manager.create(name, .init(), owner: "test", in: tree)
         try group.remove(timeout: .seconds(20))
         #expect(throws: CgroupError.self) { _ = try manager.open(name, in: tree) }
         // Removing again is fine.

@@ -61,6 +61,7 @@ final class RuntimeFixture {
     func call(_ words: String...) throws -> Outcome { try shell([Self.program, "--root", containers] + words) }
 
     /// Runs a program to its end.
+    @discardableResult
     func shell(_ words: [String]) throws -> Outcome {
         try Command(words[0], Array(words.dropFirst()), in: scratch).finish(within: 120)
     }

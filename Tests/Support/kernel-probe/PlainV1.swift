@@ -6,7 +6,7 @@ func usePlainV1(_ path: String) throws {
     try Namespace.unshare(.mount)
     try Mount.setPropagation("/", .private, recursive: true)
     try Mount.unmount(CgroupTree.defaultRoot + "/unified", .detach)
-    let group = try CgroupTree().create(path)
+    let group = try CgroupTree().create(path, owner: "probe")
     let entrance = try group.entrance()
     report("directory", entrance.directory != nil)
     guard let child = try Clone.fork(intoCgroup: entrance.directory?.raw) else { enterAndFork(entrance) }
@@ -27,7 +27,7 @@ func useDeepV1(_ path: String) throws {
     try Namespace.unshare(.mount)
     try Mount.setPropagation("/", .private, recursive: true)
     try Mount.unmount(CgroupTree.defaultRoot + "/unified", .detach)
-    let group = try CgroupTree().create(path)
+    let group = try CgroupTree().create(path, owner: "probe")
     guard let child = try Clone.fork() else {
         // Until it is killed.
         while true { Clock.sleep(.seconds(60)) }

@@ -113,7 +113,7 @@ func status(_ process: SandboxProcess) throws -> Int32 {
 func run(_ options: Options, _ specification: RuntimeSpec) throws -> Int32 {
     var cgroup: (any Cgroup)?
     if let path = options.cgroup {
-        cgroup = try CgroupTree().create(path)
+        cgroup = try CgroupTree().create(path, owner: "sandbox-run/\(Credentials.processID)")
         if var resources = specification.linux?.resources {
             resources.devices = resources.devices.map(Sandbox.deviceRules)
             try cgroup?.apply(resources)
