@@ -92,9 +92,15 @@ let targets: [Target] = [
     ),
 
     // 3 shim framework
+    .target(name: "ShimModel", dependencies: ["Kernel", "ShimProtocol", protobuf], swiftSettings: strict),
+    .target(
+        name: "ShimStreams",
+        dependencies: ["Kernel", "ShimProtocol", "ContainerIO", "ShimModel", protobuf],
+        swiftSettings: strict
+    ),
     .target(
         name: "ShimKit",
-        dependencies: ["Kernel", "OCISpec", "ShimProtocol", "ContainerIO", protobuf],
+        dependencies: ["Kernel", "OCISpec", "ShimProtocol", "ContainerIO", "ShimModel", "ShimStreams", protobuf],
         swiftSettings: strict
     ),
     .target(
@@ -342,7 +348,9 @@ let targets: [Target] = [
     .testTarget(
         name: "ShimKitTests",
         dependencies: [
-            "ShimKit", "ShimKitTesting", "ShimProtocol", "Kernel", "ModelCheck", "berth-shim-plain", protobuf,
+            "ShimKit", "ShimModel", "ShimStreams", "ShimKitTesting", "ShimProtocol", "Kernel", "ModelCheck",
+            "berth-shim-plain",
+            protobuf,
         ],
         swiftSettings: swift
     ),

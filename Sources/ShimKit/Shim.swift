@@ -6,6 +6,8 @@ public enum Shim {
     ///
     /// - Parameter backend: How the container is isolated.
     public static func main<B: Backend>(_ backend: B.Type) -> Never {
+        // Whoever is spoken to may have gone: that is an error of the call, in every command.
+        Signals.ignore(.pipe)
         let arguments: ShimArguments
         do throws(UsageError) {
             arguments = try ShimArguments(Array(CommandLine.arguments.dropFirst()))

@@ -108,8 +108,10 @@ extension PlainShim {
         try plain.shim.adopt([])
         let again = try PlainClient(plain)
         let size = try File.status(plain.logPath).size
-        let deadline = Clock.monotonic.now + .seconds(10)
-        while try File.status(plain.logPath).size < size + 100_000, Clock.monotonic.now < deadline {}
+        let deadline = Clock.monotonic.now + .seconds(60)
+        while try File.status(plain.logPath).size < size + 500_000, Clock.monotonic.now < deadline {
+            Clock.sleep(.milliseconds(10))
+        }
         try again.kill(9)
         #expect(try again.wait().exitStatus == 137)
         // What the dead shim had read and not yet written may be missing, once; nothing else.

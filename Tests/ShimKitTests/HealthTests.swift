@@ -2,6 +2,7 @@ import FoundationEssentials
 import Kernel
 import ShimKit
 import ShimKitTesting
+import ShimModel
 import ShimProtocol
 import SwiftProtobuf
 import Testing

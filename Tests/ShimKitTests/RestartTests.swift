@@ -1,6 +1,7 @@
 import Kernel
 import ShimKit
 import ShimKitTesting
+import ShimModel
 import ShimProtocol
 import SwiftProtobuf
 import Testing
@@ -136,7 +137,7 @@ import Testing
 
     static func ended(_ rule: RestartRule, _ status: ProcessExit.Status = .code(1)) -> TaskTable {
         var table = running(rule)
-        _ = table.reaped(.initial, status, at: time, oom: nil)
+        _ = table.reaped(.initial, status, at: time, oomOwner: nil)
         _ = table.drained(.initial)
         return table
     }
@@ -145,7 +146,7 @@ import Testing
         var table = Self.running(.always)
         let waiter = WaiterID(connection: 1, stream: 3)
         _ = try table.wait(.initial, waiter)
-        _ = table.reaped(.initial, .code(0), at: Self.time, oom: nil)
+        _ = table.reaped(.initial, .code(0), at: Self.time, oomOwner: nil)
         let exit = TaskTableTests.exit(.code(0))
         let planned = PlannedRestart(count: 1, delay: .milliseconds(100))
         #expect(
@@ -166,7 +167,7 @@ import Testing
         #expect(table.recreated(pid: 11) == [.publish(TaskEvent(.created, pid: 11))])
         #expect(try table.status(.initial) == .created)
         #expect(table.started(.initial, pid: 11, at: Self.time) == [.publish(TaskEvent(.started, pid: 11))])
-        _ = table.reaped(.initial, .signal(6), at: Self.time, oom: nil)
+        _ = table.reaped(.initial, .signal(6), at: Self.time, oomOwner: nil)
         var exit = TaskTableTests.exit(.signal(6))
         exit.restartCount = 1
         #expect(
@@ -218,11 +219,11 @@ import Testing
         #expect(table.restartDue() == true)
         _ = table.recreated(pid: 11)
         _ = table.started(.initial, pid: 11, at: Self.time)
-        _ = table.reaped(.initial, .code(1), at: Self.time, oom: nil)
+        _ = table.reaped(.initial, .code(1), at: Self.time, oomOwner: nil)
         #expect(!table.drained(.initial).contains(.planRestart(after: .milliseconds(200))))
         var later = Self.running(.never)
         #expect(try later.setPolicy(.with { $0.name = "always" }, stopped: false).isEmpty)
-        _ = later.reaped(.initial, .code(1), at: Self.time, oom: nil)
+        _ = later.reaped(.initial, .code(1), at: Self.time, oomOwner: nil)
         #expect(later.drained(.initial).contains(.planRestart(after: .milliseconds(100))))
     }
 
@@ -239,10 +240,10 @@ import Testing
         var table = Self.running(.always)
         _ = try table.addExec("a", stdio: StdioPaths())
         _ = table.started(.exec("a"), pid: 20, at: Self.time)
-        _ = table.reaped(.initial, .code(1), at: Self.time, oom: nil)
+        _ = table.reaped(.initial, .code(1), at: Self.time, oomOwner: nil)
         #expect(table.drained(.initial) == [.awaitExecs])
         #expect(table.restartDue() == false)
-        _ = table.reaped(.exec("a"), .signal(9), at: Self.time, oom: nil)
+        _ = table.reaped(.exec("a"), .signal(9), at: Self.time, oomOwner: nil)
         let effects = table.drained(.exec("a"))
         guard case .publish(let first) = effects.first else {
             Issue.record("the end of the session does not come first: \(effects)")
@@ -256,7 +257,7 @@ import Testing
     @Test func freezeEndsWithTheRun() throws {
         var table = Self.running(.always)
         _ = table.paused()
-        _ = table.reaped(.initial, .signal(9), at: Self.time, oom: nil)
+        _ = table.reaped(.initial, .signal(9), at: Self.time, oomOwner: nil)
         _ = table.drained(.initial)
         #expect(table.restartDue() == true)
         _ = table.recreated(pid: 11)

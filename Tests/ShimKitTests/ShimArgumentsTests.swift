@@ -1,4 +1,5 @@
 import ShimKit
+import ShimModel
 import Testing
 
 @Suite struct ShimArgumentsTests {

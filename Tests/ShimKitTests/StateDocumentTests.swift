@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Kernel
 import ShimKit
+import ShimModel
 import ShimProtocol
 import SwiftProtobuf
 import Testing

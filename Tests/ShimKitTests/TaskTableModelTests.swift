@@ -1,6 +1,7 @@
 import Kernel
 import ModelCheck
 import ShimKit
+import ShimModel
 import ShimProtocol
 import Testing
 
@@ -158,11 +159,11 @@ struct ShimWorld: Model {
             if event == .startFails { failures += 1 }
             let status: ProcessExit.Status =
                 event == .initEnds ? .code(0) : event == .initFails ? .code(1) : .unknown("start failed")
-            return carryOut(table.reaped(.initial, status, at: Timestamp(seconds: 2), oom: nil))
+            return carryOut(table.reaped(.initial, status, at: Timestamp(seconds: 2), oomOwner: nil))
         case .execEnds:
             execLives = false
             if fault == .sessionIsNeverReaped { return nil }
-            return carryOut(table.reaped(Self.session, .code(3), at: Timestamp(seconds: 2), oom: nil))
+            return carryOut(table.reaped(Self.session, .code(3), at: Timestamp(seconds: 2), oomOwner: nil))
         case .initIsDrained, .execIsDrained: return drained(event == .initIsDrained ? .initial : Self.session)
         case .execsAreAbandoned:
             awaitsExecs = false

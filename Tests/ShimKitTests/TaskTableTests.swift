@@ -1,5 +1,6 @@
 import Kernel
 import ShimKit
+import ShimModel
 import ShimProtocol
 import Testing
 
@@ -47,7 +48,7 @@ import Testing
         let waiter = WaiterID(connection: 1, stream: 3)
         #expect(try table.wait(.initial, waiter) == nil)
         let exit = Self.exit(.code(42))
-        #expect(table.reaped(.initial, .code(42), at: Self.time, oom: nil) == [.killAll, .drain(.initial)])
+        #expect(table.reaped(.initial, .code(42), at: Self.time, oomOwner: nil) == [.killAll, .drain(.initial)])
         #expect(try table.status(.initial) == .running)
         #expect(
             table.drained(.initial) == [
@@ -60,7 +61,7 @@ import Testing
 
     @Test func oomIsAnnouncedBeforeTheEndAndRecorded() throws {
         var table = try Self.running()
-        let effects = table.reaped(.initial, .signal(9), at: Self.time, oom: OutOfMemory(kills: 1, owner: "/g"))
+        let effects = table.reaped(.initial, .signal(9), at: Self.time, oomOwner: "/g")
         #expect(effects.first == .publish(TaskEvent(.outOfMemory, pid: 10)))
         guard case .writeExitRecord(let exit, _) = table.drained(.initial).first else {
             Issue.record("no exit record")
@@ -72,12 +73,12 @@ import Testing
 
     @Test func initWaitsForEveryExec() throws {
         var table = try Self.running(execs: ["a", "b"])
-        _ = table.reaped(.initial, .code(0), at: Self.time, oom: nil)
+        _ = table.reaped(.initial, .code(0), at: Self.time, oomOwner: nil)
         #expect(table.drained(.initial) == [.awaitExecs])
-        #expect(table.reaped(.exec("a"), .signal(9), at: Self.time, oom: nil) == [.drain(.exec("a"))])
+        #expect(table.reaped(.exec("a"), .signal(9), at: Self.time, oomOwner: nil) == [.drain(.exec("a"))])
         let killed = Self.exit(.signal(9))
         #expect(table.drained(.exec("a")) == [.publish(TaskEvent(.exited(killed), key: .exec("a"), pid: 20))])
-        _ = table.reaped(.exec("b"), .signal(9), at: Self.time, oom: nil)
+        _ = table.reaped(.exec("b"), .signal(9), at: Self.time, oomOwner: nil)
         #expect(
             table.drained(.exec("b")) == [
                 .publish(TaskEvent(.exited(killed), key: .exec("b"), pid: 21)),
@@ -90,7 +91,7 @@ import Testing
 
     @Test func execThatDoesNotDieEndsAsUnknownAndReleasesInit() throws {
         var table = try Self.running(execs: ["a"])
-        _ = table.reaped(.initial, .code(0), at: Self.time, oom: nil)
+        _ = table.reaped(.initial, .code(0), at: Self.time, oomOwner: nil)
         _ = table.drained(.initial)
         let effects = table.abandonExecs(at: Self.time)
         #expect(effects.count == 3)
@@ -102,7 +103,7 @@ import Testing
         #expect(event.key == .exec("a"))
         #expect(try table.status(.initial) == .stopped)
         // Its real end, later, is no second event.
-        #expect(table.reaped(.exec("a"), .signal(9), at: Self.time, oom: nil).isEmpty)
+        #expect(table.reaped(.exec("a"), .signal(9), at: Self.time, oomOwner: nil).isEmpty)
         #expect(table.drained(.exec("a")).isEmpty)
     }
 
@@ -111,7 +112,7 @@ import Testing
         _ = try table.addExec("a", stdio: StdioPaths())
         let waiter = WaiterID(connection: 1, stream: 1)
         _ = try table.wait(.exec("a"), waiter)
-        _ = table.reaped(.initial, .code(0), at: Self.time, oom: nil)
+        _ = table.reaped(.initial, .code(0), at: Self.time, oomOwner: nil)
         let effects = table.drained(.initial)
         guard case .answer(let waiters, let exit) = effects.first else {
             Issue.record("the waiter was not answered first: \(effects)")
@@ -126,8 +127,8 @@ import Testing
     @Test func everyProcessEndsOnce() throws {
         var table = try Self.running(execs: ["a"])
         for key in [ProcessKey.exec("a"), .initial] {
-            #expect(!table.reaped(key, .code(1), at: Self.time, oom: nil).isEmpty)
-            #expect(table.reaped(key, .code(2), at: Self.time, oom: nil).isEmpty)
+            #expect(!table.reaped(key, .code(1), at: Self.time, oomOwner: nil).isEmpty)
+            #expect(table.reaped(key, .code(2), at: Self.time, oomOwner: nil).isEmpty)
             #expect(!table.drained(key).isEmpty)
             #expect(table.drained(key).isEmpty)
         }
@@ -140,7 +141,7 @@ import Testing
             _ = try table.wait(.exec("a"), WaiterID(connection: connection, stream: 3))
         }
         table.forgetWaiters(of: 1)
-        _ = table.reaped(.exec("a"), .code(0), at: Self.time, oom: nil)
+        _ = table.reaped(.exec("a"), .code(0), at: Self.time, oomOwner: nil)
         #expect(table.drained(.exec("a")).contains(.answer([WaiterID(connection: 2, stream: 3)], Self.exit())))
     }
 
@@ -188,7 +189,7 @@ import Testing
             _ = table.paused()
         }
         if state == "draining" || state == "stopped" {
-            _ = table.reaped(.initial, .code(0), at: time, oom: nil)
+            _ = table.reaped(.initial, .code(0), at: time, oomOwner: nil)
         }
         if state == "stopped" {
             _ = table.drained(.initial)
@@ -233,7 +234,7 @@ import Testing
                 if reap {
                     let key = pending.removeLast()
                     draining.append(key)
-                    effects = table.reaped(key, .code(0), at: Self.time, oom: nil)
+                    effects = table.reaped(key, .code(0), at: Self.time, oomOwner: nil)
                 } else {
                     effects = table.drained(draining.remove(at: Int.random(in: 0..<draining.count, using: &generator)))
                 }

@@ -1,4 +1,5 @@
 import Kernel
+import ShimModel
 import ShimProtocol
 
 /// `-check-state`: whether this program can take the place of the one whose state is in descriptor 3.

@@ -1,5 +1,7 @@
 import Kernel
+import ShimModel
 import ShimProtocol
+import ShimStreams
 import SwiftProtobuf
 
 /// The shim proper: takes its descriptors, becomes what a shim must be, and serves.

@@ -1,6 +1,8 @@
 import FoundationEssentials
 import Kernel
+import ShimModel
 import ShimProtocol
+import ShimStreams
 import SwiftProtobuf
 
 /// containerd's `delete`: removes whatever a shim has left, and says how the container ended as far as anybody knows.

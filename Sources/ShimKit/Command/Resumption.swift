@@ -1,5 +1,7 @@
 import Kernel
+import ShimModel
 import ShimProtocol
+import ShimStreams
 
 /// The second half of an upgrade: this program takes the place of another one, or gives it back.
 struct Resumption {

@@ -1,3 +1,5 @@
+import ShimModel
+
 /// A shim's command line: the flags that containerd passes, in the form of Go's `flag` package.
 package struct ShimArguments: Sendable, Hashable {
     /// What the process is to do.

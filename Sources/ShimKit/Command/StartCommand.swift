@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Kernel
+import ShimModel
 import ShimProtocol
 import SwiftProtobuf
 

@@ -1,4 +1,6 @@
 import Kernel
+import ShimModel
+import ShimStreams
 
 /// One look at a container's health: a process in it, its output, and the time that it has.
 final class HealthProbe {

@@ -1,6 +1,8 @@
+import ShimModel
 import FoundationEssentials
 import Kernel
 import ShimProtocol
+import ShimStreams
 import SwiftProtobuf
 
 /// Tells containerd what happens: calls of `Events.Forward`, one at a time and in order.

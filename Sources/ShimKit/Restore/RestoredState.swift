@@ -1,5 +1,7 @@
 import Kernel
+import ShimModel
 import ShimProtocol
+import ShimStreams
 
 /// What a shim goes on with: a state, the descriptors that are there, and how it came to it.
 struct RestoredState {

@@ -1,4 +1,6 @@
+import ShimStreams
 import Kernel
+import ShimModel
 import ShimProtocol
 import SwiftProtobuf
 

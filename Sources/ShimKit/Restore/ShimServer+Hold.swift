@@ -1,5 +1,7 @@
 import Kernel
+import ShimModel
 import ShimProtocol
+import ShimStreams
 import SwiftProtobuf
 
 // What a manager holds so that a successor of this shim could go on.

@@ -1,6 +1,8 @@
 import ContainerIO
 import Kernel
+import ShimModel
 import ShimProtocol
+import ShimStreams
 import SwiftProtobuf
 
 // Going on with what another program knew.
@@ -116,12 +118,5 @@ extension ShimServer {
             let due = Timestamp(monotonicNanoseconds: state.restart.due)
             planRestart(after: due.map { max(.zero, min($0 - now, planned.delay)) } ?? planned.delay)
         }
-    }
-}
-
-extension TaskTable {
-    /// Takes over the restart policy of a state.
-    fileprivate mutating func restoreRestart(_ state: ShimRestartState) throws(StateError) {
-        restart = try RestartState(state)
     }
 }

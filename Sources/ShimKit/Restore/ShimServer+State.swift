@@ -1,7 +1,9 @@
-import FoundationEssentials
 import ContainerIO
+import FoundationEssentials
 import Kernel
+import ShimModel
 import ShimProtocol
+import ShimStreams
 import SwiftProtobuf
 
 // What this shim knows, as a state.

@@ -1,6 +1,8 @@
 import ContainerIO
 import Kernel
+import ShimModel
 import ShimProtocol
+import ShimStreams
 import SwiftProtobuf
 
 // The program is replaced by another one; process, children and descriptors stay.

@@ -1,5 +1,7 @@
 import Kernel
+import ShimModel
 import ShimProtocol
+import ShimStreams
 
 /// A new program that shows whether it can read the state: `-check-state` in a process of its own.
 final class UpgradeAttempt {

@@ -1,5 +1,7 @@
+import ShimModel
 import Kernel
 import ShimProtocol
+import ShimStreams
 import SwiftProtobuf
 
 /// One connection of the descriptor socket: one request, one answer.

@@ -1,5 +1,6 @@
 import Kernel
 import ShimProtocol
+import ShimStreams
 
 /// One accepted connection of the shim's socket.
 ///

@@ -1,5 +1,7 @@
 import Kernel
+import ShimModel
 import ShimProtocol
+import ShimStreams
 
 // The socket over which descriptors pass: clients' connections, a new program, what a successor would need.
 extension ShimServer {

@@ -1,5 +1,7 @@
 import Kernel
+import ShimModel
 import ShimProtocol
+import ShimStreams
 import SwiftProtobuf
 
 // The container comes into being: at the manager's call, and again at the policy's.
@@ -74,7 +76,8 @@ extension ShimServer {
     /// What a process gets as its standard streams.
     func processStreams(_ io: ProcessIO) throws(BackendError) -> ProcessStreams {
         do throws(RPCError) {
-            return try io.streamsForProcess()
+            guard let ends = try io.streamsForProcess() else { return .terminal }
+            return .descriptors(input: ends.input, output: ends.output, error: ends.error)
         } catch {
             throw .refused(stage: "stdio", operation: "make streams", code: error.code, detail: error.message)
         }

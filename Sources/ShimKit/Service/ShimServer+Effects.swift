@@ -1,5 +1,7 @@
 import Kernel
+import ShimModel
 import ShimProtocol
+import ShimStreams
 import SwiftProtobuf
 
 // Carries out what the task table decides.
@@ -123,7 +125,7 @@ extension ShimServer {
         let truth = failure.map { ProcessExit.Status.unknown("start failed: \($0)") } ?? status
         if key == .initial { health?.end() }
         let oom = takeOutOfMemory(status)
-        perform(table.reaped(key, truth, at: .now, oom: oom, timedOut: handle.timedOut))
+        perform(table.reaped(key, truth, at: .now, oomOwner: oom?.owner, timedOut: handle.timedOut))
         if key != .initial, let process = handle.process { backend.ended(process) }
     }
 

@@ -1,5 +1,7 @@
+import ShimModel
 import Kernel
 import ShimProtocol
+import ShimStreams
 
 // Signals to the shim itself, and children that nobody else reaps.
 extension ShimServer {

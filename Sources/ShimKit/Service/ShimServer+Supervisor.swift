@@ -1,5 +1,7 @@
+import ShimStreams
 import ContainerIO
 import Kernel
+import ShimModel
 import ShimProtocol
 import SwiftProtobuf
 

@@ -1,6 +1,8 @@
 import FoundationEssentials
 import Kernel
+import ShimModel
 import ShimProtocol
+import ShimStreams
 import SwiftProtobuf
 
 // The Task service, versions 2 and 3.

@@ -1,5 +1,7 @@
 import Kernel
+import ShimModel
 import ShimProtocol
+import ShimStreams
 import SwiftProtobuf
 
 /// The owner of everything in a shim: feeds the task table with what happens and carries out what it decides.

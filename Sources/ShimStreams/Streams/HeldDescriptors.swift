@@ -1,7 +1,7 @@
-import Kernel
+package import Kernel
 
 /// Numbers the descriptors that a manager holds for a successor of this shim, so that it is asked only for what is new.
-struct HeldDescriptors {
+package struct HeldDescriptors {
     private struct Entry {
         let name: String
         let descriptor: SharedDescriptor
@@ -12,17 +12,19 @@ struct HeldDescriptors {
     /// Oldest first.
     private var entries: [Entry] = []
     /// Grows with every change.
-    private(set) var generation: UInt64 = 1
+    package private(set) var generation: UInt64 = 1
+
+    package init() {}
 
     /// Goes on above the number of another program: its descriptors are duplicates of the same, and are asked for again.
-    mutating func advance(beyond other: UInt64) {
+    package mutating func advance(beyond other: UInt64) {
         generation = max(generation, other) + 1
     }
 
     /// Takes over what there is now.
     ///
     /// - Returns: Whether that is something else than before.
-    mutating func update(_ names: NamedDescriptors) -> Bool {
+    package mutating func update(_ names: NamedDescriptors) -> Bool {
         var fresh: [String: SharedDescriptor] = [:]
         for entry in names.entries {
             fresh[entry.name] = entry.descriptor
@@ -42,12 +44,12 @@ struct HeldDescriptors {
     }
 
     /// All names, oldest first, and how many of them were there already in a generation.
-    func names(after generation: UInt64) -> (names: [String], kept: Int) {
+    package func names(after generation: UInt64) -> (names: [String], kept: Int) {
         (entries.map(\.name), entries.count { $0.birth <= generation })
     }
 
     /// The descriptors from a position on.
-    func descriptors(from position: Int) -> [SharedDescriptor] {
+    package func descriptors(from position: Int) -> [SharedDescriptor] {
         entries.dropFirst(position).map(\.descriptor)
     }
 }

@@ -1,5 +1,5 @@
-import Kernel
-import ShimProtocol
+package import Kernel
+package import ShimProtocol
 
 // The restart policy as a state, and back.
 
@@ -9,7 +9,7 @@ extension ShimRestartState {
     /// - Parameters:
     ///   - restart: the policy.
     ///   - due: when the planned restart takes place, on the monotonic clock.
-    init(_ restart: RestartState, due: Timestamp?) {
+    package init(_ restart: RestartState, due: Timestamp?) {
         self.init()
         policy = ShimRestartPolicy(restart.rule)
         policy.longestDelayMilliseconds = UInt64(clamping: restart.longestDelay.wholeMilliseconds)
@@ -33,7 +33,7 @@ extension RestartState {
     /// The policy of a state.
     ///
     /// - Throws: `invalidArgument` for one that cannot be.
-    init(_ state: ShimRestartState) throws(StateError) {
+    package init(_ state: ShimRestartState) throws(StateError) {
         var policy = RestartState()
         do throws(RPCError) {
             try policy.set(state.policy)
@@ -60,7 +60,7 @@ extension RestartState {
 
 extension PlannedRestart {
     /// The restart that an event or a state announces.
-    init(_ message: ShimRestart) {
+    package init(_ message: ShimRestart) {
         self.init(
             count: message.count,
             delay: .milliseconds(Int64(clamping: min(message.delayMilliseconds, 86_400_000)))
@@ -79,5 +79,12 @@ extension ShimRestartPolicy {
             name = "on-failure"
             maximumRetries = maximum
         }
+    }
+}
+
+extension TaskTable {
+    /// Takes over the restart policy of a state.
+    package mutating func restoreRestart(_ state: ShimRestartState) throws(StateError) {
+        restart = try RestartState(state)
     }
 }

@@ -1,26 +1,26 @@
-import Kernel
-import ShimProtocol
+package import Kernel
+package import ShimProtocol
 
 /// What happened to the container, numbered, until the manager has acknowledged it.
 ///
 /// Every event is a line of the file before anybody is told, so that a manager that finds the shim dead reads there what
 /// it has missed. The events that are not acknowledged yet are also in memory, for `Supervisor.Events`.
-final class Journal {
+package final class Journal {
     /// Events kept in memory for a manager that is away; older ones are only in the file.
     static let maximumEventsInMemory = 1024
     /// A file that is longer is emptied when everything in it is acknowledged.
     static let lengthWorthEmptying = 64 << 10
 
-    private(set) var lastSeq: UInt64 = 0
+    package private(set) var lastSeq: UInt64 = 0
     private(set) var acknowledged: UInt64 = 0
     private var events: [ShimEvent] = []
     private let file: SharedDescriptor?
     private var length = 0
     /// Called before the file is emptied: what is to know the last number must know it then.
-    var beforeEmptying: (() -> Void)?
+    package var beforeEmptying: (() -> Void)?
 
     /// Opens the file, or keeps no file where there is no path.
-    init(path: String?) throws(KernelError) {
+    package init(path: String?) throws(KernelError) {
         if let path {
             file = SharedDescriptor(try File.open(path, [.write, .create, .append, .noFollow], mode: 0o600))
         } else {
@@ -31,7 +31,7 @@ final class Journal {
     /// Numbers an event and writes it down.
     ///
     /// - Returns: What went wrong with the file; the event is in memory all the same.
-    func append(_ event: TaskEvent, containerID: String, at time: Timestamp) -> KernelError? {
+    package func append(_ event: TaskEvent, containerID: String, at time: Timestamp) -> KernelError? {
         append(
             event.message(seq: lastSeq + 1, time: time, containerID: containerID),
             event.line(seq: lastSeq + 1, time: time, containerID: containerID)
@@ -57,12 +57,12 @@ final class Journal {
     }
 
     /// The events after a number, oldest first.
-    func events(after seq: UInt64) -> [ShimEvent] {
+    package func events(after seq: UInt64) -> [ShimEvent] {
         events.filter { $0.seq > seq }
     }
 
     /// The manager has made everything up to a number durable.
-    func acknowledge(_ seq: UInt64) {
+    package func acknowledge(_ seq: UInt64) {
         acknowledged = max(acknowledged, min(seq, lastSeq))
         events.removeAll { $0.seq <= acknowledged }
         if events.isEmpty {
@@ -81,7 +81,7 @@ final class Journal {
     // Restoring ---------------------------------------------------------------------------------------------------------
 
     /// Goes on where another program has stopped, in its place.
-    func restore(_ state: ShimJournalState) throws(KernelError) {
+    package func restore(_ state: ShimJournalState) throws(KernelError) {
         lastSeq = state.lastSeq
         acknowledged = state.acknowledged
         events = Array(state.events.suffix(Self.maximumEventsInMemory))
@@ -95,7 +95,7 @@ final class Journal {
     ///   - path: of the file.
     /// - Returns: Every event that the file holds.
     /// - Throws: `KernelError` when the file cannot be read, or a torn last line not be cut off.
-    func recover(_ state: ShimJournalState, path: String) throws(KernelError) -> [ShimEvent] {
+    package func recover(_ state: ShimJournalState, path: String) throws(KernelError) -> [ShimEvent] {
         let bytes = try File.read(path, limit: 1 << 30)
         let whole = (bytes.lastIndex(of: 0x0a) ?? -1) + 1
         if whole < bytes.count {
@@ -112,7 +112,7 @@ final class Journal {
     /// Writes down what the other program had decided and could not write.
     ///
     /// - Returns: What went wrong with the file.
-    func complete(_ announced: ShimEvent) -> KernelError? {
+    package func complete(_ announced: ShimEvent) -> KernelError? {
         guard announced.seq > lastSeq, let event = TaskEvent(announced) else {
             return nil
         }
@@ -126,7 +126,7 @@ final class Journal {
     ///
     /// - Parameter isComplete: whether what the file has too is in it.
     /// - Returns: The state.
-    func state(isComplete: Bool) -> ShimJournalState {
+    package func state(isComplete: Bool) -> ShimJournalState {
         var state = ShimJournalState()
         state.lastSeq = lastSeq
         state.acknowledged = acknowledged

@@ -2,14 +2,14 @@ import ContainerIO
 import Kernel
 
 /// Lets ContainerIO's sources live on the shim's loop.
-final class StdioWatcher: StdioLoop {
+package final class StdioWatcher: StdioLoop {
     private let loop: EventLoop
     private var watches: [ObjectIdentifier: EventLoop.Watch] = [:]
     private var timers: [ObjectIdentifier: EventLoop.Timer] = [:]
 
     private let onChange: () -> Void
 
-    init(loop: EventLoop, onChange: @escaping () -> Void) {
+    package init(loop: EventLoop, onChange: @escaping () -> Void) {
         self.loop = loop
         self.onChange = onChange
     }

@@ -41,7 +41,7 @@ extension TaskTable {
 
 extension TaskTable {
     /// An end that everybody has been told of.
-    mutating func settle(_ key: ProcessKey, _ exit: ProcessExit, pid: Int32) {
+    package mutating func settle(_ key: ProcessKey, _ exit: ProcessExit, pid: Int32) {
         update(key) { record in
             guard record.pid == pid else { return }
             record.phase = .stopped(exit)
@@ -133,7 +133,7 @@ extension Timestamp {
     }
 
     /// A time of the monotonic clock; nil for 0.
-    init?(monotonicNanoseconds nanoseconds: Int64) {
+    package init?(monotonicNanoseconds nanoseconds: Int64) {
         guard nanoseconds > 0 else {
             return nil
         }

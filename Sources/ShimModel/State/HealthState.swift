@@ -58,7 +58,7 @@ package struct HealthState: Sendable, Hashable {
     /// Results that are kept.
     static let kept = 5
     /// Bytes of a probe's output that are kept.
-    static let outputLimit = 4096
+    package static let outputLimit = 4096
 
     package let settings: HealthSettings
     package private(set) var status = Status.starting
@@ -73,7 +73,7 @@ package struct HealthState: Sendable, Hashable {
     }
 
     /// Takes over what another program knew.
-    mutating func restore(_ report: ShimHealthReport) {
+    package mutating func restore(_ report: ShimHealthReport) {
         status = Status(rawValue: report.status) ?? .starting
         failingStreak = report.failingStreak
         probes = report.probes
@@ -130,7 +130,7 @@ package struct HealthState: Sendable, Hashable {
 
 extension HealthState {
     /// The state for `Supervisor.Events`.
-    var report: ShimHealthReport {
+    package var report: ShimHealthReport {
         var report = ShimHealthReport()
         report.probes = probes
         report.status = status.rawValue

@@ -1,7 +1,8 @@
-import ContainerIO
+package import ContainerIO
 import FoundationEssentials
 import Kernel
-import ShimProtocol
+package import ShimModel
+package import ShimProtocol
 
 // The streams of a process as a state, and back.
 
@@ -10,7 +11,7 @@ extension ProcessIO {
     ///
     /// - Parameter isComplete: whether what only memory has is in it.
     /// - Returns: The state.
-    func state(isComplete: Bool) -> ShimStdioState {
+    package func state(isComplete: Bool) -> ShimStdioState {
         var state = ShimStdioState()
         guard case .managed(let stdio, let hasInput) = plan else {
             state.nothing = true
@@ -36,7 +37,7 @@ extension ProcessIO {
     }
 
     /// The descriptors that the streams need, the clients' included.
-    func collect(_ prefix: String, into names: inout NamedDescriptors) {
+    package func collect(_ prefix: String, into names: inout NamedDescriptors) {
         guard case .managed(let stdio, _) = plan else {
             return
         }
@@ -54,7 +55,7 @@ extension ProcessIO {
     }
 
     /// Whether `state` has everything: named pipes of containerd's clients are not in it.
-    var isRestorable: Bool {
+    package var isRestorable: Bool {
         guard case .managed(let stdio, _) = plan else {
             return true
         }
@@ -70,7 +71,7 @@ extension StdioSnapshot {
     ///   - prefix: of the names of its descriptors.
     ///   - names: the descriptors. What is missing has ended.
     /// - Throws: `invalidArgument` for a stream that does not exist.
-    init(_ state: ShimStdioState, _ prefix: String, _ names: NamedDescriptors) throws(StateError) {
+    package init(_ state: ShimStdioState, _ prefix: String, _ names: NamedDescriptors) throws(StateError) {
         self.init(
             ProcessStdioOptions(
                 isTerminal: state.terminal,

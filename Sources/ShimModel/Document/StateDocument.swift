@@ -25,10 +25,10 @@ package enum StateDocument {
     /// Those of this program.
     package static let versions = Versions(newest: 1)
     /// Written: the oldest version whose readers do no harm with what this program writes.
-    static let required: UInt32 = 1
+    package static let required: UInt32 = 1
 
     /// Longest message: a megabyte of recent output and as much for each of many clients.
-    static let maximumByteCount = 256 << 20
+    package static let maximumByteCount = 256 << 20
     private static let magic = Array("BRTHSTAT".utf8)
     private static let headerByteCount = 20
 
@@ -86,21 +86,21 @@ package enum StateDocument {
     }
 
     /// 64-bit FNV-1a: any single changed byte gives another value.
-    static func fingerprint(_ bytes: some Sequence<UInt8>) -> UInt64 {
+    package static func fingerprint(_ bytes: some Sequence<UInt8>) -> UInt64 {
         bytes.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     }
 }
 
 extension [UInt8] {
     /// Appends a number, the most significant byte first.
-    mutating func append(bigEndian value: some FixedWidthInteger) {
+    package mutating func append(bigEndian value: some FixedWidthInteger) {
         for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {
             append(UInt8(truncatingIfNeeded: value >> shift))
         }
     }
 
     /// A number, the most significant byte first.
-    func bigEndian(_ range: Range<Int>) -> UInt64 {
+    package func bigEndian(_ range: Range<Int>) -> UInt64 {
         self[range].reduce(0) { $0 << 8 | UInt64($1) }
     }
 }

@@ -1,11 +1,11 @@
 import Kernel
 
 /// The shim's own log: short structured lines on standard error.
-enum ShimLog {
+package enum ShimLog {
     /// Writes one line.
     ///
     /// A log that cannot be written is no reason to fail.
-    static func write(_ message: StaticString, _ fields: (String, String)...) {
+    package static func write(_ message: StaticString, _ fields: (String, String)...) {
         var line = "\(Timestamp.now) \(message)"
         for (name, value) in fields {
             line += " \(name)=\(quoted(value))"

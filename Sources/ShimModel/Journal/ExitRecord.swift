@@ -1,7 +1,7 @@
-import Kernel
+package import Kernel
 
 /// The file that says how a container ended; on disk before anybody is told.
-enum ExitRecord {
+package enum ExitRecord {
     /// The document for one end.
     static func document(id: String, pid: Int32, exit: ProcessExit) -> [UInt8] {
         var status = JSONText()
@@ -26,7 +26,7 @@ enum ExitRecord {
     }
 
     /// Replaces the file, durably.
-    static func write(_ path: String, id: String, pid: Int32, exit: ProcessExit) throws(KernelError) {
+    package static func write(_ path: String, id: String, pid: Int32, exit: ProcessExit) throws(KernelError) {
         try File.writeAtomically(path, document(id: id, pid: pid, exit: exit) + [0x0a], durable: true)
     }
 }

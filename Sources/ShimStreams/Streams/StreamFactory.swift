@@ -1,18 +1,19 @@
-import ContainerIO
-import Kernel
-import ShimProtocol
+package import ContainerIO
+package import Kernel
+package import ShimModel
+package import ShimProtocol
 
 /// Makes the streams of processes as the caller of Create or Exec wants them.
-final class StreamFactory {
+package final class StreamFactory {
     private let watcher: StdioWatcher
     private var buffers: IOBuffers?
     /// The container's log, once Create has named one.
-    private(set) var log: LogWriter?
+    package private(set) var log: LogWriter?
 
     /// - Parameters:
     ///   - loop: watches the descriptors.
     ///   - onChange: called when the descriptors of some process are others than before.
-    init(loop: EventLoop, onChange: @escaping () -> Void) {
+    package init(loop: EventLoop, onChange: @escaping () -> Void) {
         watcher = StdioWatcher(loop: loop, onChange: onChange)
     }
 
@@ -22,7 +23,7 @@ final class StreamFactory {
     ///   - state: of the log.
     ///   - file: open for appending, with all that the state says of it; nil opens the path and looks.
     /// - Throws: Why the file cannot be opened.
-    func restoreLog(_ state: ShimLogState, file: SharedDescriptor?) throws(StateError) {
+    package func restoreLog(_ state: ShimLogState, file: SharedDescriptor?) throws(StateError) {
         do throws(ContainerIOError) {
             if let file {
                 log = LogWriter(restoring: LogSnapshot(state, file: file), buffers: try sharedBuffers())
@@ -42,7 +43,7 @@ final class StreamFactory {
     ///   - names: the descriptors.
     /// - Returns: The streams, at work.
     /// - Throws: `invalidArgument` for a state that cannot be, or why nothing can be watched.
-    func restore(
+    package func restore(
         _ state: ShimStdioState,
         _ prefix: String,
         _ names: NamedDescriptors
@@ -66,12 +67,12 @@ final class StreamFactory {
     }
 
     /// Streams of deleted processes whose clients have everything and are still there.
-    var flushing: [ProcessIO] {
+    package var flushing: [ProcessIO] {
         (buffers?.flushing ?? []).map { ProcessIO(.managed($0, hasInput: false), isTerminal: $0.options.isTerminal) }
     }
 
     /// The streams of the init process.
-    func initial(_ paths: StdioPaths, _ options: ShimCreateOptions?) throws(RPCError) -> ProcessIO {
+    package func initial(_ paths: StdioPaths, _ options: ShimCreateOptions?) throws(RPCError) -> ProcessIO {
         guard let options else {
             return try client(paths)
         }
@@ -109,7 +110,7 @@ final class StreamFactory {
     ///   - ringByteCount: Recent output that is kept for clients who come later.
     /// - Returns: The streams, without descriptors yet.
     /// - Throws: `unsupported` for an address of another kind, or why something could not be opened.
-    func exec(_ paths: StdioPaths, isManaged: Bool, ringByteCount: Int = 0) throws(RPCError) -> ProcessIO {
+    package func exec(_ paths: StdioPaths, isManaged: Bool, ringByteCount: Int = 0) throws(RPCError) -> ProcessIO {
         guard isManaged, paths.isEmpty else {
             return try client(paths)
         }
@@ -133,7 +134,7 @@ final class StreamFactory {
     /// Gives back the memory that transfers have used.
     ///
     /// Call it when the loop is about to wait.
-    func releaseMemory() {
+    package func releaseMemory() {
         buffers?.releaseMemory()
     }
 

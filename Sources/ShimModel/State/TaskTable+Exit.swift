@@ -5,12 +5,12 @@ package import ShimProtocol
 extension TaskTable {
     /// A process was reaped.
     ///
-    /// Its output is drained next.
+    /// Its output is drained next. `oomOwner` is the cgroup whose limit had it killed, empty when that is not known; nil when none had.
     package mutating func reaped(
         _ key: ProcessKey,
         _ status: ProcessExit.Status,
         at time: Timestamp,
-        oom: OutOfMemory?,
+        oomOwner: String?,
         timedOut: Bool = false
     )
         -> [Effect]
@@ -23,13 +23,13 @@ extension TaskTable {
             status: status,
             startedAt: record.startedAt,
             exitedAt: time,
-            oomKilled: oom != nil,
-            oomOwner: oom?.owner ?? ""
+            oomKilled: oomOwner != nil,
+            oomOwner: oomOwner ?? ""
         )
         exit.timedOut = timedOut
         update(key) { $0.phase = .draining(exit) }
         var effects: [Effect] = []
-        if oom != nil {
+        if oomOwner != nil {
             effects.append(.publish(TaskEvent(.outOfMemory, key: key, pid: record.pid)))
         }
         if key == .initial {

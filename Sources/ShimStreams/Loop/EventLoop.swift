@@ -1,14 +1,14 @@
-import Kernel
+package import Kernel
 
 /// The shim's only loop: descriptors and timers, on one thread.
 ///
 /// Handlers run one after the other and must not block. A handler may add and remove watches, its own included; a watch
 /// that was removed while its event was waiting is not called any more.
-final class EventLoop {
+package final class EventLoop {
     /// Names a watched descriptor.
-    typealias Watch = UInt64
+    package typealias Watch = UInt64
     /// Names a timer.
-    typealias Timer = UInt64
+    package typealias Timer = UInt64
 
     private struct Watched {
         let descriptor: RawDescriptor
@@ -35,16 +35,16 @@ final class EventLoop {
     static let quiet = Duration.milliseconds(500)
 
     /// Called once each time the loop has been idle for a while after work, to give back memory.
-    var onQuiet: (() -> Void)?
+    package var onQuiet: (() -> Void)?
 
-    init() throws(KernelError) {
+    package init() throws(KernelError) {
         epoll = try Epoll()
     }
 
     // Descriptors -------------------------------------------------------------------------------------------------------
 
     /// Starts to watch a descriptor, which the caller keeps open until `unwatch`.
-    func watch(
+    package func watch(
         _ descriptor: RawDescriptor,
         _ events: Readiness,
         _ handler: @escaping (Readiness) -> Void
@@ -58,7 +58,7 @@ final class EventLoop {
     /// Changes what is waited for.
     ///
     /// Empty leaves hang-up and error.
-    func change(_ watch: Watch, _ events: Readiness) throws(KernelError) {
+    package func change(_ watch: Watch, _ events: Readiness) throws(KernelError) {
         guard let entry = watched[watch] else {
             return
         }
@@ -68,7 +68,7 @@ final class EventLoop {
     /// Stops watching.
     ///
     /// A watch that is gone is no error.
-    func unwatch(_ watch: Watch) {
+    package func unwatch(_ watch: Watch) {
         guard let entry = watched.removeValue(forKey: watch) else {
             return
         }
@@ -80,7 +80,7 @@ final class EventLoop {
 
     /// Runs an action once after a delay.
     @discardableResult
-    func after(_ delay: Duration, _ action: @escaping () -> Void) -> Timer {
+    package func after(_ delay: Duration, _ action: @escaping () -> Void) -> Timer {
         let entry = Pending(id: takeID(), deadline: Clock.monotonic.now + delay, action: action)
         let index = timers.firstIndex { $0.deadline <= entry.deadline } ?? timers.count
         timers.insert(entry, at: index)
@@ -88,26 +88,26 @@ final class EventLoop {
     }
 
     /// When a timer will run, on the monotonic clock; nil for one that has run.
-    func deadline(of timer: Timer) -> Timestamp? {
+    package func deadline(of timer: Timer) -> Timestamp? {
         timers.first { $0.id == timer }?.deadline
     }
 
     /// Forgets a timer.
     ///
     /// One that has run is no error.
-    func cancel(_ timer: Timer) {
+    package func cancel(_ timer: Timer) {
         timers.removeAll { $0.id == timer }
     }
 
     /// Runs an action after the present event, before the loop waits again.
-    func soon(_ action: @escaping () -> Void) {
+    package func soon(_ action: @escaping () -> Void) {
         deferred.append(action)
     }
 
     // Running -----------------------------------------------------------------------------------------------------------
 
     /// Handles events until `stop`.
-    func run() throws(KernelError) {
+    package func run() throws(KernelError) {
         isRunning = true
         var events: [Epoll.Event] = []
         while isRunning {
@@ -132,7 +132,7 @@ final class EventLoop {
     }
 
     /// Makes `run` return after the present event.
-    func stop() {
+    package func stop() {
         isRunning = false
     }
 

@@ -1,6 +1,6 @@
-import ContainerIO
-import Kernel
-import ShimProtocol
+package import ContainerIO
+package import Kernel
+package import ShimProtocol
 
 // The container's log as a state, and back.
 
@@ -10,7 +10,7 @@ extension ShimLogState {
     /// - Parameters:
     ///   - snapshot: of the log.
     ///   - isComplete: whether what only memory has is in it.
-    init(_ snapshot: LogSnapshot, isComplete: Bool) {
+    package init(_ snapshot: LogSnapshot, isComplete: Bool) {
         self.init()
         path = snapshot.options.path
         maxSizeInBytes = snapshot.options.maximumFileSizeInBytes
@@ -39,7 +39,7 @@ extension ShimLogState {
 
 extension LogSnapshot {
     /// The log that a complete state describes.
-    init(_ state: ShimLogState, file: SharedDescriptor) {
+    package init(_ state: ShimLogState, file: SharedDescriptor) {
         var openLines: StdioStreams = []
         if state.stdoutOpen { openLines.insert(.stdout) }
         if state.stderrOpen { openLines.insert(.stderr) }

@@ -1,9 +1,9 @@
-import Kernel
+package import Kernel
 
 /// `<bundle>/state`, which is written at every change.
-enum StateFile {
+package enum StateFile {
     /// Its name in the bundle.
-    static let name = "state"
+    package static let name = "state"
     private static let fresh = ".state.new"
 
     /// Replaces the file: readers see the old or the new content and nothing between.
@@ -13,7 +13,7 @@ enum StateFile {
     /// the boot.
     ///
     /// - Throws: `KernelError`; the old content is untouched then.
-    static func write(_ bundle: String, _ bytes: [UInt8]) throws(KernelError) {
+    package static func write(_ bundle: String, _ bytes: [UInt8]) throws(KernelError) {
         let directory = try RootedDir(bundle)
         // Left by a crash.
         try File.remove(fresh, at: directory.raw)

@@ -1,15 +1,22 @@
-import ContainerIO
-import Kernel
-import ShimProtocol
+package import ContainerIO
+package import Kernel
+package import ShimProtocol
 
 /// The standard streams of one process, from before it exists until its output is complete.
-final class ProcessIO {
+package final class ProcessIO {
     /// What becomes of the streams of a process.
-    enum Plan {
+    package enum Plan {
         /// /dev/null, all three.
         case nothing
         /// Pipes, or a terminal, that the shim reads and writes.
         case managed(ProcessStdio, hasInput: Bool)
+    }
+
+    /// What the process has as its streams 0, 1 and 2.
+    package struct Ends {
+        package let input: SharedDescriptor
+        package let output: SharedDescriptor
+        package let error: SharedDescriptor
     }
 
     let plan: Plan
@@ -28,7 +35,7 @@ final class ProcessIO {
     private(set) var clientPaths: ContainerdStdio?
     private(set) var inputIsClosed = false
 
-    init(_ plan: Plan, isTerminal: Bool, clientPaths: ContainerdStdio? = nil) {
+    package init(_ plan: Plan, isTerminal: Bool, clientPaths: ContainerdStdio? = nil) {
         self.plan = plan
         self.isTerminal = isTerminal
         self.clientPaths = clientPaths
@@ -40,7 +47,7 @@ final class ProcessIO {
     ///   - plan: the streams, restored.
     ///   - state: what else there was to know.
     ///   - terminal: of the process, when it has one.
-    init(restoring plan: Plan, _ state: ShimStdioState, terminal: SharedDescriptor?) {
+    package init(restoring plan: Plan, _ state: ShimStdioState, terminal: SharedDescriptor?) {
         self.plan = plan
         self.terminal = terminal
         isTerminal = state.terminal
@@ -48,19 +55,19 @@ final class ProcessIO {
         inputIsClosed = state.inputClosed
     }
 
-    /// Makes what the process gets.
+    /// Makes what the process gets; nil when it is to get a terminal.
     ///
     /// Called once, before it is made.
-    func streamsForProcess() throws(RPCError) -> ProcessStreams {
+    package func streamsForProcess() throws(RPCError) -> Ends? {
         try openClientPaths()
         if isTerminal {
-            return .terminal
+            return nil
         }
         do throws(KernelError) {
             switch plan {
             case .nothing:
                 let null = SharedDescriptor(try File.open("/dev/null", .readWrite))
-                return .descriptors(input: null, output: null, error: null)
+                return Ends(input: null, output: null, error: null)
             case .managed(_, let hasInput):
                 let (outputReader, outputWriter) = try Self.outputPipe()
                 let (errorReader, errorWriter) = try Self.outputPipe()
@@ -68,11 +75,11 @@ final class ProcessIO {
                 error = errorReader
                 guard hasInput || hasWriter else {
                     let null = SharedDescriptor(try File.open("/dev/null", .read))
-                    return .descriptors(input: null, output: outputWriter, error: errorWriter)
+                    return Ends(input: null, output: outputWriter, error: errorWriter)
                 }
                 let (inputReader, inputWriter) = try Pipe().ends()
                 input = inputWriter
-                return .descriptors(input: inputReader, output: outputWriter, error: errorWriter)
+                return Ends(input: inputReader, output: outputWriter, error: errorWriter)
             }
         } catch {
             throw .failed(error.code, "stdio: \(error)")
@@ -107,7 +114,7 @@ final class ProcessIO {
     ///
     /// - Parameter terminal: Master of its terminal, when it has one.
     /// - Throws: Why the streams cannot be watched.
-    func begin(terminal: SharedDescriptor?) throws(RPCError) {
+    package func begin(terminal: SharedDescriptor?) throws(RPCError) {
         self.terminal = terminal
         guard case .managed(let stdio, _) = plan else {
             return
@@ -124,7 +131,7 @@ final class ProcessIO {
     }
 
     /// The process's input ends when everything written so far is read.
-    func closeInput() {
+    package func closeInput() {
         inputIsClosed = true
         guard clientPaths == nil else {
             return
@@ -135,7 +142,7 @@ final class ProcessIO {
     }
 
     /// Changes the size of the process's terminal.
-    func resize(rows: UInt16, columns: UInt16) throws(RPCError) {
+    package func resize(rows: UInt16, columns: UInt16) throws(RPCError) {
         guard let terminal else {
             throw .failedPrecondition("the process has no terminal")
         }
@@ -147,7 +154,7 @@ final class ProcessIO {
     }
 
     /// A client's connection takes part from now on.
-    func attach(_ request: ShimAttachRequest, socket: SharedDescriptor, number: UInt64) throws(RPCError) {
+    package func attach(_ request: ShimAttachRequest, socket: SharedDescriptor, number: UInt64) throws(RPCError) {
         guard case .managed(let stdio, _) = plan else {
             throw .failedPrecondition("the process has no streams to attach to")
         }
@@ -177,7 +184,7 @@ final class ProcessIO {
     }
 
     /// The process was reaped: takes what is left of its output, within ContainerIO's bound, then calls back once.
-    func finish(_ completion: @escaping () -> Void) {
+    package func finish(_ completion: @escaping () -> Void) {
         guard case .managed(let stdio, _) = plan, stdio.hasStarted else {
             return completion()
         }
@@ -185,7 +192,7 @@ final class ProcessIO {
     }
 
     /// Whether output that clients have not taken yet would be lost by `close`.
-    var owesOutput: Bool {
+    package var owesOutput: Bool {
         guard case .managed(let stdio, _) = plan else {
             return false
         }
@@ -193,7 +200,7 @@ final class ProcessIO {
     }
 
     /// Closes everything.
-    func close() {
+    package func close() {
         if case .managed(let stdio, _) = plan {
             stdio.close()
         }

@@ -2,12 +2,14 @@
 ///
 /// The shim writes two small documents, the exit record and the journal; an encoder for all of JSON would cost more
 /// memory than everything else in the shim together.
-struct JSONText {
+package struct JSONText {
     private var text = "{"
     private var isFirst = true
 
+    package init() {}
+
     /// The object so far, closed.
-    var object: String {
+    package var object: String {
         text + "}"
     }
 
@@ -16,12 +18,12 @@ struct JSONText {
         Array(object.utf8)
     }
 
-    mutating func add(_ name: String, _ value: String) {
+    package mutating func add(_ name: String, _ value: String) {
         start(name)
         Self.quote(value, into: &text)
     }
 
-    mutating func add(_ name: String, _ value: some BinaryInteger) {
+    package mutating func add(_ name: String, _ value: some BinaryInteger) {
         start(name)
         text += String(value)
     }

@@ -1,10 +1,10 @@
-import Kernel
-import ShimProtocol
-import SwiftProtobuf
+package import Kernel
+package import ShimProtocol
+package import SwiftProtobuf
 
 extension TaskEvent {
     /// The topic under which the event is published.
-    var topic: String {
+    package var topic: String {
         switch kind {
         case .created: EventTopic.create
         case .started: EventTopic.start
@@ -30,7 +30,7 @@ extension TaskEvent {
     }
 
     /// The event of a message; nil for a topic that this program does not know.
-    init?(_ message: ShimEvent) {
+    package init?(_ message: ShimEvent) {
         let exit = message.hasExit ? try? ProcessExit(message.exit) : nil
         let kind: Kind
         switch message.topic {
@@ -57,7 +57,7 @@ extension TaskEvent {
     }
 
     /// The event for `Supervisor.Events`.
-    func message(seq: UInt64, time: Timestamp, containerID: String) -> ShimEvent {
+    package func message(seq: UInt64, time: Timestamp, containerID: String) -> ShimEvent {
         var event = ShimEvent()
         event.seq = seq
         event.time = time.message
@@ -147,14 +147,14 @@ extension ProcessExit {
 
 extension Duration {
     /// Milliseconds, the rest cut off.
-    var wholeMilliseconds: Int64 {
+    package var wholeMilliseconds: Int64 {
         components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
     }
 }
 
 extension Timestamp {
     /// The time as protobuf has it.
-    var message: Google_Protobuf_Timestamp {
+    package var message: Google_Protobuf_Timestamp {
         Google_Protobuf_Timestamp(seconds: seconds, nanos: Int32(nanoseconds))
     }
 }

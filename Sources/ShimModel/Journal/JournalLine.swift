@@ -4,7 +4,7 @@ import ShimProtocol
 import SwiftProtobuf
 
 /// A line of the journal, read back.
-struct JournalLine: Decodable {
+package struct JournalLine: Decodable {
     private struct Exit: Decodable {
         let code: UInt32?
         let signal: UInt32?

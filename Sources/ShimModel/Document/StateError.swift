@@ -12,7 +12,7 @@ package struct StateError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The bytes are no state, or a damaged one.
-    static func damaged(_ reason: String) -> StateError {
+    package static func damaged(_ reason: String) -> StateError {
         StateError(.invalidArgument, "state: \(reason)")
     }
 
@@ -22,12 +22,12 @@ package struct StateError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     /// It is a state of something else.
-    static func mismatch(_ reason: String) -> StateError {
+    package static func mismatch(_ reason: String) -> StateError {
         StateError(.failedPrecondition, "state: \(reason)")
     }
 
     /// Something beside the state failed.
-    static func failed(_ code: ErrorCode, _ reason: String) -> StateError {
+    package static func failed(_ code: ErrorCode, _ reason: String) -> StateError {
         StateError(code, reason)
     }
 }
