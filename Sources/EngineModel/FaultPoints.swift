@@ -27,6 +27,8 @@ public struct FaultPoints: Sendable {
         case startCreated = "start.created"
         /// The clients that attached before the start are with the shim.
         case startAttached = "start.attached"
+        /// The shim says that init runs, and nobody has heard it yet.
+        case startReplied = "start.replied"
         /// The shim says that init runs; the database does not know.
         case startStarted = "start.started"
         /// The database says running.
@@ -63,14 +65,20 @@ public struct FaultPoints: Sendable {
         case removeCommitted = "remove.committed"
     }
 
-    private let handler: (@Sendable (Step) -> Void)?
+    private let handler: (@Sendable (Step) throws -> Void)?
 
-    /// No faults, or `handler` called at each place on the thread that got there.
-    public init(handler: (@Sendable (Step) -> Void)? = nil) {
+    /// No faults, or `handler` called at each place on the thread that got there; where an answer is waited for, an error is its loss.
+    public init(handler: (@Sendable (Step) throws -> Void)? = nil) {
         self.handler = handler
     }
 
     package func reached(_ step: Step) {
-        handler?(step)
+        // Only an answer can be lost.
+        try? handler?(step)
+    }
+
+    /// An answer is there, or lost.
+    package func answered(_ step: Step) throws {
+        try handler?(step)
     }
 }

@@ -6,21 +6,44 @@ extension UpgradeTests {
     /// Every file that Berth wrote is cut off and changed: the manager starts, says what it cannot read, deletes nothing, and all
     /// else works.
     @Suite struct DamageTests {
+        /// BERTH_TEST_DAMAGE=all: every place of small files, and many of large ones, in minutes; else as many as fit into half a one.
+        private static let isWhole = ProcessInfo.processInfo.environment["BERTH_TEST_DAMAGE"] == "all"
+
         @Test func noFileThatIsDamagedStopsTheManager() throws {
             try Daemon.with { (daemon) throws in
                 let state = try DamagedState(daemon)
                 try daemon.stop()
                 let files = try state.files()
-                try #require(files.own.count > 20 && files.shared.count > 6, "\(files)")
-                for round in 0..<DamagedState.rounds {
-                    try state.damage(files, round: round)
+                let plan = DamagePlan(files)
+                try #require(plan.kinds.count > 20, "\(plan.kinds)")
+                var round = 0
+                while Self.isWhole ? !plan.isDone : round < 15 {
+                    let what = try state.damage(files, plan, round: round)
                     try daemon.start()
-                    try state.check("round \(round)")
+                    try state.check("round \(round): \(what)")
                     try daemon.stop()
                     try state.restore(files)
+                    round += 1
                 }
+                print("damaged files: \(plan.count) times, each of \(plan.kinds.count) kinds, in \(round) starts")
                 try daemon.start()
                 try state.check("the end")
+            }
+        }
+
+        @Test func listOfImagesThatIsDamagedIsNamedAndSetAside() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                try daemon.stop()
+                let file = daemon.root.appendingPathComponent("content/index.json")
+                let damaged = try Data(contentsOf: file).prefix(40)
+                try damaged.write(to: file)
+                try daemon.start()
+                #expect(try daemon.berth("info").errors.contains("index.json"))
+                #expect(try Data(contentsOf: URL(fileURLWithPath: file.path + ".damaged")) == damaged)
+                #expect(try daemon.ok("exec", "one", "echo", "alive") == "alive")
+                try daemon.ok("load", "-i", try DefaultImage.archive())
+                #expect(try daemon.ok("run", "--rm", "--network", "none", "berth/default", "echo", "new") == "new")
             }
         }
 
@@ -34,43 +57,128 @@ extension UpgradeTests {
         @Test func databaseThatIsDamagedIsMadeAgain() throws {
             try Daemon.with { (daemon) throws in
                 let state = try DamagedState(daemon)
-                let cursor = try Self.cursors(daemon).max() ?? 0
-                #expect(cursor > 0)
-                try daemon.crash()
-                let database = daemon.root.appendingPathComponent("berth.db")
-                let whole = try Data(contentsOf: database)
-                let log = try? Data(contentsOf: URL(fileURLWithPath: database.path + "-wal"))
-                for (index, damaged) in DamagedState.variants(of: whole).enumerated() {
-                    try damaged.write(to: database)
-                    try daemon.start()
-                    try state.check("variant \(index)")
-                    if damaged.isEmpty || damaged.count < 200 {
-                        #expect(try daemon.berth("info").errors.contains("cannot be read"))
-                        #expect(try Self.cursors(daemon).allSatisfy { $0 > cursor })
-                    }
-                    try daemon.stop()
-                    for suffix in ["", "-wal", "-shm"] {
-                        try? FileManager.default.removeItem(atPath: database.path + suffix)
-                    }
-                    try whole.write(to: database)
-                    try log?.write(to: URL(fileURLWithPath: database.path + "-wal"))
-                }
-                try daemon.start()
-                try state.check("the end")
+                let cursors = try Self.cursors(daemon)
+                // All of it is in one file then.
+                try daemon.stop()
+                try tryChanges(daemon, state, of: "berth.db", cursors)
             }
         }
+
+        @Test func logOfTheDatabaseThatIsDamagedIsNoHarm() throws {
+            try Daemon.with { (daemon) throws in
+                let state = try DamagedState(daemon)
+                let cursors = try Self.cursors(daemon)
+                // Nearly all of it is in the log then.
+                try daemon.crash()
+                try tryChanges(daemon, state, of: "berth.db-wal", cursors)
+            }
+        }
+
+        /// Starts the manager with `name` changed, and puts the database back, again and again.
+        private func tryChanges(_ daemon: Daemon, _ state: DamagedState, of name: String, _ before: [Int]) throws {
+            let files = ["berth.db", "berth.db-wal", "berth.db-shm"].map { daemon.root.appendingPathComponent($0) }
+            let contents = files.map { try? Data(contentsOf: $0) }
+            let changed = daemon.root.appendingPathComponent(name)
+            let whole = try Data(contentsOf: changed)
+            let highest = try #require(before.max())
+            for (index, change) in DamagePlan.changes(of: whole.count, places: Self.isWhole ? 100 : 4).enumerated() {
+                let damaged = change.applied(to: whole)
+                try damaged.write(to: changed)
+                try daemon.start()
+                try state.check("\(name) \(index) \(change)")
+                if damaged.isEmpty, name == "berth.db" {
+                    #expect(try daemon.berth("info").errors.contains("cannot be read"))
+                }
+                // No number is given out twice: an event is the one that had it before, or has a new one.
+                let told = try Self.cursors(daemon)
+                #expect(told.filter { $0 <= highest }.allSatisfy(before.contains) && Set(told).count == told.count)
+                try daemon.stop()
+                for (file, content) in zip(files, contents) {
+                    try? FileManager.default.removeItem(at: file)
+                    try content?.write(to: file)
+                }
+            }
+            try daemon.start()
+            try state.check("the end")
+        }
+    }
+}
+
+/// A change of a file: cut off, or one byte another one.
+private enum Change {
+    case cut(Int)
+    case flip(Int, UInt8)
+
+    func applied(to content: Data) -> Data {
+        switch self {
+        case .cut(let count): return Data(content.prefix(count))
+        case .flip(let place, let bits):
+            var changed = content
+            changed[changed.startIndex + place] ^= bits
+            return changed
+        }
+    }
+}
+
+/// What is still to be done to the files of each kind.
+private final class DamagePlan {
+    /// Files up to this size are cut and changed in every place.
+    private static let small = 160
+    private static let places = 40
+
+    private var open: [String: [Change]] = [:]
+    private(set) var count = 0
+    let kinds: [String]
+    var isDone: Bool { open.values.allSatisfy(\.isEmpty) }
+
+    init(_ files: DamagedState.Files) {
+        for file in files.own + files.shared {
+            let size = files.contents[file]?.count ?? 0
+            let places = size <= Self.small ? size : Self.places
+            // Of files of one kind the first decides; they differ by a few bytes at most.
+            if open[Self.kind(file)] == nil { open[Self.kind(file)] = Self.changes(of: size, places: places) }
+        }
+        kinds = open.keys.sorted()
+    }
+
+    /// Files that are written and read by the same code.
+    static func kind(_ file: URL) -> String {
+        let folder = file.deletingLastPathComponent().lastPathComponent
+        let name = file.lastPathComponent
+        let isUnnamed = { (text: String) in text.count >= 8 && text.allSatisfy(\.isHexDigit) }
+        if isUnnamed(name) { return "\(folder)/*" }
+        return name.hasPrefix("exit-") ? "exit" : isUnnamed(folder) ? name : "\(folder)/\(name)"
+    }
+
+    /// The next change of a file; nil when its kind is done.
+    func next(_ file: URL, size: Int) -> Change? {
+        guard let change = open[Self.kind(file)]?.popLast() else { return nil }
+        count += 1
+        switch change {
+        case .cut(let length): return .cut(min(length, size))
+        case .flip(let place, let bits): return size == 0 ? nil : .flip(min(place, size - 1), bits)
+        }
+    }
+
+    /// Cuts and changed bytes in so many places, in an order whose every beginning is spread over the file.
+    static func changes(of size: Int, places: Int) -> [Change] {
+        guard size > 0, places > 0 else { return [] }
+        let order = (0..<places).sorted { ($0 &* 2_654_435_761) & 0xFFFF < ($1 &* 2_654_435_761) & 0xFFFF }
+        return order.flatMap { index -> [Change] in
+            let place = index * size / places
+            return [.cut(place), .flip(place, [0x01, 0x80, 0xFF, 0x20][index % 4])]
+        } + [.flip(size - 1, 0x01), .cut(size - 1), .cut(0)]
     }
 }
 
 /// Containers in all phases, and the files that they and the manager have written.
 private final class DamagedState {
     /// The files of one kind are damaged in another container in each round, so one start tests many.
-    static let rounds = 40
-    private static let running = 8
+    private static let running = 24
 
     private let daemon: Daemon
     private var pids: [String: String] = [:]
-    private var phases: [String: String] = [:]
+    private var ids: [String: String] = [:]
 
     /// The files of single containers, and all others but the database.
     struct Files {
@@ -82,25 +190,26 @@ private final class DamagedState {
     init(_ daemon: Daemon) throws {
         self.daemon = daemon
         for name in (0..<Self.running).map({ "r\($0)" }) + ["worker"] {
-            try daemon.ok("run", "-d", "--name", name, "berth/default", "sh", "-c", "echo begun; exec sleep 1000000")
-            try daemon.ok("exec", "-d", name, "sleep", "1000000")
+            let script = "echo begun; exec sleep 1000000"
+            try daemon.ok("run", "-d", "--name", name, "--network", "none", "berth/default", "sh", "-c", script)
+            if pids.count < 4 { try daemon.ok("exec", "-d", name, "sleep", "1000000") }
             pids[name] = try daemon.field(".State.Pid", name)
         }
         try daemon.ok("pause", "r7")
         _ = try daemon.berth("run", "--name", "ended", "berth/default", "sh", "-c", "echo gone; exit 3")
         try daemon.ok("create", "--name", "made", "berth/default", "true")
         for name in try daemon.ok("ps", "-a", "--format", "{{.Names}}").split(separator: "\n").map(String.init) {
-            phases[name] = try daemon.field(".State.Status", name)
+            ids[name] = try daemon.field(".Id", name)
         }
         // Written in the background: the copies of the configurations.
         try eventually("the copies are written") {
-            try self.ids().allSatisfy {
+            try self.folders().allSatisfy {
                 FileManager.default.fileExists(atPath: daemon.root.path + "/containers/\($0)/container.json")
             }
         }
     }
 
-    private func ids() throws -> [String] {
+    private func folders() throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: daemon.root.path + "/containers")
     }
 
@@ -125,18 +234,26 @@ private final class DamagedState {
         return files
     }
 
-    /// Damages one file of every running container, each another one, and one that all share.
-    func damage(_ files: Files, round: Int) throws {
+    /// Damages one file of every container, each of another kind, and one that all share; says which.
+    func damage(_ files: Files, _ plan: DamagePlan, round: Int) throws -> [String] {
         let worker = try id("worker")
         let containers = Dictionary(grouping: files.own.filter { !$0.path.contains(worker) }) { file in
             file.path.split(separator: "/").map(String.init).first { $0.count == 64 } ?? ""
         }
-        for (index, key) in containers.keys.sorted().enumerated() {
-            let own = containers[key] ?? []
-            guard !own.isEmpty else { continue }
-            try change(own[(round + index) % own.count], files, round / own.count + index)
+        var done: [String] = []
+        func change(_ candidates: [URL], _ first: Int) throws {
+            for index in candidates.indices {
+                let file = candidates[(first + index) % candidates.count]
+                guard let content = files.contents[file], let change = plan.next(file, size: content.count) else {
+                    continue
+                }
+                try write(change.applied(to: content), to: file)
+                return done.append("\(DamagePlan.kind(file)) \(change)")
+            }
         }
-        try change(files.shared[round % files.shared.count], files, round / files.shared.count)
+        for (index, key) in containers.keys.sorted().enumerated() { try change(containers[key] ?? [], round + index) }
+        try change(files.shared, round)
+        return done
     }
 
     private func id(_ name: String) throws -> String {
@@ -148,12 +265,6 @@ private final class DamagedState {
         throw Command.Overdue(description: "no container \(name)")
     }
 
-    private func change(_ file: URL, _ files: Files, _ number: Int) throws {
-        guard let content = files.contents[file] else { return }
-        let variants = Self.variants(of: content)
-        try write(variants[number % variants.count], to: file)
-    }
-
     /// In place: who has the file open has the same one.
     private func write(_ content: Data, to file: URL) throws {
         let handle = try FileHandle(forWritingTo: file)
@@ -162,29 +273,23 @@ private final class DamagedState {
         try handle.close()
     }
 
-    /// Cut off in several places, and with single bytes changed at the beginning, in the middle and at the end.
-    static func variants(of content: Data) -> [Data] {
-        var result = [Data(), content.prefix(1), content.prefix(content.count / 2), content.dropLast()].map { Data($0) }
-        for place in [0, 1, 20, content.count / 3, content.count / 2, content.count - 20, content.count - 1]
-        where place >= 0 && place < content.count {
-            for bits: UInt8 in [0x01, 0x80, 0xFF] {
-                var changed = content
-                changed[changed.startIndex + place] ^= bits
-                result.append(changed)
-            }
-        }
-        return result
-    }
-
     /// Everything that is not damaged is as it was, and new work is done.
     func check(_ what: String) throws {
         let names = Set(try daemon.ok("ps", "-a", "--format", "{{.Names}}").split(separator: "\n").map(String.init))
-        #expect(names.isSuperset(of: phases.keys), "\(what): \(names)")
+        // A row that cannot be read hides its container, and is told of.
+        let missing = ids.keys.filter { !names.contains($0) }
+        let told = missing.isEmpty ? "" : try daemon.berth("info").errors
+        #expect(missing.allSatisfy { told.contains((ids[$0] ?? "?").prefix(12)) }, "\(what): \(missing); told: \(told)")
+        #expect(missing.count <= 1, "\(what): \(missing)")
         for (name, pid) in pids {
             #expect(kill(Int32(pid) ?? -1, 0) == 0, "\(what): \(name) was ended")
         }
-        #expect(try daemon.field(".State.Pid", "worker") == pids["worker"], "\(what)")
-        try eventually("exec works in \(what)") { try daemon.berth("exec", "worker", "echo", "alive").text == "alive" }
+        let worker = missing.contains("worker") ? "r0" : "worker"
+        // The manager answers before it has met the shims.
+        try eventually("the worker is known in \(what)") {
+            try daemon.field(".State.Pid", worker) == pids[worker]
+        }
+        try eventually("exec works in \(what)") { try daemon.berth("exec", worker, "echo", "alive").text == "alive" }
         // An image that is damaged is loaded again.
         if try daemon.berth("create", "--name", "new", "berth/default", "true").status != 0 {
             _ = try daemon.berth("load", "-i", try DefaultImage.archive())

@@ -36,6 +36,20 @@ extension UpgradeTests {
             }
         }
 
+        @Test func shimThatDiesBeforeItsAnswerIsHeardHasStartedTheContainer() throws {
+            let environment = ["BERTH_FAULT": "start.replied:shim"]
+            try Daemon.with(executable: "berthd-faults", environment: environment) { (daemon) throws in
+                let script = "echo begun; until [ -e /go ]; do sleep 0.05; done; exit 42"
+                try daemon.ok("create", "--name", "one", "berth/default", "sh", "-c", script)
+                try daemon.ok("start", "one")
+                #expect(try daemon.ok("exec", "one", "touch", "/go") == "")
+                #expect(try daemon.ok("wait", "one") == "42")
+                #expect(try daemon.ok("logs", "one") == "begun")
+                let told = try daemon.told("one").filter { !$0.hasPrefix("exec") }
+                #expect(told == ["create", "start", "shim_die", "shim_adopt", "die"])
+            }
+        }
+
         /// How often each thing has happened when the manager was killed behind a step and its successor has looked.
         private static func events(after step: String) -> [String: Int] {
             let order = steps
@@ -44,7 +58,7 @@ extension UpgradeTests {
             // A session that was begun runs to its end; one that was not begun is undone.
             return [
                 "create": isBehind("create.committed") ? 1 : 0,
-                "start": isBehind("start.started") ? 1 : 0,
+                "start": isBehind("start.replied") ? 1 : 0,
                 // The stop signal is ignored by a first process without a handler, so only the kill ends it.
                 "die": isBehind("stop.killed") ? 1 : 0,
                 "exec_die": isBehind("exec.started") ? 1 : 0,

@@ -43,6 +43,7 @@ extension Container {
             await perform(lifecycle.startSucceeded(pid: pid, at: .now), exclusive: true)
             node.faults.reached(.startCommitted)
         } catch {
+            if await startedByTheDead() { return }
             let program = (record.plan.resolved.entrypoint + record.plan.resolved.command).first ?? ""
             var failure = EngineError.startFailure(error, program: program, id)
             failure.cleanUpErrors += await undoStart()
@@ -86,7 +87,29 @@ extension Container {
         node.faults.reached(.startCreated)
         await handOverWaitingClients()
         node.faults.reached(.startAttached)
-        return try await shim.client.start()
+        let started = try await shim.client.start()
+        try node.faults.answered(.startReplied)
+        return started
+    }
+
+    /// A shim that has died before it could answer has written down that init runs: its successor takes over.
+    ///
+    /// - Returns: false when it has not; then the start is undone.
+    private func startedByTheDead() async -> Bool {
+        guard let shim, let pidfd = shim.pidfd, await ended(pidfd, within: .milliseconds(200)) else { return false }
+        let path = paths.journal
+        // A journal that cannot be read tells of no start.
+        let events = (try? await node.pool.run { try JournalFile.events(path, after: 0) }) ?? []
+        let begun = events.last { $0.topic == EventTopic.start && $0.execID.isEmpty }
+        guard let begun else { return false }
+        let (pid, at) = (Int32(truncatingIfNeeded: begun.pid), Timestamp(begun.time))
+        logger.warning("the shim has died after the start", metadata: ["pid": "\(pid)"])
+        overtaking[.initial] = nil
+        await perform(lifecycle.startSucceeded(pid: pid, at: at), exclusive: true, at: at)
+        guard lifecycle.isActive else { return true }
+        dropConnection()
+        await adoptOnce()
+        return true
     }
 
     /// The steps that block, in one visit to a thread that may.

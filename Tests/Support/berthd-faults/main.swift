@@ -3,6 +3,7 @@
 //   BERTH_FAULT=start.created berthd-faults …      at the first time that the step is finished
 //   BERTH_FAULT=start.created:3 berthd-faults …    at the third time
 //   BERTH_FAULT=list berthd-faults                 prints the steps, one a line
+//   BERTH_FAULT=start.replied:shim berthd-faults … kills the shim instead, and the answer is lost
 //   BERTH_FAULT=refuse berthd-faults …             checks itself well, and does not start
 
 import BerthDaemon
@@ -28,6 +29,17 @@ if wanted == "refuse" {
             return left == 0
         }
         guard isNow else { return }
+        if parts.last == "shim" {
+            // The one child that there is at this step, of whichever thread.
+            let tasks = "/proc/\(ProcessInfo.processInfo.processIdentifier)/task"
+            for thread in try File.open(tasks, [.directory]).readDirectory() {
+                let children = try File.readText("\(tasks)/\(thread.name)/children", limit: 4096)
+                for child in children.split(separator: " ").compactMap({ Int32($0) }) {
+                    try Pidfd(pid: child).send(.kill)
+                }
+            }
+            throw EngineError(.unavailable, "the answer is lost")
+        }
         // Nothing may run after the signal: the thread waits for its own end.
         let own = try? Pidfd(pid: ProcessInfo.processInfo.processIdentifier)
         _ = try? own?.send(.kill)
