@@ -368,9 +368,11 @@ let targets: [Target] = [
         ],
         swiftSettings: swift
     ),
+    // Ends a program at a system call, in C so that nothing else comes between.
+    .executableTarget(name: "kill-at", path: "Tests/Support/kill-at"),
     .testTarget(
         name: "RuntimeTests",
-        dependencies: ["berth-runtime", "SystemFixture", "Kernel", "shim-conformance"],
+        dependencies: ["berth-runtime", "SystemFixture", "Kernel", "shim-conformance", "kill-at"],
         swiftSettings: swift
     ),
     .testTarget(name: "ClientTests", dependencies: ["Client"], swiftSettings: swift),

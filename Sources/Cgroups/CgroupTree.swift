@@ -167,9 +167,17 @@ public struct CgroupTree: Sendable {
 
     static func components(_ path: String) throws(CgroupError) -> [String] {
         let components = path.split(separator: "/").map(String.init)
-        guard !components.isEmpty, !components.contains(where: { $0 == "." || $0 == ".." || $0.utf8.contains(0) })
-        else {
-            throw .invalid("cgroupsPath", "'\(path)' is not a path below a hierarchy")
+        // The kernel takes no new lines, and names of up to 255 bytes.
+        let isRight = components.allSatisfy { component in
+            component != "." && component != ".." && component.utf8.count <= 255
+                && component.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f }
+        }
+        guard !components.isEmpty, isRight else {
+            let shown = String(path.prefix(300).map { $0.isNewline ? " " : $0 })
+            throw .invalid(
+                "cgroupsPath",
+                "'\(shown)' is not a path below a hierarchy, of names without control characters"
+            )
         }
         return components
     }

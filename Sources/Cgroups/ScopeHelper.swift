@@ -3,9 +3,8 @@ internal import Kernel
 /// `berth-scope`, which speaks to systemd for us.
 struct ScopeHelper: Sendable {
     let program: String
-
     /// A job may have to wait for others; the helper itself gives up after half a minute.
-    private static let patience = Duration.seconds(40)
+    var patience = Duration.seconds(40)
 
     /// Starts a scope.
     ///
@@ -50,8 +49,17 @@ struct ScopeHelper: Sendable {
         let status: ExitStatus
         do throws(KernelError) {
             let (output, pidfd) = try spawn(arguments, input: input)
-            line = try read(output)
-            status = try Pidfd.waitForEnd(pidfd.raw)
+            let deadline = Clock.monotonic.now + patience
+            do throws(KernelError) {
+                line = try read(output, until: deadline)
+                guard let end = try Pidfd.waitForEnd(pidfd.raw, within: deadline - Clock.monotonic.now) else {
+                    throw .failed("wait for", program, .timedOut)
+                }
+                status = end
+            } catch {
+                Pidfd.end(pidfd.raw, within: .seconds(5))
+                throw error
+            }
         } catch {
             throw .failed(operation, error)
         }
@@ -73,8 +81,7 @@ struct ScopeHelper: Sendable {
     }
 
     /// The first line of what the program says until it ends.
-    private func read(_ output: SharedDescriptor) throws(KernelError) -> String {
-        let deadline = Clock.monotonic.now + ScopeHelper.patience
+    private func read(_ output: SharedDescriptor, until deadline: Timestamp) throws(KernelError) -> String {
         var bytes: [UInt8] = []
         while true {
             let left = deadline - Clock.monotonic.now

@@ -115,6 +115,32 @@ public struct Pidfd: ~Copyable, DescriptorHolder, Sendable {
         return status
     }
 
+    /// Waits for a child to end, but not for ever, and reaps it.
+    ///
+    /// - Parameters:
+    ///   - pidfd: the child.
+    ///   - time: the longest to wait.
+    /// - Returns: how it ended; nil when it has not.
+    /// - Throws: `KernelError`; errno is `.noChild` when it is not ours or was reaped.
+    @discardableResult
+    public static func waitForEnd(_ pidfd: RawDescriptor, within time: Duration) throws(KernelError) -> ExitStatus? {
+        if try BorrowedDescriptor(pidfd).poll(for: .readable, timeout: time).isEmpty { return nil }
+        return try reapIfEnded(pidfd)
+    }
+
+    /// Kills a child and reaps it.
+    ///
+    /// - Parameters:
+    ///   - pidfd: the child.
+    ///   - time: the longest to wait for its end.
+    /// - Returns: false when the kernel holds it longer than that; it is still to be reaped then. True also when there is no such child.
+    @discardableResult
+    public static func end(_ pidfd: RawDescriptor, within time: Duration) -> Bool {
+        // A process that is gone already is what is wanted.
+        _ = try? send(.kill, to: pidfd)
+        do throws(KernelError) { return try waitForEnd(pidfd, within: time) != nil } catch { return true }
+    }
+
     private static func reap(_ pidfd: RawDescriptor, options: Int32) throws(KernelError) -> ExitStatus? {
         var status: Int32 = 0
         let found = try system("wait for process") { unsafe ck_waitid_pidfd(pidfd, options, &status) }

@@ -17,6 +17,9 @@ public struct SchedulingAttributes: Sendable, Hashable {
         case idle = 5
         /// SCHED_DEADLINE.
         case deadline = 6
+
+        /// Whether it comes before all ordinary processes, by a priority.
+        public var isRealTime: Bool { self == .firstInFirstOut || self == .roundRobin }
     }
 
     /// Which policy.

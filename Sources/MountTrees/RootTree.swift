@@ -35,8 +35,15 @@ package enum RootTree {
         if type == "overlay" { return try OverlayMount.make(options.parameters, attributes) }
         let context = try FileSystemContext(type)
         try context.set("source", source.isEmpty ? type : source)
+        // As mount(2) does: with the mount alone read-only, mounting writes to the device, a journal above all.
+        if attributes.contains(.readOnly), isBlockDevice(source) { try context.set("ro") }
         try set(options.parameters, on: context)
         return try context.mount(attributes)
+    }
+
+    private static func isBlockDevice(_ source: String) -> Bool {
+        // What cannot be looked at is the kernel's to refuse.
+        source.hasPrefix("/") && (try? File.status(source, follow: true))?.kind == .blockDevice
     }
 
     /// Sets the parameters of a filesystem; an error names the one that it is about.

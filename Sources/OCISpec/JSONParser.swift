@@ -54,6 +54,7 @@ struct JSONParser {
 
     private mutating func object() throws(DocumentError) -> JSONValue {
         var members: [(key: String, value: JSONValue)] = []
+        var keys = Set<String>()
         if nextSignificant() == 0x7d {
             position += 1
             return .object(members)
@@ -63,7 +64,9 @@ struct JSONParser {
             let key = try string()
             guard nextSignificant() == 0x3a else { throw .malformed("no colon", at: position) }
             position += 1
-            members.append((key, try value()))
+            // Readers differ in which of two they take: what one of them has checked the other would not do.
+            guard keys.insert(key).inserted else { throw .repeated(key, at: position) }
+            do throws(DocumentError) { members.append((key, try value())) } catch { throw error.leaving(key) }
             if try endOfList(0x7d) { return .object(members) }
         }
     }
@@ -75,7 +78,9 @@ struct JSONParser {
             return .array(elements)
         }
         while true {
-            elements.append(try value())
+            do throws(DocumentError) { elements.append(try value()) } catch {
+                throw error.leaving("[\(elements.count)]")
+            }
             if try endOfList(0x5d) { return .array(elements) }
         }
     }

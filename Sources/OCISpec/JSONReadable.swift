@@ -16,8 +16,6 @@ struct JSONObject {
     }
 
     /// The field's value, nil when absent.
-    ///
-    /// Of several the first counts, as for the general decoder.
     func read<Value: JSONReadable>(_ key: String) throws(DocumentError) -> Value? {
         guard let value = members.first(where: { $0.key == key })?.value else { return nil }
         if case .null = value { return nil }

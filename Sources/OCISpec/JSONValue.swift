@@ -43,6 +43,10 @@ public struct DocumentError: Error, Sendable, Equatable, CustomStringConvertible
         DocumentError(path: "", reason: "not valid JSON: \(reason) at byte \(offset)")
     }
 
+    static func repeated(_ key: String, at offset: Int) -> DocumentError {
+        DocumentError(path: key, reason: "the member is there twice, again at byte \(offset)")
+    }
+
     static func unexpected(_ value: JSONValue, wanted: String) -> DocumentError {
         DocumentError(path: "", reason: "\(value.kind) instead of \(wanted)")
     }
@@ -50,6 +54,9 @@ public struct DocumentError: Error, Sendable, Equatable, CustomStringConvertible
     static func missing(_ key: String) -> DocumentError { DocumentError(path: key, reason: "missing") }
 
     static func invalid(_ reason: String) -> DocumentError { DocumentError(path: "", reason: reason) }
+
+    /// The same where the text is read: of its errors only one about a member has a place in the document.
+    func leaving(_ key: String) -> DocumentError { path.isEmpty ? self : inside(key) }
 
     /// The same error seen from one level further out.
     func inside(_ key: String) -> DocumentError {

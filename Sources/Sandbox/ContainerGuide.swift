@@ -34,7 +34,8 @@ struct ContainerGuide {
                 ChildReport.failAndExit(guide.channel, error)
             }
         }
-        defer { SandboxProcess.reap(guide.pidfd.raw) }
+        // When it has said what it has to say, or nothing in time, it has nothing left to do.
+        defer { SandboxProcess.abandon(guide.pidfd.raw) }
         return try receive(HandshakeEnd(socket: ours.raw))
     }
 

@@ -203,7 +203,7 @@ extension ContainerPlan {
     /// Fills the tmpfs for `/dev`: nodes, links, and a place for each mount below it.
     private func fill(_ tree: PreparedTree) throws(SandboxError) {
         let owner = userNamespace?.root ?? .root
-        let defaults = try DeviceFiles.defaults.map { node throws(SandboxError) in try hostNode(node) }
+        let defaults = try defaultNodes().map { node throws(SandboxError) in try hostNode(node) }
         let nodes = try deviceNodes().filter { $0.path.hasPrefix("/dev/") }
         try step(.devices) { () throws(KernelError) in
             let mask = Umask.set(0)
@@ -239,6 +239,12 @@ extension ContainerPlan {
         }
     }
 
+    /// The devices that every container has, but for those that the document has in their place.
+    func defaultNodes() throws(SandboxError) -> [DeviceFiles.Node] {
+        let listed = try devices.map { device throws(SandboxError) in try DeviceFiles.node(device).path }
+        return DeviceFiles.defaults.filter { !listed.contains("/dev/\($0.path)") }
+    }
+
     /// The document's devices, with owners of the host.
     func deviceNodes() throws(SandboxError) -> [DeviceFiles.Node] {
         let nodes = try devices.map { device throws(SandboxError) in try DeviceFiles.node(device) }
@@ -264,7 +270,7 @@ extension ContainerPlan {
         guard userNamespace != nil else { return }
         var nodes = try deviceNodes().filter { !(ownsDevices && $0.path.hasPrefix("/dev/")) && $0.kind != .fifo }
         if fillsRootDevices {
-            nodes += try DeviceFiles.defaults.map { node throws(SandboxError) in
+            nodes += try defaultNodes().map { node throws(SandboxError) in
                 var node = try hostNode(node)
                 node.path = "/dev/" + node.path
                 return node

@@ -62,7 +62,7 @@ struct ContainerPlan {
     var emptyDirectory: PreparedTree?
     /// Label of the files of new filesystems; nil without one.
     var mountLabel: String?
-    var sysctls: [(path: String, value: String)] = []
+    var sysctls: [(name: String, path: String, value: String)] = []
     var hostname: String?
     var domainname: String?
     /// Host interfaces that move in.

@@ -7,11 +7,12 @@ extension ContainerSetup {
     func makeDevices(_ root: borrowing RootedDir, _ filesystems: MadeFileSystems) throws(SandboxError) {
         if plan.userNamespace != nil { return try bindDevices(root, filesystems) }
         let nodes = try plan.deviceNodes().filter { !(plan.ownsDevices && $0.path.hasPrefix("/dev/")) }
+        let defaults = try plan.defaultNodes()
         guard !nodes.isEmpty || plan.fillsRootDevices else { return }
         try step(.devices) { () throws(KernelError) in
             if plan.fillsRootDevices {
                 let directory = try openDeviceDirectory(root)
-                for node in DeviceFiles.defaults { try DeviceFiles.make(node, in: directory) }
+                for node in defaults { try DeviceFiles.make(node, in: directory) }
             }
             for node in nodes {
                 try makeParent(of: node.path, root)

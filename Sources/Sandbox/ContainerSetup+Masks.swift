@@ -8,6 +8,11 @@ extension ContainerSetup {
     func protectPaths(_ root: borrowing RootedDir) throws(SandboxError) {
         for path in plan.readonlyPaths {
             try onExisting(path, root) { (target) throws(KernelError) in
+                if try target.status().mountID == root.status().mountID, try target.status().isMountRoot {
+                    // What is mounted over the root is not where the process is.
+                    try DetachedMount(try target.duplicate()).setAttributes(set: .readOnly, recursive: true)
+                    return
+                }
                 let tree = try DetachedMount(cloning: "", at: target.raw, recursive: true)
                 try tree.setAttributes(set: .readOnly, recursive: true)
                 try tree.attach(to: target.raw, object: path)

@@ -49,7 +49,7 @@ struct ContainerSetup {
 
     private func create() throws(SandboxError) -> SharedTerminal? {
         try ChildReport.isolate(keeping: keptDescriptors)
-        try ChildReport.enterCgroups(cgroup)
+        try ChildReport.enterCgroups(cgroup, plan.process)
         if plan.userNamespace != nil { try waitForMappings() }
         if plan.joinsMounts { return try createInJoinedTree() }
         let place = try step(.rootfs) { () throws(KernelError) in
@@ -172,15 +172,18 @@ struct ContainerSetup {
     /// Writes the parameters through a procfs that this process has mounted itself, never through what is at `/proc`.
     private func setParameters(_ filesystems: AttachedFileSystems) throws(SandboxError) {
         guard !plan.sysctls.isEmpty else { return }
-        try step(.sysctl) { () throws(KernelError) in
-            let own: PreparedTree
-            if let procfs = filesystems.procfs {
-                own = procfs
-            } else {
-                own = PreparedTree(try FileSystemContext("proc").mount())
-            }
-            for entry in plan.sysctls {
+        let own = try step(.sysctl) { () throws(KernelError) in
+            if let procfs = filesystems.procfs { return procfs }
+            return PreparedTree(try FileSystemContext("proc").mount())
+        }
+        for entry in plan.sysctls {
+            do throws(KernelError) {
                 try File.writeOnce("sys/\(entry.path)", entry.value, at: own.mount.raw)
+            } catch {
+                let isUnknown = error.errno == .noEntry
+                let reason = "'\(entry.value.prefix(100))': \(isUnknown ? "no such parameter" : "\(error.errno)")"
+                let code = isUnknown ? ErrorCode.unsupported : error.code
+                throw .refused(.sysctl, "set", "linux.sysctl.\(entry.name)", reason, code: code)
             }
         }
     }
@@ -233,9 +236,16 @@ enum ChildReport {
     }
 
     /// Moves the calling process into the v1 hierarchies; for version 2 clone has done it.
-    static func enterCgroups(_ cgroup: CgroupEntrance?) throws(SandboxError) {
+    static func enterCgroups(_ cgroup: CgroupEntrance?, _ plan: ProcessPlan) throws(SandboxError) {
         guard let cgroup else { return }
-        try step(.cgroup) { () throws(KernelError) in try cgroup.enter() }
+        do throws(KernelError) { try cgroup.enter() } catch {
+            // Version 1 takes a process with a real-time policy into a group with time for it only.
+            guard error.errno == .invalid, let scheduler = plan.scheduler, scheduler.policy.isRealTime else {
+                throw .failed(.cgroup, error)
+            }
+            let reason = "the container's group has no linux.resources.cpu.realtimeRuntime for it"
+            throw .refused(.limits, "apply", "process.scheduler", reason, code: .permissionDenied)
+        }
     }
 
     /// Becomes user and group 0 of a user namespace; until here the host's ids stood for nobody inside.

@@ -11,6 +11,8 @@ enum DeviceFiles {
         var permissions: UInt32
         var uid: UInt32
         var gid: UInt32
+        /// Whether the document says who may do what with it, so that a file which is there already must follow.
+        var isExact = false
 
         /// Whether it is the terminal multiplexer, which every container has as a link to its own devpts.
         var isMultiplexer: Bool { path == "/dev/ptmx" && device == DeviceNumber(major: 5, minor: 2) }
@@ -52,29 +54,49 @@ enum DeviceFiles {
         case "p": kind = .fifo
         default: throw .invalid(field, "unknown type '\(device.type)'")
         }
-        guard let major = UInt32(exactly: device.major ?? 0), let minor = UInt32(exactly: device.minor ?? 0) else {
-            throw .invalid(field, "device number out of range")
-        }
+        let major = try number(device.major, "major", 0xfff, kind, field)
+        let minor = try number(device.minor, "minor", 0xf_ffff, kind, field)
         return Node(
             path: Paths.clean(device.path),
             kind: kind,
-            device: kind == .fifo ? DeviceNumber(major: 0, minor: 0) : DeviceNumber(major: major, minor: minor),
+            device: DeviceNumber(major: major, minor: minor),
             permissions: (device.fileMode ?? 0o666) & 0o7777,
             uid: device.uid ?? 0,
-            gid: device.gid ?? 0
+            gid: device.gid ?? 0,
+            isExact: device.fileMode != nil || device.uid != nil || device.gid != nil
         )
     }
 
-    /// Makes a device file; one that is there and the same stays.
+    /// A half of a device's number, which the kernel gives 12 or 20 bits; a pipe has none.
+    private static func number(
+        _ value: Int64?,
+        _ name: String,
+        _ largest: UInt32,
+        _ kind: FileKind,
+        _ field: String
+    ) throws(SandboxError) -> UInt32 {
+        if kind == .fifo { return 0 }
+        guard let value else { throw .invalid(field, "\(name) is missing") }
+        guard let number = UInt32(exactly: value), number <= largest else {
+            throw .invalid(field, "\(name) \(value) is not in 0...\(largest)")
+        }
+        return number
+    }
+
+    /// Makes a device file; one that is there and the same stays, with the owner and permissions that the document says.
     static func make(_ node: Node, in root: borrowing RootedDir) throws(KernelError) {
-        let numbers = node.kind == .fifo ? DeviceNumber(major: 0, minor: 0) : node.device
         do throws(KernelError) {
-            try root.mknod(node.path, node.kind, permissions: node.permissions, device: numbers)
+            try root.mknod(node.path, node.kind, permissions: node.permissions, device: node.device)
         } catch  where error.errno == .exists {
             let found = try root.stat(node.path)
             guard found.kind == node.kind, node.kind == .fifo || found.representedDevice == node.device else {
                 throw KernelError.failed("make device", node.path, .exists, detail: "another file is in its place")
             }
+            guard node.isExact else { return }
+            if (found.uid, found.gid) != (node.uid, node.gid) {
+                try root.chown(node.path, uid: node.uid, gid: node.gid)
+            }
+            if found.permissions != node.permissions { try root.chmod(node.path, permissions: node.permissions) }
             return
         }
         if node.uid != 0 || node.gid != 0 { try root.chown(node.path, uid: node.uid, gid: node.gid) }

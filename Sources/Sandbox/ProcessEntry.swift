@@ -92,7 +92,8 @@ struct ProcessEntry {
                 user.home = UserDatabase(passwd: passwd, group: []).home(of: uid)
             }
         }
-        for group in plan.additionalGroups where !user.groups.contains(group) { user.groups.append(group) }
+        let known = Set(user.groups)
+        user.groups += plan.additionalGroups.filter { !known.contains($0) }
         // A process in a group must be subject to what the group is denied.
         if !user.groups.contains(user.gid) { user.groups.insert(user.gid, at: 0) }
         return user
@@ -153,7 +154,7 @@ struct ProcessEntry {
                 let status = try stream.status()
                 let isOurs = status.kind == .fifo || status.kind == .socket || terminal != nil
                 guard isOurs, status.uid != owner else { continue }
-                try naming("user \(owner)") { () throws(KernelError) in
+                try naming("process.user.uid", "\(owner)") { () throws(KernelError) in
                     try stream.changeOwner(uid: owner, gid: status.gid)
                 }
             }
@@ -161,11 +162,20 @@ struct ProcessEntry {
     }
 
     /// Does something with ids; what the kernel means by EINVAL is that the user namespace has not got them.
-    private func naming(_ ids: String, _ body: () throws(KernelError) -> Void) throws(KernelError) {
+    private func naming(
+        _ field: String,
+        _ ids: String,
+        _ body: () throws(KernelError) -> Void
+    ) throws(KernelError) {
         do throws(KernelError) { try body() } catch {
             guard error.errno == .invalid else { throw error }
-            throw .failed(error.operation, ids, .invalid, detail: "not mapped in the container's user namespace")
+            let reason = "\(ids) is not mapped in the container's user namespace"
+            throw .failed(error.operation, field, .invalid, detail: reason)
         }
+    }
+
+    private static func list(_ ids: [UInt32]) -> String {
+        ids.prefix(20).map { "\($0)" }.joined(separator: ", ") + (ids.count > 20 ? ", …" : "")
     }
 
     /// Enters the working directory inside the root, never through a magic link, and looks where that led.
@@ -191,11 +201,16 @@ struct ProcessEntry {
         try step(.credentials) { () throws(KernelError) in
             try Credentials.limitBounding(to: plan.capabilities.bounding)
             try Credentials.setKeepCapabilities(true)
-            try naming("groups \(user.groups)") { () throws(KernelError) in
+            // First the one that is among the others too.
+            try naming("process.user.gid", "\(user.gid)") { () throws(KernelError) in
+                try Credentials.setGroup(user.gid)
+            }
+            try naming("process.user.additionalGids", "one of \(Self.list(user.groups))") { () throws(KernelError) in
                 try Credentials.setSupplementaryGroups(user.groups)
             }
-            try naming("group \(user.gid)") { () throws(KernelError) in try Credentials.setGroup(user.gid) }
-            try naming("user \(user.uid)") { () throws(KernelError) in try Credentials.setUser(user.uid) }
+            try naming("process.user.uid", "\(user.uid)") { () throws(KernelError) in
+                try Credentials.setUser(user.uid)
+            }
             // The change of the user sets it as fs.suid_dumpable says.
             try ProcessAttributes.setDumpable(false)
             if plan.noNewPrivileges { try Credentials.setNoNewPrivileges() }

@@ -12,10 +12,9 @@ extension ProcessPlan {
         result.nice = nice
 
         let priority = scheduler.priority ?? 0
-        let isRealTime = result.policy == .firstInFirstOut || result.policy == .roundRobin
-        let priorities: ClosedRange<Int32> = isRealTime ? 1...99 : 0...0
+        let priorities: ClosedRange<Int32> = result.policy.isRealTime ? 1...99 : 0...0
         guard priorities.contains(priority) else {
-            let range = isRealTime ? "1...99" : "0"
+            let range = result.policy.isRealTime ? "1...99" : "0"
             throw .invalid("\(field).priority", "\(priority) does not go with \(scheduler.policy): \(range)")
         }
         result.priority = UInt32(priority)

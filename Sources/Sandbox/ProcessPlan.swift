@@ -118,7 +118,7 @@ extension ProcessPlan {
             guard user.uid != .max, user.gid != .max else { throw .invalid("process.user", "id out of range") }
             self.user = .ids(uid: user.uid, gid: user.gid)
         }
-        additionalGroups = user.additionalGids ?? []
+        additionalGroups = try Self.groups(user.additionalGids ?? [])
         umask = (user.umask ?? 0o022) & 0o777
         environment = process.env ?? []
         _ = try Self.vector(environment, "process.env")
@@ -178,6 +178,20 @@ extension ProcessPlan {
             if name == "initial" { initialProcessors = set } else { finalProcessors = set }
         }
     }
+
+    private static func groups(_ ids: [UInt32]) throws(SandboxError) -> [UInt32] {
+        let field = "process.user.additionalGids"
+        guard !ids.contains(.max) else { throw .invalid(field, "\(UInt32.max) is no id") }
+        var seen = Set<UInt32>()
+        let groups = ids.filter { seen.insert($0).inserted }
+        guard groups.count < mostGroups else {
+            throw .invalid(field, "\(groups.count) groups, the kernel takes \(mostGroups) with the process's own")
+        }
+        return groups
+    }
+
+    /// NGROUPS_MAX.
+    private static let mostGroups = 65_536
 
     private static func consoleSize(_ size: RuntimeSpec.ConsoleSize?) throws(SandboxError) -> Pty.Size? {
         guard let size else { return nil }

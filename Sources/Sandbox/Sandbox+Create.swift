@@ -37,18 +37,40 @@ public enum Sandbox {
         ) { (pid) throws(SandboxError) in try mapIDs(of: pid, plan, HandshakeEnd(socket: ours.raw)) }
     }
 
-    /// The filter of a bundle: the compiled `seccomp.bpf` beside the document if there is one, else the document's section.
+    /// The filter of a document's section.
+    ///
+    /// - Parameters:
+    ///   - specification: The document.
+    ///   - cache: Where programs of sections are kept; nil compiles.
+    /// - Returns: Nil when the document asks for none.
+    /// - Throws: A section that cannot be compiled.
+    public static func seccompProgram(
+        for specification: RuntimeSpec,
+        cache: SeccompCache? = nil
+    ) throws(SandboxError) -> SeccompProgram? {
+        do throws(SeccompError) {
+            return try specification.linux?.seccomp.map { section throws(SeccompError) in
+                if let cache { return try cache.program(for: section) }
+                return try SeccompCompiler.compile(section)
+            }
+        } catch {
+            let field = (["linux.seccomp"] + [error.field].filter { !$0.isEmpty }).joined(separator: ".")
+            throw .refused(.seccomp, "prepare filter", field, error.message, code: error.code)
+        }
+    }
+
+    /// The filter of a bundle of ours: the compiled `seccomp.bpf` beside the document if there is one, else the document's section.
+    ///
+    /// Not for the bundles of others, where the document alone says what confines the container.
     ///
     /// - Parameters:
     ///   - specification: The document.
     ///   - bundle: Absolute path of the bundle.
-    ///   - cache: Where programs of sections are kept; nil compiles.
     /// - Returns: Nil when neither asks for a filter.
     /// - Throws: A file that is damaged or open to others, or a section that cannot be compiled.
     public static func seccompProgram(
         for specification: RuntimeSpec,
-        bundle: String,
-        cache: SeccompCache? = nil
+        bundle: String
     ) throws(SandboxError) -> SeccompProgram? {
         let path = "\(bundle)/\(SeccompFiles.bundleFileName)"
         let bytes = try step(.seccomp) { () throws(KernelError) -> [UInt8]? in
@@ -62,20 +84,9 @@ public enum Sandbox {
             }
             return try file.readToEnd(limit: SeccompFiles.maximumSize)
         }
-        do throws(SeccompError) {
-            if let bytes { return try SeccompProgram(encoded: bytes) }
-            return try specification.linux?.seccomp.map { section throws(SeccompError) in
-                if let cache { return try cache.program(for: section) }
-                return try SeccompCompiler.compile(section)
-            }
-        } catch {
-            throw .refused(
-                .seccomp,
-                "prepare filter",
-                bytes == nil ? (["linux.seccomp"] + [error.field].filter { !$0.isEmpty }).joined(separator: ".") : path,
-                error.message,
-                code: error.code
-            )
+        guard let bytes else { return try seccompProgram(for: specification) }
+        do throws(SeccompError) { return try SeccompProgram(encoded: bytes) } catch {
+            throw .refused(.seccomp, "prepare filter", path, error.message, code: error.code)
         }
     }
 

@@ -154,7 +154,7 @@ struct ExecSetup {
         do throws(SandboxError) {
             let kept = [channel.socket, container] + (root.map { [$0.raw] } ?? []) + (cgroup?.descriptors ?? [])
             try ChildReport.isolate(keeping: kept + plan.keptDescriptors)
-            try ChildReport.enterCgroups(cgroup)
+            try ChildReport.enterCgroups(cgroup, plan)
             try enterContainer()
             Umask.set(0)
             let terminal = try openTerminal()

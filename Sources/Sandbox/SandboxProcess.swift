@@ -364,18 +364,10 @@ public final class SandboxProcess: Sendable {
     }
 
     /// Kills and reaps a process that was created or started, for callers that give it up.
+    ///
+    /// One that the kernel holds for longer than ten seconds is left to the caller's reaping.
     public static func abandon(_ process: SandboxProcess) { abandon(process.pidfd.raw) }
 
     /// Kills and reaps a process that nobody will hear of.
-    static func abandon(_ pidfd: RawDescriptor) {
-        // A process that is gone already is what is wanted.
-        _ = try? Pidfd.send(.kill, to: pidfd)
-        reap(pidfd)
-    }
-
-    /// Waits for a process that ends by itself and reaps it.
-    static func reap(_ pidfd: RawDescriptor) {
-        // A process that is gone already is what is wanted.
-        _ = try? Pidfd.waitForEnd(pidfd)
-    }
+    static func abandon(_ pidfd: RawDescriptor) { Pidfd.end(pidfd, within: .seconds(10)) }
 }

@@ -72,12 +72,12 @@ enum StartDoor: Sendable {
             return channel
         case .socket(let path, let token):
             let connection = try step(.handshake) { () throws(KernelError) in
-                let connection = SharedDescriptor(try UnixSocket.connect(path, kind: .sequentialPackets))
-                // Gone before the word is given: whoever looks at it later knows that the process is not waiting any more.
-                try File.remove(path)
-                return connection
+                SharedDescriptor(try UnixSocket.connect(path, kind: .sequentialPackets))
             }
             try Self.send(.start(token), connection)
+            // Not before the word: if this ended in between, the process would wait where nobody finds it. A socket that stays leads
+            // to nobody as soon as the program runs.
+            _ = try? File.remove(path)
             return connection
         }
     }

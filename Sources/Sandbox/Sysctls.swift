@@ -11,13 +11,13 @@ package enum Sysctls {
     /// - Parameters:
     ///   - values: The `sysctl` of the document, by dotted name.
     ///   - own: Namespaces that are not the host's.
-    /// - Returns: Relative path and value, in the order of the names.
+    /// - Returns: Name, relative path and value, in the order of the names.
     /// - Throws: `invalidArgument` with the name.
     package static func check(
         _ values: [String: String],
         own: Set<RuntimeSpec.NamespaceType>
-    ) throws(SandboxError) -> [(path: String, value: String)] {
-        var result: [(path: String, value: String)] = []
+    ) throws(SandboxError) -> [(name: String, path: String, value: String)] {
+        var result: [(name: String, path: String, value: String)] = []
         for (name, value) in values.sorted(by: { $0.key < $1.key }) {
             let field = "linux.sysctl.\(name)"
             guard isCleanName(name) else { throw .invalid(field, "malformed name") }
@@ -28,7 +28,7 @@ package enum Sysctls {
             guard own.contains(namespace) else {
                 throw .invalid(field, "the container shares the \(namespace.rawValue) namespace with the host")
             }
-            result.append((path(name), value))
+            result.append((name, path(name), value))
         }
         return result
     }

@@ -93,12 +93,26 @@ struct ContainerDirectory: Sendable {
     private static let filter = "seccomp.bpf"
     private static let socket = "start.sock"
     private static let documentLimit = 1 << 24
+    /// Room for the annotations of the largest document, of which each byte may become six.
+    private static let recordLimit = 8 * documentLimit
 
     /// Reached through the open directory, so that its length does not matter and it is always this directory's.
     var startSocket: String { "\(descriptor.procPath)/\(Self.socket)" }
 
     /// Whether a created process still waits for its start.
-    var awaitsStart: Bool { File.exists(Self.socket, at: descriptor.raw) }
+    ///
+    /// Its socket goes right after the word to start. Where the command that gave the word was killed in between, nobody listens there
+    /// any more.
+    var awaitsStart: Bool {
+        guard File.exists(Self.socket, at: descriptor.raw) else { return false }
+        do throws(KernelError) {
+            _ = try UnixSocket.connect(startSocket, kind: .sequentialPackets, nonBlocking: true)
+            return true
+        } catch {
+            // Somebody listens and has not come round to accept.
+            return error.errno == .wouldBlock
+        }
+    }
 
     var hasRecord: Bool { File.exists(Self.record, at: descriptor.raw) }
 
@@ -128,7 +142,7 @@ struct ContainerDirectory: Sendable {
     func read() throws(RuntimeError) -> ContainerRecord {
         let bytes: [UInt8]
         do throws(KernelError) {
-            bytes = try File.read(Self.record, limit: 1 << 20, at: descriptor.raw)
+            bytes = try File.read(Self.record, limit: Self.recordLimit, at: descriptor.raw)
         } catch {
             if error.errno == .noEntry { throw .notFound(id) }
             throw RuntimeError(error.about("\(path)/\(Self.record)"))
@@ -137,13 +151,9 @@ struct ContainerDirectory: Sendable {
     }
 
     func write(_ record: ContainerRecord) throws(RuntimeError) {
+        let bytes = Array(record.json.text().utf8)
         try kernel { () throws(KernelError) in
-            try File.writeAtomically(
-                Self.record,
-                Array(record.json.text().utf8),
-                durable: false,
-                at: descriptor.raw
-            )
+            try File.writeAtomically(Self.record, bytes, durable: false, at: descriptor.raw)
         }
     }
 

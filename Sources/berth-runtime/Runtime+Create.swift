@@ -164,7 +164,6 @@ struct CreationRequest {
             do throws(SandboxError) {
                 return try Sandbox.seccompProgram(
                     for: specification,
-                    bundle: bundle,
                     cache: SeccompCache(directory: store.filterCache)
                 )
             } catch {

@@ -73,7 +73,7 @@ enum Main {
         // A daemon that goes away in the middle of a request is an error to report, not a signal to die of.
         Signals.ignore(.pipe)
         do {
-            var command = try Berth.parseAsRoot(arguments())
+            var command = try Berth.parseAsRoot(EmptyValues.spelledOut(arguments()))
             try command.run()
             Output.finish(0)
         } catch let exit as ExitCode {

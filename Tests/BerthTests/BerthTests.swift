@@ -86,6 +86,36 @@ import berth
     func negativeNumbersAreValues(words: [String]) throws {
         #expect(throws: Never.self) { try Berth.parseAsRoot(words) }
     }
+
+    /// An empty value is a value; a word that is not berth's own stays as it is.
+    @Test(
+        arguments: [
+            (["run", "--userns=", "i", "c"], ["run", "--userns", "", "i", "c"]),
+            (
+                ["-H", "x", "create", "--rm=", "--entrypoint=", "i"],
+                ["-H", "x", "create", "--rm=", "--entrypoint", "", "i"]
+            ),
+            (["--host=", "ps"], ["--host", "", "ps"]), (["ps", "--filter=", "-a"], ["ps", "--filter", "", "-a"]),
+            (["logs", "c", "--tail="], ["logs", "c", "--tail", ""]),
+            (["run", "i", "--userns="], ["run", "i", "--userns="]),
+            (["run", "-it", "i", "--userns="], ["run", "-it", "i", "--userns="]),
+            (["run", "-ite", "A=1", "--userns=", "i"], ["run", "-ite", "A=1", "--userns", "", "i"]),
+            (["run", "--name", "--userns=", "i"], ["run", "--name", "--userns=", "i"]),
+            (["exec", "--user=", "c", "--user="], ["exec", "--user", "", "c", "--user="]),
+            (["run", "--", "--userns="], ["run", "--", "--userns="]), (["ps", "--unknown="], ["ps", "--unknown="]),
+            (["image", "inspect", "--format=", "i"], ["image", "inspect", "--format", "", "i"]),
+        ] as [([String], [String])]
+    )
+    func emptyValues(words: [String], spelled: [String]) throws {
+        #expect(try EmptyValues.spelledOut(words) == spelled)
+    }
+
+    @Test func anEmptyValueDoesNotTakeTheNextWord() throws {
+        for (words, isRight) in [(["run", "--userns=", "i"], true), (["run", "--stop-timeout=", "i"], false)] {
+            let command = try? Berth.parseAsRoot(EmptyValues.spelledOut(words))
+            #expect((command != nil) == isRight, "\(words)")
+        }
+    }
 }
 
 @Suite struct HumanTests {

@@ -30,6 +30,17 @@ import Testing
         }
     }
 
+    @Test func aWaitThatIsBoundedEnds() throws {
+        try withWaiter { (child: borrowing Child) throws in
+            #expect(try Pidfd.waitForEnd(child.pidfd.raw, within: .milliseconds(20)) == nil)
+            #expect(Pidfd.end(child.pidfd.raw, within: .seconds(10)))
+            let error = #expect(throws: KernelError.self) { _ = try child.pidfd.wait() }
+            #expect(error?.errno == .noChild)
+            // Nobody is left to wait for.
+            #expect(Pidfd.end(child.pidfd.raw, within: .seconds(10)))
+        }
+    }
+
     /// PIDFD_GET_INFO came with Linux 6.13, its exit code with 6.15.
     static let tellsExitCodes: Bool = {
         do { _ = try Pidfd(pid: Credentials.processID).info() } catch { return false }

@@ -35,6 +35,123 @@ import Testing
         #expect(outcome.errors.contains("does not exist"))
     }
 
+    /// A start that is killed at any moment has happened or has not, and the container can be told which.
+    @Test(arguments: ["send", "remove"])
+    func aStartThatIsKilledHasHappenedOrNot(_ moment: String) throws {
+        let fixture = try RuntimeFixture("echo ran >> /ran; exec sleep 1000")
+        #expect(try fixture.create().status == 0)
+        let words = [RuntimeFixture.program, "--root", fixture.containers, "start", fixture.id]
+        let killed = try fixture.shell([Binaries.path("kill-at"), moment] + words)
+        #expect(killed.status != 0 && killed.status != 1, "\(killed)")
+        if moment == "send" {
+            #expect(try fixture.status() == "created")
+            #expect(try fixture.call("start", fixture.id).status == 0)
+        }
+        try eventually("it runs") { try fixture.status() == "running" }
+        #expect(try fixture.call("start", fixture.id).status == 1)
+        let mark = fixture.bundle.appendingPathComponent("rootfs/ran")
+        try eventually("the program has run") { FileManager.default.fileExists(atPath: mark.path) }
+        #expect(try String(contentsOf: mark, encoding: .utf8) == "ran\n")
+    }
+
+    @Test func annotationsMayBeAsLongAsADocument() throws {
+        let fixture = try RuntimeFixture("exec sleep 1000")
+        // Line breaks are what grows most when it is written down.
+        let long = String(repeating: "\n", count: 3 << 20)
+        try fixture.configure { $0["annotations"] = ["long": long] }
+        #expect(try fixture.create().status == 0)
+        let state = try fixture.state()
+        #expect((state["annotations"] as? [String: String])?["long"] == long)
+        #expect(try fixture.call("start", fixture.id).status == 0)
+        #expect(try fixture.call("delete", "--force", fixture.id).status == 0)
+        #expect(!fixture.isRecorded && !fixture.hasGroup)
+    }
+
+    /// The document alone says what confines the container of somebody else's bundle.
+    @Test func aFilterBesideTheDocumentMeansNothing() throws {
+        let fixture = try RuntimeFixture("mkdir /made || echo refused")
+        try fixture.configure { document in
+            var linux = try #require(document["linux"] as? [String: Any])
+            linux["seccomp"] = [
+                "defaultAction": "SCMP_ACT_ALLOW",
+                "syscalls": [["names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"]],
+            ]
+            document["linux"] = linux
+        }
+        // Any file there would be read, or refused for what it holds.
+        let file = fixture.bundle.appendingPathComponent("seccomp.bpf")
+        try Data("nothing".utf8).write(to: file)
+        #expect(chmod(file.path, 0o600) == 0)
+        let outcome = try fixture.run()
+        #expect(outcome.lines == ["refused"], "\(outcome)")
+    }
+
+    @Test(arguments: ["SCHED_FIFO", "SCHED_RR"])
+    func aRealTimePolicyWorksOrIsNamed(_ policy: String) throws {
+        let fixture = try RuntimeFixture("exit 3", process: ["scheduler": ["policy": policy, "priority": 5]])
+        let outcome = try fixture.run()
+        // A group of version 1 has no time for it unless the document gives it some.
+        #expect(outcome.status == 3 || outcome.errors.contains("'process.scheduler'"), "\(outcome)")
+    }
+
+    @Test(arguments: ["/a\nb", "/a\u{1}", "/" + String(repeating: "a", count: 256)])
+    func aGroupWithABadNameIsRefused(_ path: String) throws {
+        let fixture = try RuntimeFixture()
+        try fixture.configure { document in
+            var linux = try #require(document["linux"] as? [String: Any])
+            linux["cgroupsPath"] = path
+            document["linux"] = linux
+        }
+        let outcome = try fixture.create()
+        #expect(outcome.status == 1)
+        #expect(outcome.lines.isEmpty && outcome.errors.contains("cgroupsPath"), "\(outcome)")
+        #expect(!fixture.isRecorded)
+    }
+
+    /// A hook that cannot be killed is left behind after its time and a while.
+    @Test func aHookThatTheKernelHoldsKeepsNobodyWaiting() throws {
+        let fixture = try RuntimeFixture()
+        let disk = try PrivateDisk.freezable()
+        defer { disk.remove() }
+        try fixture.configure { document in
+            let hook: [String: Any] = [
+                "path": "/bin/sh", "args": ["sh", "-c", "echo x > \(disk.path)/x"], "timeout": 1,
+            ]
+            document["hooks"] = ["createRuntime": [hook]]
+        }
+        try disk.freeze()
+        let words = [
+            "--mount=/proc/\(disk.pid)/ns/mnt", "--", RuntimeFixture.program, "--root", fixture.containers, "create",
+            "--bundle", fixture.bundle.path, fixture.id,
+        ]
+        let outcome = try Command("nsenter", words, in: fixture.scratch).finish(within: 40)
+        #expect(outcome.status == 1 && outcome.errors.contains("hooks.createRuntime[0]"), "\(outcome)")
+        #expect(!fixture.isRecorded)
+    }
+
+    /// As by mount(2): mounting would write to the device otherwise.
+    @Test func aReadOnlyMountOfADeviceWritesNothing() throws {
+        let fixture = try RuntimeFixture("grep ' /disk ' /proc/self/mountinfo")
+        try fixture.configure { document in
+            var mounts = try #require(document["mounts"] as? [Any])
+            mounts.append(["destination": "/disk", "type": "ext4", "source": "LOOP", "options": ["ro"]])
+            document["mounts"] = mounts
+        }
+        let outcome = try fixture.isolated(
+            """
+            cd \(fixture.scratch.path)
+            truncate -s 16M disk && mkfs.ext4 -q -F disk && loop=$(losetup -f --show disk) || exit 40
+            trap 'losetup -d $loop' EXIT
+            sed -i "s|LOOP|$loop|" \(fixture.bundle.path)/config.json
+            before=$(sha256sum < disk)
+            \(RuntimeFixture.program) --root \(fixture.containers) run --bundle \(fixture.bundle.path) \(fixture.id) || exit 41
+            [ "$before" = "$(sha256sum < disk)" ] && echo same
+            """
+        )
+        #expect(outcome.lines.last == "same", "\(outcome)")
+        #expect(outcome.lines.first?.split(separator: " ").last?.hasPrefix("ro") == true, "\(outcome)")
+    }
+
     @Test(arguments: ["a/b", "..", ".", "a b", "ü", "@filters", String(repeating: "a", count: 256)])
     func idThatIsNoNameIsRefused(_ id: String) throws {
         let fixture = try RuntimeFixture()

@@ -206,8 +206,31 @@ import Testing
         ("hostname", .raw("box"), .refused("")), ("hostname", .raw("\"\\u12\""), .refused("")),
         ("hostname", .raw("\"\u{1}\""), .refused("")), ("process.oomScoreAdj", .raw("01"), .refused("")),
         ("process.args", .raw("[\"/bin/true\",]"), .refused("")),
-        // Twice: the first counts, as for other readers of ours.
-        ("zzz", .raw(#"1,"hostname":7"#), .runs),
+        // Twice: readers differ in which one they take.
+        ("zzz", .raw(#"1,"hostname":"box""#), .refused("hostname")),
+        ("annotations", .raw(#"{"k":"1","k":"1"}"#), .refused("annotations.k")),
+        ("novelty", .raw(#"[1,{"a":{"b":1,"c":2,"b":1}}]"#), .refused("novelty.[1].a.b")),
+        // Numbers that no device has, and those that are missing.
+        ("linux.devices", .raw(#"[{"type":"c","path":"/dev/x","major":1}]"#), .refused("linux.devices: /dev/x")),
+        ("linux.devices", .raw(#"[{"type":"b","path":"/dev/x","minor":1}]"#), .refused("linux.devices: /dev/x")),
+        (
+            "linux.devices", .raw(#"[{"type":"c","path":"/dev/x","major":4096,"minor":1}]"#),
+            .refused("linux.devices: /dev/x")
+        ),
+        (
+            "linux.devices", .raw(#"[{"type":"c","path":"/dev/x","major":1,"minor":1048576}]"#),
+            .refused("linux.devices: /dev/x")
+        ),
+        ("linux.devices", .raw(#"[{"type":"p","path":"/dev/x"}]"#), .runs),
+        // Groups that no process can have.
+        ("process.user.additionalGids", .raw("[1,4294967295]"), .refused("process.user.additionalGids")),
+        (
+            "process.user.additionalGids", .array((0..<65_536).map { .integer($0) }),
+            .refused("process.user.additionalGids")
+        ),
+        // What only the kernel knows to be wrong.
+        ("linux.sysctl", .raw(#"{"net.ipv4.ip_forward":"many"}"#), .refused("linux.sysctl.net.ipv4.ip_forward")),
+        ("linux.sysctl", .raw(#"{"net.ipv4.nothing":"1"}"#), .refused("linux.sysctl.net.ipv4.nothing")),
     ]
 
     @Test func everyMistakeIsNamed() throws {

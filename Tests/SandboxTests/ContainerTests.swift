@@ -62,6 +62,42 @@ import Testing
         #expect(outcome["/run/pipe "] == "fifo 0:0 666 0 0")
     }
 
+    /// In a `/dev` of its own and in the image's, where one of them is there already.
+    @Test(arguments: [true, false])
+    func defaultDevicesAreAsTheDocumentSays(_ ownsDevices: Bool) throws {
+        let box = try ContainerFixture()
+        if !ownsDevices {
+            box.spec.mounts?.removeAll { $0.destination.hasPrefix("/dev") }
+            let root = try RootedDir(box.root)
+            _ = try root.mkdirAll("/dev")
+            try root.mknod("/dev/full", .characterDevice, permissions: 0o600, device: .init(major: 1, minor: 7))
+        }
+        box.spec.linux?.devices = [
+            .init(type: "c", path: "/dev/zero", major: 1, minor: 5, fileMode: 0o640, uid: 7, gid: 8),
+            .init(type: "c", path: "/dev/full", major: 1, minor: 7, fileMode: 0o604, uid: 9),
+            .init(type: "c", path: "/dev/random", major: 1, minor: 9),
+        ]
+        let outcome = try box.run("cd /dev; stat -c '%n %t:%T %a %u %g' zero full random null")
+        #expect(
+            outcome.lines == ["zero 1:5 640 7 8", "full 1:7 604 9 0", "random 1:9 666 0 0", "null 1:3 666 0 0"],
+            "\(outcome.errors)"
+        )
+    }
+
+    @Test(arguments: ["/", "/.", "/tmp/.."])
+    func theRootMayBeAReadOnlyPath(_ path: String) throws {
+        let box = try ContainerFixture()
+        box.spec.linux?.readonlyPaths? += [path]
+        box.spec.mounts?.append(.init(destination: "/run", type: "tmpfs", source: "tmpfs"))
+        let outcome = try box.run(
+            """
+            for d in / /tmp /run /dev; do echo x > $d/new || echo refused; done; echo x > /dev/null && echo written
+            ls /.. | grep -c bin; cat /proc/keys
+            """
+        )
+        #expect(outcome.lines == ["refused", "refused", "refused", "refused", "written", "1"], "\(outcome.errors)")
+    }
+
     @Test func maskedAndReadOnlyPathsAreSo() throws {
         let outcome = try ContainerFixture().run(
             """

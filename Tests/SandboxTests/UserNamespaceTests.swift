@@ -100,6 +100,18 @@ import Testing
         #expect(outcome.lines.suffix(3) == ["2", "full", "0"])
     }
 
+    @Test func idsWithoutAMeaningAreNamed() throws {
+        for (user, field) in [
+            (RuntimeSpec.User(additionalGids: [70_000]), "process.user.additionalGids"),
+            (RuntimeSpec.User(gid: 70_000), "process.user.gid"),
+            (RuntimeSpec.User(uid: 70_000), "process.user.uid"),
+        ] {
+            let box = try mapped()
+            box.spec.process?.user = user
+            #expect(try box.run("").failure?.object == field)
+        }
+    }
+
     @Test func anImageWithoutDeviceMountGetsTheDefaultDevices() throws {
         let box = try mapped()
         box.spec.mounts?.removeAll { $0.destination.hasPrefix("/dev") }

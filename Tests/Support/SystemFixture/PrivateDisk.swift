@@ -1,15 +1,14 @@
 import Foundation
-import SystemFixture
 import Testing
 
 /// A small file system in a mount namespace of its own, which a process holds and nobody else sees.
-final class PrivateDisk {
+package final class PrivateDisk {
     private let folder: URL
     private let holder: Command
     /// Where it is mounted, in the namespace of ``pid`` alone.
-    let path: String
+    package let path: String
     /// The process that holds the namespace.
-    var pid: Int32 { holder.pid }
+    package var pid: Int32 { holder.pid }
 
     /// Mounts what `script` mounts at `$1`; `$2` is a path for a file beside it.
     private init(_ script: String) throws {
@@ -31,36 +30,36 @@ final class PrivateDisk {
     }
 
     /// An ext4 that can be frozen: whoever writes to it then waits in the kernel, unkillable.
-    static func freezable() throws -> PrivateDisk {
+    package static func freezable() throws -> PrivateDisk {
         try PrivateDisk(#"truncate -s 32M "$2"; mkfs.ext4 -q "$2"; mount -o loop "$2" "$1""#)
     }
 
     /// A file system in memory of so many mebibytes.
-    static func small(_ size: Int) throws -> PrivateDisk {
+    package static func small(_ size: Int) throws -> PrivateDisk {
         try PrivateDisk("mount -t tmpfs -o size=\(size)m,mode=755 none \"$1\"")
     }
 
     /// Runs a program where the file system is seen.
     @discardableResult
-    func run(_ words: String...) throws -> Outcome {
+    package func run(_ words: String...) throws -> Outcome {
         try Command("nsenter", ["--mount=/proc/\(pid)/ns/mnt", "--"] + words, in: folder).finish()
     }
 
-    func freeze() throws {
+    package func freeze() throws {
         let outcome = try run("fsfreeze", "-f", path)
         try #require(outcome.status == 0, "\(outcome)")
     }
 
     /// One that is not frozen stays so.
-    func thaw() { _ = try? run("fsfreeze", "-u", path) }
+    package func thaw() { _ = try? run("fsfreeze", "-u", path) }
 
     /// Fills it to the last byte.
-    func fill() throws { try run("dd", "if=/dev/zero", "of=\(path)/fill", "bs=4k") }
+    package func fill() throws { try run("dd", "if=/dev/zero", "of=\(path)/fill", "bs=4k") }
 
     /// Makes room again.
-    func empty() throws { try run("rm", "\(path)/fill") }
+    package func empty() throws { try run("rm", "\(path)/fill") }
 
-    func remove() {
+    package func remove() {
         thaw()
         holder.send(SIGKILL)
         _ = try? holder.finish(within: 10)
