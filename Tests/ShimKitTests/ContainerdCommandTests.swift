@@ -42,7 +42,8 @@ import Testing
             if command == "delete" { flags += ["-bundle", bundle] }
             let program = PlainShim.program
             var spawn = Spawn(arguments: [program] + flags + [command], environment: environment)
-            spawn.descriptors = [0: inputReader.raw, 1: outputWriter.raw, 2: outputWriter.raw]
+            // As containerd does: it takes both outputs of a start for the address, and parses the standard output of a delete.
+            spawn.descriptors = [0: inputReader.raw, 1: outputWriter.raw, 2: command == "start" ? outputWriter.raw : 2]
             spawn.directory = current.raw
             let pidfd = try withExtendedLifetime((inputReader, outputWriter, current)) {
                 try spawn.start(program).sharedPidfd()
