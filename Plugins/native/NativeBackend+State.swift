@@ -23,6 +23,8 @@ extension NativeBackend {
             state.systemd = usesSystemd
             state.filter = .init(container.filter?.encoded ?? [])
             state.waits = isWaiting
+            state.document = .init(document)
+            if let memory = container.outOfMemoryRecord() { state.memory = .init(memory) }
             state.groups = execGroups.map { pid, group in
                 ShimNativeGroup.with { ($0.pid, $0.path) = (UInt32(pid), group.path) }
             }
@@ -57,7 +59,8 @@ extension NativeBackend {
         _ initial: ContainerProcess,
         _ door: SharedDescriptor?
     ) throws(BackendError) {
-        let specification = try Self.specification(context.bundle)
+        document = Array(state.document)
+        let specification = try Self.specification(document, context.bundle)
         let filter = try Self.filter(state.filter)
         container = try native { () throws(NativeError) in
             try NativeContainer.resume(
@@ -67,7 +70,8 @@ extension NativeBackend {
                 bundle: context.bundle,
                 cgroup: state.cgroup,
                 manager: Self.manager(systemd: state.systemd),
-                filter: filter
+                filter: filter,
+                memory: state.hasMemory ? state.memory.record : nil
             )
         }
         cgroupName = state.cgroup
@@ -100,7 +104,14 @@ extension NativeBackend {
         }
     }
 
-    private static func specification(_ bundle: String) throws(BackendError) -> RuntimeSpec {
+    /// The document as it was when the container was created, and not as somebody may have made it since.
+    private static func specification(
+        _ kept: [UInt8],
+        _ bundle: String
+    ) throws(BackendError) -> RuntimeSpec {
+        guard kept.isEmpty else {
+            return try document("document") { () throws(DocumentError) in try RuntimeSpec(parsing: kept) }
+        }
         let bytes: [UInt8]
         do throws(KernelError) {
             bytes = try File.read("\(bundle)/config.json", limit: 1 << 24)
@@ -121,5 +132,16 @@ extension NativeBackend {
 
     private static func refused(_ operation: String, _ detail: String, code: ErrorCode) -> BackendError {
         .refused(stage: "upgrade", operation: operation, code: code, detail: detail)
+    }
+}
+
+extension ShimNativeMemory {
+    init(_ record: OutOfMemoryRecord) {
+        self.init()
+        (kills, owner, pressure) = (record.verdict.kills, record.verdict.owner, record.pressure)
+    }
+
+    var record: OutOfMemoryRecord {
+        OutOfMemoryRecord(verdict: OutOfMemoryVerdict(kills: kills, owner: owner), pressure: pressure)
     }
 }

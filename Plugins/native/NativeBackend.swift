@@ -6,6 +6,8 @@ import OCISpec
 import Sandbox
 import Seccomp
 import ShimKit
+import ShimProtocol
+import SwiftProtobuf
 
 /// Containers in namespaces and a cgroup of their own, made by this shim without any other program.
 final class NativeBackend: Backend {
@@ -23,6 +25,8 @@ final class NativeBackend: Backend {
     /// Name of the container's group, and in whose form that is.
     var cgroupName = ""
     var usesSystemd = false
+    /// What of the document matters after the creation.
+    var document: [UInt8] = []
     /// Whether the init process waits for its start.
     var isWaiting = false
 
@@ -31,8 +35,8 @@ final class NativeBackend: Backend {
     }
 
     func create(_ request: BackendCreateRequest) throws(BackendError) -> ContainerProcess {
-        let specification = try Self.document("config.json") { () throws(DocumentError) in
-            try RuntimeSpec(parsing: request.specification)
+        let (specification, kept) = try Self.document("config.json") { () throws(DocumentError) in
+            try RuntimeSpec.parsing(request.specification)
         }
         let cgroup =
             request.usesSystemdCgroup ? "system.slice:berth:\(context.id)" : Self.defaultCgroup(context)
@@ -54,6 +58,7 @@ final class NativeBackend: Backend {
             )
         }
         self.container = container
+        document = kept
         cgroupName = NativeContainer.cgroupPath(of: specification, default: cgroup)
         (usesSystemd, isWaiting) = (request.usesSystemdCgroup, true)
         Self.log(container.process.warnings)
@@ -150,10 +155,11 @@ final class NativeBackend: Backend {
 
     static func cleanUp(_ context: BackendContext) throws(BackendError) {
         var path = defaultCgroup(context)
-        if let json = try? File.read("\(context.bundle)/config.json", limit: 1 << 24),
-            let specification = try? RuntimeSpec(parsing: json)
-        {
-            path = NativeContainer.cgroupPath(of: specification, default: path)
+        // What the shim has written down about itself; when it has not come so far, what it was asked for.
+        let kept = context.writtenState().flatMap { try? ShimNativeState(serializedBytes: $0) }
+        if let kept, !kept.cgroup.isEmpty { path = kept.cgroup }
+        if let specification = specification(kept, context) {
+            if kept?.cgroup.isEmpty != false { path = NativeContainer.cgroupPath(of: specification, default: path) }
             SandboxSurroundings(id: context.id, specification: specification, bundle: context.bundle).removeGroups()
         }
         do throws(NativeError) {
@@ -161,6 +167,12 @@ final class NativeBackend: Backend {
         } catch {
             throw BackendError(error)
         }
+    }
+
+    private static func specification(_ kept: ShimNativeState?, _ context: BackendContext) -> RuntimeSpec? {
+        if let kept, !kept.document.isEmpty { return try? RuntimeSpec(parsing: Array(kept.document)) }
+        let json = try? File.read("\(context.bundle)/config.json", limit: 1 << 24)
+        return json.flatMap { try? RuntimeSpec(parsing: $0) }
     }
 }
 

@@ -107,6 +107,18 @@ public protocol Cgroup: Sendable {
     /// - Throws: `CgroupError`.
     func outOfMemoryVerdict() throws(CgroupError) -> OutOfMemoryVerdict
 
+    /// What another program needs to know to judge as this one would.
+    ///
+    /// - Returns: the record, for its `goOn`.
+    /// - Throws: `CgroupError`.
+    func outOfMemoryRecord() throws(CgroupError) -> OutOfMemoryRecord
+
+    /// Takes over what another program knew about memory; what has happened since then is judged now.
+    ///
+    /// - Parameter record: from `outOfMemoryRecord`, perhaps long ago; nil when there is none.
+    /// - Throws: `CgroupError`.
+    func goOn(after record: OutOfMemoryRecord?) throws(CgroupError)
+
     /// Removes the group with the groups below it; what is gone already is fine.
     ///
     /// - Parameter timeout: how long to try while processes are ending.

@@ -6,16 +6,15 @@ struct CgroupV1: Cgroup {
     let path: String
     let members: [CgroupMember]
     let judge: OutOfMemoryJudge
-    /// Nil when nobody listened from the start.
-    let notifications: MemoryNotifications?
+    let notifications: MemoryWatch
 
     init(path: String, members: [CgroupMember], isNew: Bool) {
         self.path = path
         self.members = members
         let memory = members.first { $0.hierarchy.controllers.contains("memory") }
         // A kernel without notifications leaves the owner of a limit unknown.
-        notifications = isNew ? memory.flatMap { try? MemoryNotifications($0) } : nil
-        judge = OutOfMemoryJudge(members[0].components, start: notifications?.events())
+        notifications = MemoryWatch(isNew ? memory.flatMap { try? MemoryNotifications($0) } : nil)
+        judge = OutOfMemoryJudge(members[0].components, start: notifications.events())
     }
 
     func member(_ controller: String) -> CgroupMember? {
@@ -172,22 +171,6 @@ struct CgroupV1: Cgroup {
                     throw .failed("remove cgroup '\(path)' in \(member.hierarchy.name)", error)
                 }
             }
-        }
-    }
-
-    func outOfMemoryVerdict() throws(CgroupError) -> OutOfMemoryVerdict {
-        guard let memory = member("memory") else { return OutOfMemoryVerdict(kills: 0, owner: "") }
-        return try attempt("read memory events of", absent: OutOfMemoryVerdict(kills: 0, owner: "")) {
-            () throws(KernelError) in
-            // The count of a group is its own, without those below.
-            var kills = KeyedText.flat(try memory.files.read("memory.oom_control"))["oom_kill"] ?? 0
-            if try memory.directory.status().linkCount != 2 {
-                kills = 0
-                try memory.forEachGroup { (group) throws(KernelError) in
-                    kills += KeyedText.flat(try File.readText("memory.oom_control", at: group))["oom_kill"] ?? 0
-                }
-            }
-            return judge.judge(kills: kills, events: notifications?.events())
         }
     }
 

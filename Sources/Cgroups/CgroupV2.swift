@@ -124,6 +124,20 @@ struct CgroupV2: Cgroup {
         }
     }
 
+    func outOfMemoryRecord() throws(CgroupError) -> OutOfMemoryRecord {
+        // Before the verdict: a kill between the two is judged now and again looked at by nobody.
+        let pressure = CgroupV2.memoryEvents(member)
+        return OutOfMemoryRecord(verdict: try outOfMemoryVerdict(), pressure: pressure)
+    }
+
+    func goOn(after record: OutOfMemoryRecord?) throws(CgroupError) {
+        try attempt("read memory events of", absent: ()) { () throws(KernelError) in
+            let events = CgroupV2.memoryEvents(member)
+            let kills = try member.files.readIfThere("memory.events").map(KeyedText.flat)?["oom_kill"] ?? 0
+            judge.goOn(after: record, kills: kills, pressure: events, counting: events)
+        }
+    }
+
     /// How often memory ran out, by level: at the limit of the group or below it, then at that of each group above.
     private static func memoryEvents(_ member: CgroupMember) -> [UInt64] {
         (0..<member.components.count).map { up in

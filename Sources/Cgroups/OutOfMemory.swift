@@ -20,6 +20,20 @@ public struct OutOfMemoryVerdict: Hashable, Sendable {
     public var killed: Bool { kills > 0 }
 }
 
+/// What is known about memory that ran out in a group, for a program that goes on with it.
+public struct OutOfMemoryRecord: Hashable, Sendable {
+    /// The verdict at this moment.
+    public let verdict: OutOfMemoryVerdict
+    /// How often a limit was in the way at each level: the group itself first, then outwards; empty when nobody can tell.
+    public let pressure: [UInt64]
+
+    /// Makes a record of what another program has written down.
+    public init(verdict: OutOfMemoryVerdict, pressure: [UInt64]) {
+        self.verdict = verdict
+        self.pressure = pressure
+    }
+}
+
 /// Says whose limit a kill was for, from how often memory ran out at each level.
 ///
 /// A level that ran out between the last look and a new kill has killed. With none the whole machine ran out; with more than one nobody
@@ -55,6 +69,23 @@ final class OutOfMemoryJudge: Sendable {
         }
     }
 
+    /// Takes over what another program knew, and judges what has happened since it has looked.
+    ///
+    /// - Parameters:
+    ///   - record: What it knew; nil when it has left nothing.
+    ///   - kills: How often the group's processes were killed by now.
+    ///   - pressure: How often a limit was in the way by now.
+    ///   - events: From where events are counted from now on.
+    func goOn(after record: OutOfMemoryRecord?, kills: UInt64, pressure: [UInt64]?, counting events: [UInt64]?) {
+        state.withLock { state in
+            let past = record.map(\.pressure).flatMap { $0.count == components.count ? $0 : nil }
+            state = State(kills: record?.verdict.kills ?? 0, events: past, owner: record?.verdict.owner ?? "")
+            if kills > state.kills { state.owner = past == nil ? "" : owner(pressure, since: past) }
+            state.kills = max(kills, state.kills)
+            state.events = events
+        }
+    }
+
     private func owner(_ events: [UInt64]?, since past: [UInt64]?) -> String {
         guard let events else { return "" }
         let hit = events.indices.filter { events[$0] > past?[$0] ?? 0 }
@@ -63,6 +94,22 @@ final class OutOfMemoryJudge: Sendable {
         guard hit.count == 1, past != nil || hit[0] == 0 else { return "" }
         return "/" + components.dropLast(hit[0]).joined(separator: "/")
     }
+}
+
+/// The notifications of a group, which another program may begin to listen to later.
+final class MemoryWatch: Sendable {
+    private let notifications: Mutex<MemoryNotifications?>
+
+    init(_ notifications: MemoryNotifications?) { self.notifications = Mutex(notifications) }
+
+    /// Listens from now on.
+    func begin(_ memory: CgroupMember) {
+        // A kernel without notifications leaves the owner of a limit unknown.
+        notifications.withLock { $0 = try? MemoryNotifications(memory) }
+    }
+
+    /// By level, the group itself first; nil when nobody listens.
+    func events() -> [UInt64]? { notifications.withLock { $0?.events() } }
 }
 
 /// Counts how often memory ran out at a v1 group's limit and at those of the groups above it.

@@ -152,4 +152,14 @@ struct SystemdCgroup: Cgroup {
             return last
         }
     }
+
+    func outOfMemoryRecord() throws(CgroupError) -> OutOfMemoryRecord {
+        let pressure = try inner.outOfMemoryRecord().pressure
+        return OutOfMemoryRecord(verdict: try outOfMemoryVerdict(), pressure: pressure)
+    }
+
+    func goOn(after record: OutOfMemoryRecord?) throws(CgroupError) {
+        if let verdict = record?.verdict { lastVerdict.value.withLock { $0 = verdict } }
+        try inner.goOn(after: record)
+    }
 }

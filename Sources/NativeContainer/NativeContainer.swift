@@ -124,11 +124,12 @@ public final class NativeContainer: Sendable {
     /// - Parameters:
     ///   - process: Its first process, which may have ended.
     ///   - id: Id of the container.
-    ///   - specification: The document that it was created from.
+    ///   - specification: The document that it was created from, or what `RuntimeSpec.parsing` keeps of it.
     ///   - bundle: Absolute path of the bundle.
     ///   - path: Name of its group, in the manager's form.
     ///   - manager: Who has made the group.
     ///   - filter: Its filter.
+    ///   - memory: What that program knew about memory that ran out.
     /// - Returns: The container.
     /// - Throws: `NativeError`, `notFound` when the group is gone.
     public static func resume(
@@ -138,13 +139,16 @@ public final class NativeContainer: Sendable {
         bundle: String,
         cgroup path: String,
         manager: CgroupManager,
-        filter: SeccompProgram?
+        filter: SeccompProgram?,
+        memory: OutOfMemoryRecord?
     ) throws(NativeError) -> NativeContainer {
         try group { () throws(CgroupError) in
             let tree = try CgroupTree()
+            let cgroup = try manager.open(path, in: tree)
+            try cgroup.goOn(after: memory)
             return NativeContainer(
                 process: process,
-                cgroup: try manager.open(path, in: tree),
+                cgroup: cgroup,
                 layout: tree.layout,
                 filter: filter,
                 surroundings: SandboxSurroundings(id: id, specification: specification, bundle: bundle)
@@ -334,6 +338,9 @@ public final class NativeContainer: Sendable {
     public func outOfMemory() -> OutOfMemoryVerdict {
         (try? cgroup.outOfMemoryVerdict()) ?? OutOfMemoryVerdict(kills: 0, owner: "")
     }
+
+    /// The same for a program that goes on with the container; nil when the group is gone.
+    public func outOfMemoryRecord() -> OutOfMemoryRecord? { try? cgroup.outOfMemoryRecord() }
 
     /// Removes what is left of a container whose processes have ended, then runs the hooks that follow.
     ///

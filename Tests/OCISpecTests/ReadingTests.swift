@@ -150,6 +150,26 @@ import Testing
         #expect(error?.path == "mounts.[1].destination")
     }
 
+    @Test func whatIsKeptIsWhatMattersWhileTheContainerExists() throws {
+        let (specification, kept) = try RuntimeSpec.parsing(Array(JSONEncoder().encode(Self.full)))
+        #expect(specification == Self.full)
+        let (full, section) = (try #require(Self.full.linux), try #require(Self.full.linux?.seccomp))
+        var linux = RuntimeSpec.Linux()
+        (linux.namespaces, linux.personality) = (full.namespaces, full.personality)
+        (linux.memoryPolicy, linux.intelRdt) = (full.memoryPolicy, full.intelRdt)
+        var seccomp = RuntimeSpec.Seccomp(defaultAction: section.defaultAction)
+        (seccomp.listenerPath, seccomp.listenerMetadata) = (section.listenerPath, section.listenerMetadata)
+        linux.seccomp = seccomp
+        let annotations = ["k": "v", "": ""]
+        let wanted = RuntimeSpec(
+            ociVersion: "1.2.0",
+            hooks: Self.full.hooks,
+            annotations: annotations,
+            linux: linux
+        )
+        #expect(try RuntimeSpec(parsing: kept) == wanted)
+    }
+
     @Test func damagedDocumentsNeverCrash() throws {
         let json = Array(try JSONEncoder().encode(Self.full))
         var random = SystemRandomNumberGenerator()

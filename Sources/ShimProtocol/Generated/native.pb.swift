@@ -44,6 +44,40 @@ public nonisolated struct ShimNativeState: Sendable {
   /// Whether the init process still waits for its start: its conversation is "backend/door".
   public var waits: Bool = false
 
+  /// What of the document matters as long as the container exists, in JSON. Empty: a program before this field; the bundle has the document.
+  public var document: Data = Data()
+
+  public var memory: ShimNativeMemory {
+    get {_memory ?? ShimNativeMemory()}
+    set {_memory = newValue}
+  }
+  /// Returns true if `memory` has been explicitly set.
+  public var hasMemory: Bool {self._memory != nil}
+  /// Clears the value of `memory`. Subsequent reads from it will return its default value.
+  public mutating func clearMemory() {self._memory = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _memory: ShimNativeMemory? = nil
+}
+
+/// What was known about memory that ran out in the container's cgroup.
+public nonisolated struct ShimNativeMemory: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// How many processes were killed for it.
+  public var kills: UInt64 = 0
+
+  /// The cgroup whose limit was in the way of the last; empty when nobody knows.
+  public var owner: String = String()
+
+  /// How often a limit was in the way at each level, the cgroup's own first.
+  public var pressure: [UInt64] = []
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -71,7 +105,7 @@ fileprivate nonisolated let _protobuf_package = "berth.shim.v1"
 
 nonisolated extension ShimNativeState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".NativeState"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cgroup\0\u{1}systemd\0\u{1}filter\0\u{1}groups\0\u{1}waits\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cgroup\0\u{1}systemd\0\u{1}filter\0\u{1}groups\0\u{1}waits\0\u{1}document\0\u{1}memory\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -84,12 +118,18 @@ nonisolated extension ShimNativeState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 3: try { try decoder.decodeSingularBytesField(value: &self.filter) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.groups) }()
       case 5: try { try decoder.decodeSingularBoolField(value: &self.waits) }()
+      case 6: try { try decoder.decodeSingularBytesField(value: &self.document) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._memory) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.cgroup.isEmpty {
       try visitor.visitSingularStringField(value: self.cgroup, fieldNumber: 1)
     }
@@ -105,6 +145,12 @@ nonisolated extension ShimNativeState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.waits != false {
       try visitor.visitSingularBoolField(value: self.waits, fieldNumber: 5)
     }
+    if !self.document.isEmpty {
+      try visitor.visitSingularBytesField(value: self.document, fieldNumber: 6)
+    }
+    try { if let v = self._memory {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -114,6 +160,48 @@ nonisolated extension ShimNativeState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.filter != rhs.filter {return false}
     if lhs.groups != rhs.groups {return false}
     if lhs.waits != rhs.waits {return false}
+    if lhs.document != rhs.document {return false}
+    if lhs._memory != rhs._memory {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimNativeMemory: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".NativeMemory"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kills\0\u{1}owner\0\u{1}pressure\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.kills) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.owner) }()
+      case 3: try { try decoder.decodeRepeatedUInt64Field(value: &self.pressure) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.kills != 0 {
+      try visitor.visitSingularUInt64Field(value: self.kills, fieldNumber: 1)
+    }
+    if !self.owner.isEmpty {
+      try visitor.visitSingularStringField(value: self.owner, fieldNumber: 2)
+    }
+    if !self.pressure.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.pressure, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimNativeMemory, rhs: ShimNativeMemory) -> Bool {
+    if lhs.kills != rhs.kills {return false}
+    if lhs.owner != rhs.owner {return false}
+    if lhs.pressure != rhs.pressure {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
