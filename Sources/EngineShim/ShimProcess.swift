@@ -67,6 +67,11 @@ package struct ShimProcess: Sendable, Equatable {
         guard let token = token(paths) else {
             throw EngineError.internalFailure("the token of the dead shim cannot be read")
         }
+        // An engine that died when it had started one did not write it down; another one would be refused by its lock.
+        if let (process, pidfd) = lockHolder(paths) {
+            try record(process, paths)
+            return Launched(process: process, pidfd: pidfd, token: token)
+        }
         var held = held
         let rpc = try held.removeValue(forKey: "listener") ?? SharedDescriptor(UnixSocket.listen(paths.shimSocket))
         let passing =
@@ -137,6 +142,22 @@ package struct ShimProcess: Sendable, Equatable {
             let record = try? JSON.decode(Record.self, bytes)
         else { return nil }
         return ShimProcess(pid: record.pid, startTime: record.startTime)
+    }
+
+    /// The shim of a bundle that lives: the recorded one, or one that nobody came to record; nil when there is none.
+    package static func living(_ paths: ContainerPaths) -> SharedDescriptor? {
+        recorded(paths)?.open() ?? lockHolder(paths)?.pidfd
+    }
+
+    /// The process that holds the lock of a bundle; every shim of ours does as long as it lives.
+    private static func lockHolder(_ paths: ContainerPaths) -> (process: ShimProcess, pidfd: SharedDescriptor)? {
+        guard
+            let file = try? File.open(paths.lock),  // absent: nobody has ever held it
+            let pid = try? RecordLock.holder(file.raw),
+            let startTime = try? ProcessFacts.startTime(of: pid)
+        else { return nil }
+        let process = ShimProcess(pid: pid, startTime: startTime)
+        return process.open().map { (process, $0) }
     }
 
     /// The name of the run that a bundle is for; nil where nothing says it.

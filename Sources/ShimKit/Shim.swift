@@ -27,7 +27,7 @@ public enum Shim {
         case .version:
             try print("\(CommandLine.arguments.first ?? ""):\n  Version:  \(B.information.version)\n")
         case .info:
-            try InfoCommand.run(B.information)
+            try InfoCommand.run(B.self)
         case .checkState:
             try CheckStateCommand.run(B.information)
         case .start:

@@ -85,6 +85,34 @@ extension UpgradeTests {
 
         private static func bytes(_ numbers: Range<Int>) -> Int { numbers.reduce(0) { $0 + "\($1)".utf8.count + 1 } }
 
+        /// The manager died when it had started a new shim and had not written down which one.
+        @Test(arguments: [true, false])
+        func aSuccessorThatNobodyRecordedIsFoundAgain(isReachable: Bool) throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                let process = try daemon.field(".State.Pid", "one")
+                let bundle = try daemon.bundle("one")
+                let file = bundle.appendingPathComponent("shim.pid")
+                let record = try Data(contentsOf: file)
+                let first = try daemon.signal(SIGKILL, shimOf: "one")
+                let second = try successor(of: first, "one", daemon)
+                try daemon.crash()
+                try record.write(to: file)
+                if !isReachable {
+                    try FileManager.default.removeItem(at: bundle.appendingPathComponent("shim.sock"))
+                }
+                try daemon.start()
+                try eventually(within: 30, "it is supervised again") {
+                    try daemon.berth("exec", "one", "echo", "alive").output == "alive\n"
+                }
+                #expect(try daemon.field(".State.Pid", "one") == process)
+                // One shim, the one that is recorded: the same where it could be reached.
+                #expect((try daemon.shim("one") == second) == isReachable)
+                #expect(isAlive(second) == isReachable)
+                #expect(try daemon.told("one").filter { $0 == "die" }.isEmpty)
+            }
+        }
+
         @Test func theManagerMayHaveBeenDeadAsWell() throws {
             try Daemon.with { (daemon) throws in
                 let gate = daemon.scratch.appendingPathComponent("gate")

@@ -4,6 +4,7 @@ import concurrent.futures
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import statistics
@@ -131,7 +132,7 @@ def bench_restart(place, options, image, call):
         cells = []
         for values in zip(*rounds):
             cells.append(f"{statistics.median(values):8.3f} [{min(values):.3f} … {max(values):.3f}]")
-        print(f"{label:34}" + "  ".join(cells))
+        print(f"{label:34}" + "  ".join(cells) + f"   load {os.getloadavg()[0]:.1f}")
 
     measure(f"{options.containers} containers", 0)
     frozen = manager.freeze_shim(ids[0])
@@ -143,6 +144,41 @@ def bench_restart(place, options, image, call):
         os.kill(frozen, signal.SIGCONT)
         path = manager.bundle(ids[1]) + "/shim.sock"
         os.rename(path + ".kept", path)
+
+
+def bench_shims(place, options, image, call):
+    """All shims run another program; their processes and those of the containers stay."""
+    place.make_image()
+    manager = Manager(place, image, call)
+    place.stack.callback(manager.remove_all)
+    ids = manager.run_many(options.containers)
+    programs = []
+    for name in ("one", "other"):
+        os.makedirs(f"{place.path}/{name}")
+        programs.append(shutil.copy(place.product("berth-shim-native"), f"{place.path}/{name}"))
+
+    def processes():
+        pids = {}
+        for each in ids:
+            with open(manager.bundle(each) + "/shim.pid", encoding="utf-8") as file:
+                pids[each] = json.load(file)["pid"]
+        return pids
+
+    before, times = processes(), []
+    for number in range(options.rounds):
+        program = programs[number % 2]
+        began = time.perf_counter()
+        call(*manager.client, "shim", "upgrade", "--all", "--binary", program)
+        times.append(time.perf_counter() - began)
+        wrong = [pid for pid in before.values() if os.stat(f"/proc/{pid}/exe").st_ino != os.stat(program).st_ino]
+        if wrong or processes() != before:
+            raise SystemExit(f"after upgrade {number} {len(wrong)} of {len(ids)} shims do not run {program}")
+    running = len(API(manager.socket).json("/containers/json"))
+    print(f"{len(ids)} shims upgraded, {options.rounds} times: median {statistics.median(times):.2f} s "
+          f"[{min(times):.2f} … {max(times):.2f}]; {running} containers run, in the same processes; "
+          f"load {os.getloadavg()[0]:.1f}")
+    if running != len(ids):
+        raise SystemExit(f"{len(ids) - running} containers do not run any more")
 
 
 def frozen_disk(place, call):
@@ -176,7 +212,8 @@ def bench_list(place, options, image, call):
                 began = time.perf_counter()
                 api.json(path(number))
                 times.append(time.perf_counter() - began)
-            print(f"{label:12}{name:22}{percentile(times, 0.5):10.2f}{percentile(times, 0.99):10.2f}{max(times) * 1000:10.2f}")
+            print(f"{label:12}{name:22}{percentile(times, 0.5):10.2f}{percentile(times, 0.99):10.2f}{max(times) * 1000:10.2f}"
+                  f"   load {os.getloadavg()[0]:.1f}")
 
     print(f"{options.containers} containers, {options.requests} requests each, ms{'median':>12}{'p99':>10}{'most':>10}")
     measure("all well")

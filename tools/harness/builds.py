@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from .place import Trouble
@@ -33,6 +35,13 @@ class Build:
     @property
     def shim(self) -> Path:
         return self.folder / "berth-shim-native"
+
+    @cached_property
+    def has_upgradable_shims(self) -> bool:
+        """Whether its shims say that another program can take their place."""
+        done = subprocess.run([self.shim, "-info"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              check=False)
+        return b"upgrade" in re.split(rb"[^a-z-]", done.stdout)
 
 
 def take(source: str, name: str, into: Path) -> Build:

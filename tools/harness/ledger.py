@@ -27,8 +27,9 @@ class Ending:
 
 
 KILLED = Ending(signal=9)
-# How the worker ends whose output nobody reads any more.
+# How a worker ends whose terminal is gone: by the write that fails, or by the signal.
 BROKEN = Ending(code=98)
+HUNG_UP = Ending(signal=1)
 
 
 @dataclass
@@ -51,14 +52,16 @@ class Made:
     removed: bool = False
     # When its shim was killed, by the clock of events.
     shim_kills: list[float] = field(default_factory=list)
-    # Its shim was killed while no manager held its descriptors: then its output, its input and its sessions are gone.
+    # Its shim was killed while no manager held its descriptors: then its sessions are gone, and a terminal is hung up. Output goes
+    # on, for the process has the pipe's other end as well.
     unheld: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
 
     def accepts(self, code: int, was_killed: bool = False) -> bool:
         """Whether an exit code is one of those that may be true; `was_killed` when its own books have no end."""
         return (code == self.ending.number or (self.may_be_killed and code == KILLED.number)
-                or (self.unheld and (code == BROKEN.number or (was_killed and code == KILLED.number))))
+                or (self.unheld and self.kind == "terminal"
+                    and (code == BROKEN.number or (was_killed and code in (KILLED.number, HUNG_UP.number)))))
 
 
 class Books:

@@ -27,6 +27,8 @@ class Node:
     def __init__(self, place: Place, build: Build, root: Path | None = None) -> None:
         self.place = place
         self.build = build
+        # Of which build the shims of long-lived containers are.
+        self.shims_of = build
         self.root = root or place.scratch / "root"
         self.state = place.scratch / "state"
         self.log = place.scratch / "manager.log"
@@ -124,9 +126,9 @@ class Node:
         return done.returncode == 0 and f"berth {' '.join(verb)}".encode() in done.stdout
 
     def upgrade(self, build: Build) -> str:
-        """Replaces the manager by `build`'s; says how: "in place", or "stop and start" where the old one cannot."""
+        """Replaces the manager by `build`'s; says how: "in place", or "stop and start" where one of the two knows no other way."""
         with self.lock:
-            if not self.has_verb(self.build, "system", "upgrade"):
+            if not all(self.has_verb(each, "system", "upgrade") for each in (self.build, build)):
                 self.stop()
                 self.build = build
                 self.start()
@@ -140,9 +142,11 @@ class Node:
             return "in place"
 
     def upgrade_shims(self, build: Build) -> str:
-        """Replaces every shim by `build`'s, or says that this version cannot."""
+        """Replaces every shim by `build`'s, or says that one of the builds cannot."""
         if not self.has_verb(self.build, "shim", "upgrade"):
             return "not offered"
+        if unable := [each for each in (self.shims_of, build) if not each.has_upgradable_shims]:
+            return f"not offered by the shims of '{unable[0].name}'"
         before = self.shims()
         self.berth("shim", "upgrade", "--all", "--binary", str(build.shim))
         after = self.shims()
@@ -151,6 +155,7 @@ class Node:
                 raise Died(f"the shim of {container[:12]} was process {pid} and is {after[container]}")
             if container in after and not _is_program(pid, build.shim):
                 raise Died(f"the shim of {container[:12]} (process {pid}) does not run {build.shim}")
+        self.shims_of = build
         return "in place"
 
     def berth(self, *words: str, within: float = 120) -> str:

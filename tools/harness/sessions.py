@@ -33,6 +33,8 @@ class Session:
         self._count = 0
         self._over = threading.Event()
         self._pause = 0.02
+        # Whether the shim has the connection, not the process itself.
+        self.by_shim = True
         # Whether a line may have got lost on its way, as when a shim that had read it was killed.
         self.may_lose: Callable[[], bool] = lambda: False
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -141,7 +143,9 @@ def connect(name: str, container: str, path: str) -> Session:
         stream = socket.socket(socket.AF_UNIX)
         try:
             stream.connect(path)
-            return Session(name, container, stream)
+            session = Session(name, container, stream)
+            session.by_shim = False
+            return session
         except OSError:
             stream.close()
             if time.monotonic() > deadline:

@@ -315,10 +315,7 @@ extension Container {
 
     /// Ends a shim that was left, found by its connection or by its recorded process, and removes the bundle.
     func endLeftShim(keepingBundle: Bool = false) async {
-        if shim != nil, !keepingBundle { return await tearDown() }
-        if shim == nil, let process = ShimProcess.recorded(paths), let pidfd = process.open() {
-            await endShim(pidfd, alive: true)
-        }
-        if !keepingBundle { await tearDown() }
+        guard keepingBundle else { return await tearDown() }
+        if shim == nil, let pidfd = ShimProcess.living(paths) { await endShim(pidfd, alive: true) }
     }
 }

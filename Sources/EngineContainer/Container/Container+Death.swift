@@ -88,12 +88,19 @@ extension Container {
         let launched = try await node.pool.run {
             try node.making { try ShimProcess.adopt(launch, held: held) }
         }
-        let connection = try await ShimConnection.connect(
-            to: paths.shimSocket,
-            token: launched.token,
-            deadline: node.deadlines.connect,
-            group: node.group
-        )
+        let connection: ShimConnection
+        do {
+            connection = try await ShimConnection.connect(
+                to: paths.shimSocket,
+                token: launched.token,
+                deadline: node.deadlines.connect,
+                group: node.group
+            )
+        } catch {
+            // One that lives, and listens where nobody finds it, would be in the way of the next.
+            await endShim(launched.pidfd, alive: true)
+            throw error
+        }
         let shim = adoptConnection(connection, process: launched.process, pidfd: launched.pidfd, isAdopter: true)
         (heldGeneration, heardGeneration) = (0, 0)
         node.adopters.insert(id)

@@ -124,7 +124,7 @@ extension Container {
         )
         for entry in record.plan.mounts where entry.point.kind == .bind {
             let source = entry.point.source
-            _ = try await node.patiently("look at '\(source)'") { File.exists(source) }
+            _ = try await node.patiently("look at '\(source)'") { BundleWriter.isThere(source) }
         }
         let bundle = BundleWriter(node: node, paths: paths, record: record, joined: try joinedNamespaces())
         return try await node.pool.run {
@@ -233,9 +233,6 @@ extension Container {
     ///
     /// What could not be undone is returned, and recovery will find it.
     private func undoStart() async -> [String] {
-        if shim == nil, let process = ShimProcess.recorded(paths), let pidfd = process.open() {
-            await endShim(pidfd, alive: true)
-        }
         await tearDown()
         return []
     }
@@ -269,6 +266,9 @@ extension Container {
             if let pidfd = shim.pidfd { await endShim(pidfd, alive: !answered) }
             node.faults.reached(.exitShutDown)
             self.shim = nil
+        } else if let pidfd = ShimProcess.living(paths) {
+            // Nobody talks to it, and what it is for goes.
+            await endShim(pidfd, alive: true)
         }
         await removeBundle()
     }

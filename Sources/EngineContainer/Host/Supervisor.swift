@@ -65,6 +65,16 @@ package final class BlockingPool: Sendable {
         try await pool.runIfActive(body)
     }
 
+    /// Begins a body that nobody waits for; how it ends is told on its thread.
+    package func begin<T>(
+        _ body: @escaping @Sendable () throws -> T,
+        _ ended: @escaping @Sendable (Result<T, any Error>) -> Void
+    ) {
+        pool.submit { state in
+            ended(state == .active ? Result(catching: body) : .failure(CancellationError()))
+        }
+    }
+
     /// Takes nothing more; what runs is not waited for.
     package func abandon() {
         pool.shutdownGracefully { _ in }

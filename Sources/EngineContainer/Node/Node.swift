@@ -102,14 +102,8 @@ package struct Node: Sendable {
         _ body: @escaping @Sendable () throws -> T
     ) async throws -> T {
         let promise = Promise<T>()
-        let strangers = strangers
-        supervisor.start {
-            do {
-                promise.resolve(.success(try await strangers.run(body)))
-            } catch {
-                promise.resolve(.failure(error))
-            }
-        }
+        // No job of the supervisor's, whose end waits for all of them.
+        strangers.begin(body) { promise.resolve($0) }
         guard let value = try await promise.value(within: deadline) else {
             throw EngineError(.timedOut, "\(what): no answer within \(deadline); is the file system behind it gone?")
         }

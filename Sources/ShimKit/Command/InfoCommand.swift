@@ -4,11 +4,13 @@ import SwiftProtobuf
 
 /// containerd's `-info`: what the shim is and which mounts it performs itself.
 enum InfoCommand {
-    static func run(_ information: BackendInformation) throws(ShimFault) {
+    static func run<B: Backend>(_: B.Type) throws(ShimFault) {
+        let information = B.information
         let info = ContainerdRuntimeInfo.with { info in
             info.name = "io.berth.\(information.name).v2"
             info.version.version = information.version
-            let capabilities = ShimServer.capabilities + information.capabilities
+            var capabilities = ShimServer.capabilities + information.capabilities
+            if B.isRestorable { capabilities += ShimServer.restoringCapabilities }
             info.annotations["io.berth.capabilities"] = capabilities.joined(separator: ",")
             if !information.mountTypes.isEmpty {
                 info.annotations["containerd.io/runtime-allow-mounts"] = information.mountTypes.joined(separator: ",")

@@ -5,6 +5,7 @@ import Testing
 package final class PrivateDisk {
     private let folder: URL
     private let holder: Command
+    private var isFrozen = false
     /// Where it is mounted, in the namespace of ``pid`` alone.
     package let path: String
     /// The process that holds the namespace.
@@ -39,6 +40,13 @@ package final class PrivateDisk {
         try PrivateDisk("mount -t tmpfs -o size=\(size)m,mode=755 none \"$1\"")
     }
 
+    /// One whose other side never says a word: whoever looks at it waits.
+    package static func silent() throws -> PrivateDisk {
+        try PrivateDisk(
+            #"exec 9<>/dev/fuse; mount -i -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0 none "$1""#
+        )
+    }
+
     /// Runs a program where the file system is seen.
     @discardableResult
     package func run(_ words: String...) throws -> Outcome {
@@ -46,12 +54,17 @@ package final class PrivateDisk {
     }
 
     package func freeze() throws {
+        isFrozen = true
         let outcome = try run("fsfreeze", "-f", path)
         try #require(outcome.status == 0, "\(outcome)")
     }
 
     /// One that is not frozen stays so.
-    package func thaw() { _ = try? run("fsfreeze", "-u", path) }
+    package func thaw() {
+        guard isFrozen else { return }
+        _ = try? run("fsfreeze", "-u", path)
+        isFrozen = false
+    }
 
     /// Fills it to the last byte.
     package func fill() throws { try run("dd", "if=/dev/zero", "of=\(path)/fill", "bs=4k") }

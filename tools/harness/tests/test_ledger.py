@@ -42,6 +42,13 @@ class JudgementTests(unittest.TestCase):
         self.made.may_be_killed = True
         self.assertTrue(self.made.accepts(KILLED.number))
 
+    def test_only_a_terminal_ends_with_its_descriptors(self) -> None:
+        self.made.unheld = True
+        self.assertFalse(self.made.accepts(98) or self.made.accepts(129, was_killed=True))
+        self.made.kind = "terminal"
+        self.assertTrue(self.made.accepts(98) and self.made.accepts(129, was_killed=True))
+        self.assertFalse(self.made.accepts(129))
+
 
 class StoryTests(unittest.TestCase):
     """What the checker makes of events, without a manager."""
