@@ -69,10 +69,11 @@ let targets: [Target] = [
     .target(name: "Netlink", dependencies: ["Kernel"], swiftSettings: strict),
     .target(name: "Cgroups", dependencies: ["Kernel", "OCISpec"], swiftSettings: strict),
     .target(name: "Seccomp", dependencies: ["Kernel", "OCISpec", "CLibSeccomp"], swiftSettings: strict),
+    .target(name: "DocumentTexts", dependencies: ["Kernel", "OCISpec"], swiftSettings: strict),
     .target(name: "MountTrees", dependencies: ["Kernel"], swiftSettings: strict),
     .target(
         name: "Sandbox",
-        dependencies: ["Kernel", "OCISpec", "Cgroups", "Seccomp", "Netlink", "MountTrees"],
+        dependencies: ["Kernel", "OCISpec", "DocumentTexts", "Cgroups", "Seccomp", "Netlink", "MountTrees"],
         swiftSettings: strict
     ),
     .target(
@@ -112,7 +113,7 @@ let targets: [Target] = [
     .target(name: "CgroupMetrics", dependencies: ["Cgroups", "ShimProtocol"], swiftSettings: strict),
     .target(
         name: "HostBundle",
-        dependencies: ["ShimKit", "Sandbox", "Cgroups", "Kernel", "OCISpec"],
+        dependencies: ["ShimKit", "DocumentTexts", "Sandbox", "Cgroups", "Kernel", "OCISpec"],
         swiftSettings: strict
     ),
 
@@ -286,12 +287,17 @@ let targets: [Target] = [
     ),
     .testTarget(
         name: "SandboxTests",
-        dependencies: ["Sandbox", "MountTrees", "Seccomp", "OCISpec", "Kernel", "ProbeSupport", "sandbox-run"],
+        dependencies: [
+            "Sandbox", "DocumentTexts", "MountTrees", "Cgroups", "Seccomp", "OCISpec", "Kernel", "ProbeSupport",
+            "sandbox-run",
+        ],
         swiftSettings: swift
     ),
     .executableTarget(
         name: "fuzz",
-        dependencies: ["OCISpec", "ShimProtocol", "Seccomp", "Sandbox", "MountTrees", "Kernel", protobuf],
+        dependencies: [
+            "OCISpec", "DocumentTexts", "ShimProtocol", "Seccomp", "Sandbox", "MountTrees", "Kernel", protobuf,
+        ],
         path: "Tests/Support/fuzz",
         swiftSettings: swift
     ),

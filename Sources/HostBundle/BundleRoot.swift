@@ -1,3 +1,4 @@
+internal import DocumentTexts
 internal import FoundationEssentials
 internal import Kernel
 internal import OCISpec
@@ -92,7 +93,7 @@ public struct BundleRoot: Sendable {
 
     private func resolveUser(of process: inout RuntimeSpec.Process) throws(BackendError) -> Bool {
         guard let text = process.user?.username, !text.isEmpty else { return false }
-        do throws(SandboxError) {
+        do throws(TextError) {
             let user = try UserDatabase(passwd: read("etc/passwd"), group: read("etc/group")).resolve(text)
             let added = (process.user?.additionalGids ?? []).filter { !user.groups.contains($0) }
             var ids = process.user ?? RuntimeSpec.User(uid: user.uid, gid: user.gid)

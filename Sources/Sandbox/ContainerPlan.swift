@@ -1,3 +1,4 @@
+internal import DocumentTexts
 internal import Kernel
 internal import MountTrees
 internal import OCISpec
@@ -137,7 +138,9 @@ extension ContainerPlan {
         var own = Set(RuntimeSpec.NamespaceType.allCases.filter { newNamespaces.contains($0.kind) })
         let others = joined.filter { !$0.isHosts }
         own.formUnion(RuntimeSpec.NamespaceType.allCases.filter { type in others.contains { $0.kind == type.kind } })
-        sysctls = try Sysctls.check(linux.sysctl ?? [:], own: own)
+        sysctls = try reading(.specification) { () throws(TextError) in
+            try Sysctls.check(linux.sysctl ?? [:], own: own)
+        }
         netDevices = try MovedDevice.plan(linux.netDevices ?? [:], hasOwnNetwork: own.contains(.network))
         hostname = spec.hostname.flatMap { $0.isEmpty ? nil : $0 }
         domainname = spec.domainname.flatMap { $0.isEmpty ? nil : $0 }

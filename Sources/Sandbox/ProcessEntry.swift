@@ -1,3 +1,4 @@
+internal import DocumentTexts
 internal import Kernel
 
 /// The last steps before a program runs, the same for a container's first process and for every further one.
@@ -84,7 +85,7 @@ struct ProcessEntry {
                 passwd: try read(root, "/etc/passwd", orEmpty: false),
                 group: try read(root, "/etc/group", orEmpty: false)
             )
-            user = try database.resolve(text)
+            user = try reading(.user) { () throws(TextError) in try database.resolve(text) }
         case .ids(let uid, let gid):
             user = ResolvedUser(uid: uid, gid: gid)
             if plan.lacksHome {

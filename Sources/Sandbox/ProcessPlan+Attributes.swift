@@ -1,3 +1,4 @@
+internal import DocumentTexts
 internal import Kernel
 internal import OCISpec
 
@@ -121,7 +122,9 @@ extension ProcessPlan {
         guard !takesNodes || !text.isEmpty || policy.mode == "MPOL_PREFERRED" else {
             throw .invalid("\(field).nodes", "\(policy.mode) needs nodes")
         }
-        let nodes = text.isEmpty ? NumberSet() : try NumberList.parse(text, field: "\(field).nodes")
+        let nodes = try reading(.specification) { () throws(TextError) in
+            text.isEmpty ? NumberSet() : try NumberList.parse(text, field: "\(field).nodes")
+        }
         return MemoryPolicy(mode: bits, nodes: nodes)
     }
 

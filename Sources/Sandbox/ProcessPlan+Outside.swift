@@ -1,3 +1,4 @@
+internal import Cgroups
 internal import Kernel
 
 extension ProcessPlan {
@@ -10,7 +11,7 @@ extension ProcessPlan {
                 throw .refused(.limits, "set", "process.oomScoreAdj", "\(score): \(error.errno)", code: error.code)
             }
         }
-        try resourceControl?.enter(pid)
+        try limiting { () throws(CgroupError) in try resourceControl?.enter(pid) }
         for entry in limits { try makePossible(entry.resource, entry.limit, pid) }
         try step(.limits) { () throws(KernelError) in
             if let scheduler, scheduler.policy != .deadline {

@@ -1,3 +1,5 @@
+internal import Cgroups
+internal import DocumentTexts
 internal import Kernel
 internal import MountTrees
 internal import OCISpec
@@ -168,12 +170,16 @@ extension ProcessPlan {
         if let asked = surroundings?.personality { personality = try Self.personality(asked) }
         if let asked = surroundings?.memoryPolicy { memoryPolicy = try Self.memoryPolicy(asked) }
         if let surroundings, let asked = surroundings.intelRdt {
-            resourceControl = try ResourceControl(asked, id: surroundings.state.id, isFirst: isFirst)
+            resourceControl = try limiting { () throws(CgroupError) in
+                try ResourceControl(asked, id: surroundings.state.id, isFirst: isFirst)
+            }
         }
         let lists = [("initial", process.execCPUAffinity?.initial), ("final", process.execCPUAffinity?.final)]
         for (name, list) in lists {
             guard let list, !list.isEmpty else { continue }
-            let set = try NumberList.parse(list, field: "process.execCPUAffinity.\(name)")
+            let set = try reading(.specification) { () throws(TextError) in
+                try NumberList.parse(list, field: "process.execCPUAffinity.\(name)")
+            }
             if isFirst { continue }
             if name == "initial" { initialProcessors = set } else { finalProcessors = set }
         }

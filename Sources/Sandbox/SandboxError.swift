@@ -1,3 +1,5 @@
+internal import Cgroups
+internal import DocumentTexts
 public import Kernel
 
 /// The steps of setting up a process, as errors name them.
@@ -140,6 +142,25 @@ public struct SandboxError: Error, Sendable, Hashable, CustomStringConvertible {
         code: ErrorCode = .failedPrecondition
     ) -> SandboxError {
         SandboxError(stage: stage, operation: operation, object: object, errno: nil, detail: reason, code: code)
+    }
+}
+
+/// Reads texts of the document, or of the container's files, as one step: their errors get the step's name.
+func reading<Result>(
+    _ stage: SandboxStage,
+    _ body: () throws(TextError) -> Result
+) throws(SandboxError) -> Result {
+    do throws(TextError) { return try body() } catch {
+        throw .refused(stage, error.operation, error.object, error.reason, code: error.code)
+    }
+}
+
+/// Works on groups of resources; an error of the document is one of its field.
+func limiting<Result>(_ body: () throws(CgroupError) -> Result) throws(SandboxError) -> Result {
+    do throws(CgroupError) { return try body() } catch {
+        let isDocument = error.code == .invalidArgument || error.code == .unsupported
+        let reason = error.message.isEmpty ? error.cause.map { "\($0)" } ?? "" : error.message
+        throw .refused(isDocument ? .specification : .limits, error.operation, error.field, reason, code: error.code)
     }
 }
 

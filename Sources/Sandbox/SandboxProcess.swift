@@ -1,3 +1,4 @@
+internal import Cgroups
 public import Kernel
 public import OCISpec
 

@@ -1,3 +1,4 @@
+internal import Cgroups
 internal import Kernel
 public import OCISpec
 

@@ -1,3 +1,4 @@
+internal import DocumentTexts
 internal import Kernel
 internal import OCISpec
 

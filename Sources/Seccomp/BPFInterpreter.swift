@@ -11,7 +11,8 @@ package struct SystemCall: Sendable, Equatable {
     package init(architecture: UInt32, number: UInt32, arguments: [UInt64] = []) {
         self.architecture = architecture
         self.number = number
-        self.arguments = arguments + Array(repeating: 0, count: max(0, 6 - arguments.count))
+        self.arguments =
+            arguments.count < 6 ? arguments + Array(repeating: 0, count: 6 - arguments.count) : arguments
     }
 
     /// The 32-bit word at an offset of the structure, little-endian layout.

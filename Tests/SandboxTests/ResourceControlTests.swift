@@ -1,3 +1,4 @@
+import Cgroups
 import Kernel
 import OCISpec
 import ProbeSupport
@@ -14,7 +15,7 @@ import Testing
     func group(
         _ rdt: RuntimeSpec.IntelRdt,
         isFirst: Bool = true
-    ) throws(SandboxError) -> ResourceControl {
+    ) throws(CgroupError) -> ResourceControl {
         try ResourceControl(rdt, id: "box", isFirst: isFirst, root: root)
     }
 
@@ -62,10 +63,10 @@ import Testing
         try group.enter(1)
         group.remove()
         #expect(File.exists(root + "/gold/tasks"))
-        let error = #expect(throws: SandboxError.self) {
+        let error = #expect(throws: CgroupError.self) {
             try self.group(.init(closID: "gold", l3CacheSchema: "L3:0=1"))
         }
-        #expect(error?.object == "linux.intelRdt.schemata" && error?.code == .invalidArgument)
+        #expect(error?.field == "linux.intelRdt.schemata" && error?.code == .invalidArgument)
     }
 
     @Test func theDefaultClassIsTheRoot() throws {
@@ -82,19 +83,19 @@ import Testing
         group.remove()
         #expect(!File.exists(root + "/gold/mon_groups/box"))
         // Without the kernel's directory there is no monitoring, and nothing stays.
-        #expect(throws: SandboxError.self) { try self.group(.init(enableMonitoring: true)) }
+        #expect(throws: CgroupError.self) { try self.group(.init(enableMonitoring: true)) }
         #expect(!File.exists(root + "/box"))
     }
 
     @Test(arguments: ["..", ".", "a/b", "a b", "info", "mon_groups", "a\n"])
     func aClassIsADirectoryOfTheFilesystem(_ name: String) {
-        let error = #expect(throws: SandboxError.self) { try self.group(.init(closID: name)) }
-        #expect(error?.object == "linux.intelRdt.closID")
+        let error = #expect(throws: CgroupError.self) { try self.group(.init(closID: name)) }
+        #expect(error?.field == "linux.intelRdt.closID")
     }
 
     @Test func aLineWithoutResourceIsNamed() {
-        let error = #expect(throws: SandboxError.self) { try self.group(.init(memBwSchema: "50")) }
-        #expect(error?.object == "linux.intelRdt.memBwSchema")
+        let error = #expect(throws: CgroupError.self) { try self.group(.init(memBwSchema: "50")) }
+        #expect(error?.field == "linux.intelRdt.memBwSchema")
         #expect(!File.exists(root + "/box"))
     }
 

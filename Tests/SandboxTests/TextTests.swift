@@ -1,3 +1,4 @@
+import DocumentTexts
 import Kernel
 import MountTrees
 import Sandbox
@@ -42,7 +43,7 @@ import Testing
         "1000 ", " 1000", "1:4294967296", "huge", "broken", "short", "we b", "web\n", "\0",
     ])
     func everythingElseIsAnError(_ text: String) {
-        #expect(throws: SandboxError.self) { try database.resolve(text) }
+        #expect(throws: TextError.self) { try database.resolve(text) }
     }
 
     @Test func supplementaryGroupsAreThoseThatListTheName() throws {

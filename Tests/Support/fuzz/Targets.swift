@@ -1,3 +1,4 @@
+import DocumentTexts
 import OCISpec
 import Sandbox
 import Seccomp

@@ -45,7 +45,7 @@ package struct UserDatabase: Sendable {
     ///
     /// - Returns: The ids.
     /// - Throws: `invalidArgument` for what is malformed or out of range, `notFound` for a name without an entry.
-    package func resolve(_ text: String) throws(SandboxError) -> ResolvedUser {
+    package func resolve(_ text: String) throws(TextError) -> ResolvedUser {
         let parts = text.utf8.split(separator: 0x3a, maxSplits: 1, omittingEmptySubsequences: false).map(Array.init)
         let userPart = parts.first ?? []
         let groupPart = parts.count > 1 ? parts[1] : nil
@@ -66,7 +66,7 @@ package struct UserDatabase: Sendable {
         return nil
     }
 
-    private func resolveUser(_ part: [UInt8], _ text: String) throws(SandboxError) -> ResolvedUser {
+    private func resolveUser(_ part: [UInt8], _ text: String) throws(TextError) -> ResolvedUser {
         if part.isEmpty { return resolveID(0) }
         if Self.looksNumeric(part) {
             guard let uid = number(part[...]) else { throw outOfRange(text) }
@@ -83,7 +83,6 @@ package struct UserDatabase: Sendable {
             )
         }
         throw .refused(
-            .user,
             "resolve user",
             String(decoding: part, as: UTF8.self),
             "unable to find user \(String(decoding: part, as: UTF8.self)): no matching entries in passwd file",
@@ -104,7 +103,7 @@ package struct UserDatabase: Sendable {
         return ResolvedUser(uid: uid, gid: 0)
     }
 
-    private func resolveGroup(_ part: [UInt8], _ text: String) throws(SandboxError) -> UInt32 {
+    private func resolveGroup(_ part: [UInt8], _ text: String) throws(TextError) -> UInt32 {
         if Self.looksNumeric(part) {
             guard let gid = number(part[...]) else { throw outOfRange(text) }
             return gid
@@ -115,7 +114,6 @@ package struct UserDatabase: Sendable {
         }
         let name = String(decoding: part, as: UTF8.self)
         throw .refused(
-            .user,
             "resolve group",
             name,
             "unable to find group \(name): no matching entries in group file",
@@ -170,11 +168,11 @@ package struct UserDatabase: Sendable {
         part.count <= 256 && part.allSatisfy { $0 > 0x20 && $0 != 0x7f && $0 != 0x3a && $0 != 0x2c }
     }
 
-    private func malformed(_ text: String) -> SandboxError {
-        .refused(.user, "resolve user", text, "malformed user", code: .invalidArgument)
+    private func malformed(_ text: String) -> TextError {
+        .refused("resolve user", text, "malformed user", code: .invalidArgument)
     }
 
-    private func outOfRange(_ text: String) -> SandboxError {
-        .refused(.user, "resolve user", text, "id out of range: 0 to 4294967294", code: .invalidArgument)
+    private func outOfRange(_ text: String) -> TextError {
+        .refused("resolve user", text, "id out of range: 0 to 4294967294", code: .invalidArgument)
     }
 }

@@ -16,7 +16,7 @@ package enum Sysctls {
     package static func check(
         _ values: [String: String],
         own: Set<RuntimeSpec.NamespaceType>
-    ) throws(SandboxError) -> [(name: String, path: String, value: String)] {
+    ) throws(TextError) -> [(name: String, path: String, value: String)] {
         var result: [(name: String, path: String, value: String)] = []
         for (name, value) in values.sorted(by: { $0.key < $1.key }) {
             let field = "linux.sysctl.\(name)"

@@ -12,7 +12,7 @@ package enum NumberList {
     ///   - field: Where the text stands, for errors.
     /// - Returns: The numbers.
     /// - Throws: `invalidArgument` for what is no list, runs backwards or lies beyond `bound`.
-    package static func parse(_ text: String, field: String) throws(SandboxError) -> NumberSet {
+    package static func parse(_ text: String, field: String) throws(TextError) -> NumberSet {
         var set = NumberSet()
         for part in text.utf8.split(separator: 0x2c, omittingEmptySubsequences: false) {
             let ends = part.split(separator: 0x2d, omittingEmptySubsequences: false).map(number)

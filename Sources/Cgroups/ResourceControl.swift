@@ -28,7 +28,7 @@ package struct ResourceControl: Sendable {
         id: String,
         isFirst: Bool,
         root: String? = nil
-    ) throws(SandboxError) {
+    ) throws(CgroupError) {
         let place: String
         if let root { place = root } else { place = try Self.mountPoint() }
         self.root = place
@@ -50,15 +50,15 @@ package struct ResourceControl: Sendable {
         guard let monitoring else { return }
         do throws(KernelError) { try File.makeDirectory(monitoring, mode: 0o755) } catch {
             remove()
-            throw .failed(.limits, error.about("linux.intelRdt.enableMonitoring"))
+            throw .failed("make monitoring group", field: "linux.intelRdt.enableMonitoring", error)
         }
     }
 
     /// Puts a process into the group, and with it its later children.
-    package func enter(_ pid: Int32) throws(SandboxError) {
+    package func enter(_ pid: Int32) throws(CgroupError) {
         for place in [directory] + (monitoring.map { [$0] } ?? []) {
             do throws(KernelError) { try write("\(place)/tasks", "\(pid)") } catch {
-                throw .refused(.limits, "enter", "linux.intelRdt", "\(error)", code: error.code)
+                throw .failed("enter class of service", field: "linux.intelRdt", error)
             }
         }
     }
@@ -77,7 +77,7 @@ package struct ResourceControl: Sendable {
     }
 
     /// The lines to write, in their order: cache, bandwidth, the rest.
-    private static func lines(_ rdt: RuntimeSpec.IntelRdt) throws(SandboxError) -> [String] {
+    private static func lines(_ rdt: RuntimeSpec.IntelRdt) throws(CgroupError) -> [String] {
         let fields: [(String, [String?])] = [
             ("l3CacheSchema", [rdt.l3CacheSchema]), ("memBwSchema", [rdt.memBwSchema]),
             ("schemata", rdt.schemata ?? []),
@@ -99,7 +99,7 @@ package struct ResourceControl: Sendable {
         return lines
     }
 
-    private func make(_ lines: [String]) throws(SandboxError) {
+    private func make(_ lines: [String]) throws(CgroupError) {
         do throws(KernelError) {
             try File.makeDirectory(directory, mode: 0o755)
             if isOwn {
@@ -115,13 +115,16 @@ package struct ResourceControl: Sendable {
         } catch {
             // A class that was half made is nobody's.
             _ = try? File.removeDirectory(directory)
-            throw .refused(.limits, "apply", "linux.intelRdt.schemata", "\(error)", code: error.code)
+            throw .failed("make class of service", field: "linux.intelRdt.schemata", error)
         }
     }
 
-    private func requireSame(_ lines: [String]) throws(SandboxError) {
+    private func requireSame(_ lines: [String]) throws(CgroupError) {
         guard !lines.isEmpty else { return }
-        let text = try step(.limits) { () throws(KernelError) in try File.readText("\(directory)/schemata") }
+        let text: String
+        do throws(KernelError) { text = try File.readText("\(directory)/schemata") } catch {
+            throw .failed("look at class of service", field: "linux.intelRdt.schemata", error)
+        }
         let present = Set(text.split(separator: "\n").map(Self.normal))
         for line in lines where !present.contains(Self.normal(line[...])) {
             throw .invalid(
@@ -155,9 +158,10 @@ package struct ResourceControl: Sendable {
             && name.utf8.allSatisfy { $0 > 0x20 && $0 != 0x2f && $0 != 0x7f }
     }
 
-    private static func mountPoint() throws(SandboxError) -> String {
-        let text = try step(.limits) { () throws(KernelError) in
-            try File.readText("/proc/self/mountinfo", limit: 1 << 24)
+    private static func mountPoint() throws(CgroupError) -> String {
+        let text: String
+        do throws(KernelError) { text = try File.readText("/proc/self/mountinfo", limit: 1 << 24) } catch {
+            throw .failed("find resctrl filesystem", field: "linux.intelRdt", error)
         }
         for line in text.split(separator: "\n") {
             let fields = line.split(separator: " ")
@@ -165,12 +169,6 @@ package struct ResourceControl: Sendable {
                 return String(fields[4])
             }
         }
-        throw .refused(
-            .specification,
-            "apply",
-            "linux.intelRdt",
-            "no resctrl filesystem is mounted",
-            code: .unsupported
-        )
+        throw .unsupported("linux.intelRdt", "no resctrl filesystem is mounted")
     }
 }
