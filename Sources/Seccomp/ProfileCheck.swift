@@ -47,8 +47,9 @@ extension ProfileMeaning {
         var plain = SystemCall(architecture: token, number: 0)
         var wild = SystemCall(architecture: token, number: 0, arguments: Self.extremes)
         for number in Array(0..<1024) + beyond + decisions.keys.filter({ $0 >= 1024 }) {
-            guard case .firstMatch(let rules)? = decisions[number] else {
-                let wanted = decisions[number]?.only ?? otherwise
+            let decision = decisions[number]
+            guard case .firstMatch(let rules)? = decision else {
+                let wanted = decision?.only ?? otherwise
                 (plain.number, wild.number) = (base | number, base | number)
                 try expect(wanted, program, plain)
                 try expect(wanted, program, wild)
