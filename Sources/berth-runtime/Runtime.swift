@@ -19,7 +19,7 @@ struct Runtime: Sendable {
     static var scopeHelper: String {
         if let path = Environment.value("BERTH_SCOPE"), !path.isEmpty { return path }
         // Without procfs there is no container either.
-        let own = (try? RootedDir("/proc/self").readlink("exe")) ?? []
+        let own = (try? RootedDir("/proc").readlink("self/exe")) ?? []
         let parts = String(decoding: own, as: UTF8.self).split(separator: "/", omittingEmptySubsequences: false)
         return parts.dropLast().joined(separator: "/") + "/berth-scope"
     }

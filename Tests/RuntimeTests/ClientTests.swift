@@ -5,7 +5,7 @@ import Testing
 /// Programs that start containers by such a command, with all of theirs in a directory of the test's.
 @Suite(.serialized) struct ClientTests {
     /// A shell with a function `p` for podman and an image `bb` of the fixture's root.
-    private static func podman(_ fixture: RuntimeFixture) -> String {
+    private static func podman(_ fixture: RuntimeFixture, manager: String = "cgroupfs") -> String {
         let place = fixture.scratch.path
         return """
             cd \(place) && mkdir -p podman && export TMPDIR=\(place)/podman
@@ -18,7 +18,7 @@ import Testing
             echo containers:1879048192:1048576 > podman/ids
             for file in /etc/subuid /etc/subgid; do mount --bind podman/ids $file; done
             p() { podman --root \(place)/podman/root --runroot \(place)/podman/run --tmpdir \(place)/podman/tmp \
-                --storage-driver vfs --cgroup-manager cgroupfs --runtime \(place)/runtime "$@"; }
+                --storage-driver vfs --cgroup-manager \(manager) --runtime \(place)/runtime "$@"; }
             trap 'p rm -af -t 0 >/dev/null 2>&1' EXIT
             tar -C bundle/rootfs -cf bb.tar . && p import bb.tar bb >/dev/null 2>&1
             L='--network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024'
@@ -26,9 +26,9 @@ import Testing
             """
     }
 
-    private func expect(_ script: String, _ wanted: [String]) throws {
+    private func expect(_ script: String, _ wanted: [String], manager: String = "cgroupfs") throws {
         let fixture = try RuntimeFixture()
-        let outcome = try fixture.isolated(Self.podman(fixture) + script)
+        let outcome = try fixture.isolated(Self.podman(fixture, manager: manager) + script)
         #expect(outcome.lines == wanted, "\(outcome)")
         #expect(
             (try? FileManager.default.contentsOfDirectory(atPath: fixture.containers))?.filter { $0 != "@filters" }
@@ -119,6 +119,25 @@ import Testing
             p logs idle; p top idle pid | tail -n 1 | tr -d ' '
             """,
             ["33554432", "0", "137", "137", "idle 1 N / 33.55MB", "said", "1"]
+        )
+    }
+
+    /// As it does by itself where systemd is process 1: it calls the runtime with `--systemd-cgroup`.
+    @Test(.enabled(if: systemdHasAll, "systemd with cgroup v2")) func podmanAsksForScopes() throws {
+        try expect(
+            """
+            p run -d --name one $L --memory 64m bb sleep 1000 >/dev/null
+            id=$(p inspect --format '{{.Id}}' one); pid=$(p inspect --format '{{.State.Pid}}' one)
+            grep -c "^0::/machine.slice/libpod-$id.scope" /proc/$pid/cgroup
+            systemctl show -P MemoryMax libpod-$id.scope; cat /sys/fs/cgroup/machine.slice/libpod-$id.scope/memory.max
+            systemctl daemon-reload
+            p exec one sh -c ': </dev/null && head -c 1 /dev/urandom | wc -c'
+            p pause one >/dev/null; p unpause one >/dev/null; p stop -t 0 one >/dev/null
+            p rm one >/dev/null; systemctl show -P ActiveState libpod-$id.scope
+            p run --rm $L --memory 16m --memory-swap 16m bb sh -c 'head -c 64m /dev/zero | tail -c 48m >/dev/null'; echo $?
+            """,
+            ["1", "67108864", "67108864", "1", "inactive", "137"],
+            manager: "systemd"
         )
     }
 
