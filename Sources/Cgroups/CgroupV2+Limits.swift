@@ -165,10 +165,17 @@ extension CgroupV2 {
         let files = ["io.bfq.weight", "io.weight"].filter { member.has($0) }
         guard !files.isEmpty else { throw .unsupported(field, "the group has neither io.bfq.weight nor io.weight") }
         // BFQ has the range of OCI; for the other 10...1000 becomes 1...10000, in a straight line.
+        var refusals: [CgroupError] = []
         for file in files {
             let value = file == "io.weight" ? 1 + (UInt64(weight) - 10) * 9999 / 990 : UInt64(weight)
-            try set(field, file, device + String(value))
+            do throws(CgroupError) {
+                try set(field, file, device + String(value))
+            } catch  where error.cause?.errno == .notSupported {
+                // The weight of one disk is only taken by the scheduler that this disk has.
+                refusals.append(error)
+            }
         }
+        if let refusal = refusals.last, refusals.count == files.count { throw refusal }
     }
 
     private func throttle(

@@ -10,6 +10,8 @@ struct SystemdCgroup: Cgroup {
     private let layout: CgroupTree.Layout
     private let members: [CgroupMember]
     private let keeper: ScopeKeeper?
+    /// Whether the kernel counts who keeps the scope as a task of it.
+    private let countsKeeper: Bool
     /// What was said before all were killed, and with them who keeps the scope.
     private let lastVerdict: Verdict
 
@@ -33,13 +35,14 @@ struct SystemdCgroup: Cgroup {
             // Else systemd's own default would be a limit that nobody asked for.
             properties.add("TasksMax", "t", String(UInt64.max))
         }
-        try properties.addLimits(Self.withRoom(resources), layout: tree.layout, period: 100_000)
+        let limits = Self.withRoom(resources, Self.countsKeeper(in: tree))
+        try properties.addLimits(limits, layout: tree.layout, period: 100_000)
         let (path, keeper) = try helper.start(name, properties)
         let (inner, members) = try tree.adopt(path, for: owner)
         do throws(KernelError) { try keeper.settle(in: members) } catch {
             throw .failed("keep scope '\(name.unit)'", error)
         }
-        self.init(name, inner, members, keeper, helper: helper, layout: tree.layout)
+        self.init(name, inner, members, keeper, helper: helper, tree: tree)
     }
 
     /// Finds a scope that was started before.
@@ -50,7 +53,7 @@ struct SystemdCgroup: Cgroup {
         tree: CgroupTree
     ) throws(CgroupError) {
         let (inner, members) = try tree.readopt(name.path, of: owner)
-        self.init(name, inner, members, ScopeKeeper.find(in: members), helper: helper, layout: tree.layout)
+        self.init(name, inner, members, ScopeKeeper.find(in: members), helper: helper, tree: tree)
     }
 
     private init(
@@ -59,19 +62,29 @@ struct SystemdCgroup: Cgroup {
         _ members: [CgroupMember],
         _ keeper: ScopeKeeper?,
         helper: ScopeHelper,
-        layout: CgroupTree.Layout
+        tree: CgroupTree
     ) {
         self.name = name
         self.inner = inner
         self.members = members
         self.helper = helper
-        self.layout = layout
+        layout = tree.layout
+        countsKeeper = Self.countsKeeper(in: tree)
         self.keeper = keeper
         lastVerdict = Verdict()
     }
 
-    /// Limits with room for who keeps the scope, whom the kernel counts as a task like any other.
-    private static func withRoom(_ resources: RuntimeSpec.Resources) -> RuntimeSpec.Resources {
+    /// In version 1 it is moved out of every group that counts.
+    private static func countsKeeper(in tree: CgroupTree) -> Bool {
+        tree.hierarchies.contains { $0.isUnified && $0.controllers.contains("pids") }
+    }
+
+    /// Limits with room for who keeps the scope, where the kernel counts it as a task like any other.
+    private static func withRoom(
+        _ resources: RuntimeSpec.Resources,
+        _ countsKeeper: Bool
+    ) -> RuntimeSpec.Resources {
+        guard countsKeeper else { return resources }
         var resources = resources
         if let limit = resources.pids?.limit, limit >= 0, limit < .max { resources.pids?.limit = limit + 1 }
         if let limit = resources.unified?["pids.max"].flatMap({ Int64($0) }), limit >= 0, limit < .max {
@@ -83,7 +96,7 @@ struct SystemdCgroup: Cgroup {
     /// Tells systemd first: what it writes by itself is rounded, and what is written last is exact.
     func apply(_ resources: RuntimeSpec.Resources) throws(CgroupError) {
         try ResourceCheck.check(resources)
-        let resources = Self.withRoom(resources)
+        let resources = Self.withRoom(resources, countsKeeper)
         var properties = SystemdProperties()
         try properties.addLimits(resources, layout: layout, period: inner.bandwidthPeriod)
         if !properties.words.isEmpty { try helper.set(name, properties) }
@@ -92,7 +105,7 @@ struct SystemdCgroup: Cgroup {
 
     /// Sets the limits that systemd was told of when the scope was started.
     func applyFiles(_ resources: RuntimeSpec.Resources) throws(CgroupError) {
-        try inner.apply(Self.withRoom(resources))
+        try inner.apply(Self.withRoom(resources, countsKeeper))
     }
 
     func entrance() throws(CgroupError) -> CgroupEntrance {
@@ -137,6 +150,7 @@ struct SystemdCgroup: Cgroup {
 
     func statistics() throws(CgroupError) -> CgroupStatistics {
         var statistics = try inner.statistics()
+        guard countsKeeper else { return statistics }
         if keeper?.number != nil {
             statistics.pids.current -= min(statistics.pids.current, 1)
         }

@@ -99,6 +99,11 @@ enum Machine {
         ((try? File.readText("/proc/swaps")) ?? "").split(separator: "\n").count > 1
     }
 
+    /// Whether there is a limit of memory and swap together, which is version 1's.
+    static var limitsMemoryAndSwap: Bool {
+        File.exists(CgroupTree.defaultRoot + "/memory/memory.memsw.limit_in_bytes")
+    }
+
     /// Free pages of 2 MiB.
     static var freeHugePages: Int {
         let file = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"

@@ -171,9 +171,11 @@ struct SystemdScopeTests {
                 _ = try systemctl("show", SystemdScopeName(name).unit, "-p", "ActiveState")
                 #expect(try group.processes().isEmpty)
                 let found = try manager.open(name, in: tree)
-                for group in [group, found] {
+                for (isMaker, group) in [(true, group), (false, found)] {
                     let verdict = try group.outOfMemoryVerdict()
-                    #expect(verdict.kills == 1 && verdict.owner == group.path, "round \(round): \(verdict)")
+                    // In version 1 only who was there from the beginning has heard whose limit it was.
+                    let owner = isMaker || Machine.isUnified ? group.path : ""
+                    #expect(verdict.kills == 1 && verdict.owner == owner, "round \(round): \(verdict)")
                 }
                 // That all are killed, whoever keeps the scope too, takes nothing back.
                 #expect(try group.killAll(timeout: .seconds(20)).isEmpty)

@@ -6,6 +6,7 @@
 //   spin CPU MS         computes on one processor for that long; cpu < 0 for any
 //   affinity            on how many processors it may run, and on which first
 //   write FILE MIB      writes so much past the page cache
+//   read FILE MIB MS    reads for that long from a mebibyte of it on, past the page cache
 //   hugepages MIB       touches so much memory in huge pages of 2 MiB
 //   wait                until standard input ends
 #define _GNU_SOURCE
@@ -111,6 +112,25 @@ static void write_past_cache(const char *path, long count)
     printf("seconds=%.3f\n", seconds(CLOCK_MONOTONIC) - start);
 }
 
+static void read_past_cache(const char *path, long first, long milliseconds)
+{
+    int file = open(path, O_RDONLY | O_DIRECT);
+    void *block;
+    if (file < 0 || posix_memalign(&block, 4096, 1 << 16) != 0) {
+        printf("refused=%s\n", strerrorname_np(errno));
+        return;
+    }
+    double end = seconds(CLOCK_MONOTONIC) + (double)milliseconds / 1e3;
+    long count = 0;
+    // 16 MiB, again and again: one after the other, so that a disk with several readers has to choose.
+    for (; seconds(CLOCK_MONOTONIC) < end; count++)
+        if (pread(file, block, 1 << 16, (first << 20) + (count % 256 << 16)) != 1 << 16) {
+            printf("refused=%s\n", strerrorname_np(errno));
+            return;
+        }
+    printf("reads=%ld\n", count);
+}
+
 static void on_bus_error(int signal)
 {
     (void)signal;
@@ -148,6 +168,8 @@ int main(int count, char **words)
         report_affinity();
     else if (strcmp(work, "write") == 0 && count == 4)
         write_past_cache(words[2], atol(words[3]));
+    else if (strcmp(work, "read") == 0 && count == 5)
+        read_past_cache(words[2], atol(words[3]), atol(words[4]));
     else if (strcmp(work, "hugepages") == 0 && count == 3)
         use_huge_pages(atol(words[2]));
     else if (strcmp(work, "wait") == 0)
