@@ -22,6 +22,8 @@ public struct BerthContainerState: Codable, Sendable, Equatable, ZeroValue {
     public var unsupervised: String?
     /// What is left of it after a kill; absent when nothing is.
     public var stuck: BerthStuck?
+    /// The cgroup whose memory limit ended it: its own, its pod's or one above; absent unless one did.
+    public var oomOwner: String?
 
     /// Everything at its zero value.
     public init() {}
@@ -30,6 +32,7 @@ public struct BerthContainerState: Codable, Sendable, Equatable, ZeroValue {
         case reachable = "Reachable"
         case unsupervised = "Unsupervised"
         case stuck = "Stuck"
+        case oomOwner = "OOMOwner"
     }
 }
 

@@ -65,7 +65,7 @@ public struct ContainerState: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var finishedAt: GoTime
     /// Health; nil without a health check.
     public var health: HealthState?
-    /// What Berth says beyond Docker; nil when all is well.
+    /// What Berth says beyond Docker; nil when there is nothing.
     public var berth: BerthContainerState?
 
     /// Everything at its zero value.

@@ -87,8 +87,10 @@ enum InspectTranslation {
 
     /// What is the matter with a container; nil when nothing is.
     private static func trouble(_ state: EngineContainerState) -> BerthContainerState? {
-        guard !state.reachable || state.unsupervised != nil || state.stuck != nil else { return nil }
+        let owner = state.exit.flatMap { $0.oomOwner.isEmpty ? nil : $0.oomOwner }
+        guard !state.reachable || state.unsupervised != nil || state.stuck != nil || owner != nil else { return nil }
         var result = BerthContainerState()
+        result.oomOwner = owner
         result.reachable = state.reachable
         result.unsupervised = state.unsupervised
         result.stuck = state.stuck.map { stuck in

@@ -70,10 +70,12 @@ extension Container {
     private func attributes(of name: String, _ extra: [String: String]) -> [String: String] {
         guard name == "die" else { return extra }
         let ran = lifecycle.startedAt.flatMap { start in lifecycle.finishedAt.map { $0 - start } } ?? .zero
-        return extra.merging([
+        var facts = [
             "exitCode": String(lifecycle.lastExit?.status.number ?? 0),
             "execDuration": String(max(0, ran.components.seconds)),
-        ]) { old, _ in old }
+        ]
+        if let owner = lifecycle.lastExit?.oomOwner, !owner.isEmpty { facts["oomOwner"] = owner }
+        return extra.merging(facts) { old, _ in old }
     }
 
     private func scheduleRestart(after delay: Duration) {
