@@ -17,6 +17,7 @@ extension ShimProgram {
         var program = ShimProgram(name: "crun", path: containerdRunc.path, exceptions: crunExceptions)
         program.runtime = "/usr/bin/crun"
         program.unsteady = [
+            "hooksRunInOrder": "poststart hooks run beside those of the container",
             "execHasATerminalOfItsSize": "the size is set after the program runs",
             "errorOfTheDefaultIsItsOwn":
                 "its own last calls are filtered, and more of them at some times than at others",
@@ -122,7 +123,6 @@ extension ShimProgram {
     private static let crunExceptions = merged(
         newerThanBoth,
         because("its delete wants a file that only its Create writes", "deleteOfNothingSucceeds"),
-        because("poststart hooks run beside those of the container", "hooksRunInOrder"),
         because("the status says 'created'", "stateIsOnTheInputOfCreateRuntime", "stateIsOnTheInputOfCreateContainer"),
         because("bundle and pid are not the container's", "stateIsOnTheInputOfStartContainer"),
         because(

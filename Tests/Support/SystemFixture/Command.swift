@@ -24,6 +24,9 @@ package struct Outcome: CustomStringConvertible {
     package var description: String { "status \(status)\n\(output)\(errors)" }
 }
 
+/// How much longer than on an ordinary machine something may take: BERTH_TEST_PATIENCE, else 1.
+package let patience = ProcessInfo.processInfo.environment["BERTH_TEST_PATIENCE"].flatMap(Double.init) ?? 1
+
 /// A program that runs, with its output in files, so that nobody has to read it for it to go on.
 package final class Command {
     /// A program that did not come to its end in time.
@@ -101,9 +104,10 @@ package final class Command {
         kill(process.processIdentifier, signal)
     }
 
-    /// Waits for its end.
+    /// Waits for its end, so many seconds of an ordinary machine at most.
     @discardableResult
-    package func finish(within seconds: Double = 60) throws -> Outcome {
+    package func finish(within ordinary: Double = 60) throws -> Outcome {
+        let seconds = ordinary * patience
         guard ended.wait(timeout: .now() + seconds) == .success else {
             send(SIGKILL)
             throw Overdue(description: "\(name) did not end in \(seconds) s\n\(output)\(errors)")
@@ -117,12 +121,13 @@ package final class Command {
 
 /// Looks again and again until `condition` holds.
 ///
-/// For what gives no event that a test could wait for.
+/// For what gives no event that a test could wait for. The time is that of an ordinary machine.
 package func eventually(
-    within seconds: Double = 20,
+    within ordinary: Double = 20,
     _ what: String,
     _ condition: () throws -> Bool
 ) throws {
+    let seconds = ordinary * patience
     let deadline = Date().addingTimeInterval(seconds)
     while try !condition() {
         guard Date() < deadline else { throw Command.Overdue(description: "after \(seconds) s still not: \(what)") }
