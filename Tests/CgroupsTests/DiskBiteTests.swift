@@ -83,6 +83,7 @@ final class LoopDisk {
     private let scratch: Scratch
 
     /// - Parameter weighs: Whether its scheduler shall know weights, and give the disk to one reader at a time.
+    /// - Throws: What kept it from being made.
     init(weighs: Bool = false) throws {
         scratch = try Scratch()
         let file = scratch.path + "/disk"
