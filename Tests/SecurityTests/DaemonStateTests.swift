@@ -13,13 +13,16 @@ extension SecurityTests {
                 try Host.makeCanary(daemon.canary)
                 let canary = daemon.canary
                 let traps = """
-                    cp /bin/busybox tool; chmod 4755 tool; ln tool other-name; cp tool /tmp/tool; chown 1000:50 /tmp/tool
+                    cp /bin/busybox busybox-tool; chmod 4755 busybox-tool; ln busybox-tool other-name
+                    cp busybox-tool /tmp/tool; chown 1000:50 /tmp/tool
                     for link in etc data work merged upper fs passwd .wh.gone; do ln -s \(canary) t-$link; done
                     ln -s \(canary)/secret token; ln -s /../../../../../../..\(canary) up; ln -s /proc/1/root out
                     mkdir -p deep/er closed open; touch closed/file; chown -R 7:7 deep; chmod 0 closed; chmod 7777 open
                     mkfifo pipe; echo x > plain; chown 65535:65535 plain; touch berth.db lock container.json
                     """
-                let script = "for place in / /data; do cd $place\n\(traps)\ndone; touch /done; exec sleep 1000"
+                // Once: in another life of the container everything is as it was.
+                let all = "for place in / /data; do cd $place\n\(traps)\ndone; touch /done"
+                let script = "if [ ! -e /done ]; then \(all); fi; exec sleep 1000"
                 let words = ["run", "-d", "--name", "box", "-v", "data:/data", "attack", "sh", "-c", script]
                 #expect(try daemon.client(words).finish().status == 0)
                 try eventually("the traps are set") {
@@ -42,7 +45,7 @@ extension SecurityTests {
                     let before = try facts(folders)
                     // The traps are there, as root's: the container's root is root in what it has made.
                     for entry in before {
-                        #expect(entry["tool"]?.contains(" 4755 0:0 ") == true && entry["closed/file"] != nil)
+                        #expect(entry["busybox-tool"]?.contains(" 4755 0:0 ") == true && entry["closed/file"] != nil)
                     }
                     for round in 0..<2 {
                         if round == 0 { try daemon.stop() } else { try daemon.crash() }
@@ -53,11 +56,7 @@ extension SecurityTests {
                     // Another life of the container and another container with the same volume add nothing, and change nothing.
                     try daemon.ok("restart", "-t", "0", "box")
                     try daemon.ok("run", "--rm", "-v", "data:/data", "attack", "ls", "/data")
-                    #expect(try facts([folders[1]]) == [before[1]])
-                    let after = try facts([folders[0]])[0]
-                    for (name, fact) in before[0] where name.hasPrefix("t-") || name.hasPrefix("closed") {
-                        #expect(after[name] == fact)
-                    }
+                    #expect(try facts(folders) == before)
                 }
             }
         }
@@ -78,8 +77,8 @@ extension SecurityTests {
                     }
                     for folder in folders {
                         // A program of root's with the set-user-id bit that the container has made.
-                        #expect(try File.status(folder + "/tool").permissions == 0o4755)
-                        let run = try asContainer(["sh", "-c", "exec \"$0\" id -u", folder + "/tool"])
+                        #expect(try File.status(folder + "/busybox-tool").permissions == 0o4755)
+                        let run = try asContainer(["sh", "-c", "exec \"$0\" id -u", folder + "/busybox-tool"])
                         #expect(run.status == 126 || run.status == 127, "\(run)")
                         #expect(run.output.isEmpty)
                     }
