@@ -27,6 +27,25 @@ extension UpgradeTests {
             }
         }
 
+        @Test(arguments: [true, false])
+        func aRemovalThatFailedIsTriedAgain(inTheSameLife: Bool) throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--rm", "--name", "one", "berth/default", "sleep", "1000")
+                let pid = try #require(Int32(try daemon.field(".State.Pid", "one")))
+                try limit(daemon, 3)
+                #expect(kill(pid, SIGKILL) == 0)
+                try eventually("the removal has failed") { daemon.logs().contains("container was not removed") }
+                if inTheSameLife {
+                    try limit(daemon, 4096)
+                } else {
+                    try daemon.crash()
+                    try daemon.start()
+                }
+                try eventually(within: 30, "it is gone") { try daemon.ok("ps", "-aq").isEmpty }
+                #expect(try daemon.told("one").suffix(2) == ["die", "destroy"])
+            }
+        }
+
         private func descriptors(_ daemon: Daemon) throws -> [String] {
             let folder = "/proc/\(daemon.pid)/fd"
             return try FileManager.default.contentsOfDirectory(atPath: folder).compactMap {

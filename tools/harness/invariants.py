@@ -140,9 +140,10 @@ class Checker:
     def _judge(self, made: Made, code: int, reason: str, where: str) -> list[str]:
         if reason and code == 255:
             return [] if made.shim_kills else [f"{made.name} ({where}): unknown ('{reason}') without a shim's death"]
-        if made.accepts(code, self._ledger.books(made).was_killed):
+        books = self._ledger.books(made)
+        if made.accepts(code, books.was_killed, books.starts > 0):
             return []
-        return [f"{made.name} ({where}): exit code {code}, and the truth is {made.ending}"]
+        return [f"{made.name} ({where}): exit code {code}, and the truth is {made.ending}; {books}"]
 
     def _record(self, made: Made, container: str) -> list[str]:
         path = self._node.root / "containers" / container / "exit.json"

@@ -57,8 +57,11 @@ class Made:
     unheld: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
 
-    def accepts(self, code: int, was_killed: bool = False) -> bool:
-        """Whether an exit code is one of those that may be true; `was_killed` when its own books have no end."""
+    def accepts(self, code: int, was_killed: bool = False, began: bool = True) -> bool:
+        """Whether an exit code is one of those that may be true; `was_killed` when its own books have no end, `began` when they have a
+        beginning: a program whose shim was killed in the middle of its start may never run, and its process is killed."""
+        if not began and self.shim_kills and code == KILLED.number:
+            return True
         return (code == self.ending.number or (self.may_be_killed and code == KILLED.number)
                 or (self.unheld and self.kind == "terminal"
                     and (code == BROKEN.number or (was_killed and code in (KILLED.number, HUNG_UP.number)))))
@@ -88,6 +91,9 @@ class Books:
     def was_killed(self) -> bool:
         """Whether the last instance did not come to an end of its own."""
         return self.size("ends") < self.starts
+
+    def __str__(self) -> str:
+        return f"its own books: {self.starts} starts, {self.size('ends')} ends"
 
     @property
     def doubles(self) -> int:
@@ -166,9 +172,10 @@ class Ledger:
 
     def judge(self, made: Made, code: int, reason: str, where: str) -> None:
         """Holds an exit code against the known ending; an unknown one needs a reason that is true."""
-        was_killed = self.books(made).was_killed
+        books = self.books(made)
+        was_killed, began = books.was_killed, books.starts > 0
         with self._lock:
-            if made.accepts(code, was_killed) and not reason:
+            if made.accepts(code, was_killed, began) and not reason:
                 return
             if code == 255 and reason:
                 if made.shim_kills:
@@ -176,5 +183,5 @@ class Ledger:
                 else:
                     self.wrong.append(f"{made.name} ({where}): unknown ('{reason}') although its shim was never killed")
                 return
-            self.wrong.append(f"{made.name} ({where}): exit code {code}, and the truth is {made.ending}"
+            self.wrong.append(f"{made.name} ({where}): exit code {code}, and the truth is {made.ending}; {books}"
                               + (f" ('{reason}')" if reason else ""))

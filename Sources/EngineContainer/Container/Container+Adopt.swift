@@ -13,6 +13,8 @@ extension Container {
         await perform(lifecycle.engineStarted(), exclusive: false)
         refreshView()
         await stillStuck()
+        // An earlier life could not remove it.
+        if record.configuration.autoRemove, lifecycle.phase == .dead { removalWanted = true }
         await removeIfWanted()
     }
 

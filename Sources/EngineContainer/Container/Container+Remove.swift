@@ -48,6 +48,18 @@ extension Container {
             try await removeNow(volumes: true)
         } catch {
             logger.error("container was not removed", metadata: ["error": "\(error)"])
+            removeAgainLater()
+        }
+    }
+
+    /// Tries again what failed for want of space or descriptors, say: nobody asked for it, so nobody else would.
+    private func removeAgainLater() {
+        removalWanted = true
+        failedRemovals += 1
+        let pause = min(Duration.seconds(1) * (1 << min(failedRemovals, 6)), .seconds(60))
+        node.supervisor.start { [weak self] in
+            do { try await Task.sleep(for: pause) } catch { return }
+            await self?.removeIfWanted()
         }
     }
 

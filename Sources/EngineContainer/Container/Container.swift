@@ -57,6 +57,8 @@ package actor Container {
     var stuck: StuckState?
     /// Whether the container goes as soon as it has ended.
     var removalWanted = false
+    /// How often it could not be removed although its configuration says so.
+    var failedRemovals = 0
     var waits: [Wait] = []
     var attaches: [PendingAttach] = []
     var execs: [ExecID: Exec] = [:]

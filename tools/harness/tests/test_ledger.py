@@ -42,6 +42,12 @@ class JudgementTests(unittest.TestCase):
         self.made.may_be_killed = True
         self.assertTrue(self.made.accepts(KILLED.number))
 
+    def test_program_that_never_began_was_killed_with_its_shim(self) -> None:
+        self.assertFalse(self.made.accepts(KILLED.number, began=False))
+        self.ledger.shim_killed("1")
+        self.assertTrue(self.made.accepts(KILLED.number, began=False))
+        self.assertFalse(self.made.accepts(KILLED.number) or self.made.accepts(0, began=False))
+
     def test_only_a_terminal_ends_with_its_descriptors(self) -> None:
         self.made.unheld = True
         self.assertFalse(self.made.accepts(98) or self.made.accepts(129, was_killed=True))
