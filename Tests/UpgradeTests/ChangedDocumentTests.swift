@@ -46,6 +46,28 @@ extension UpgradeTests {
             }
         }
 
+        /// Neither shim nor manager live: what is left is found where the shim has written that it is.
+        @Test func cleaningUpFindsTheGroupThatTheShimHadMade() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                let process = try #require(Int32(try daemon.field(".State.Pid", "one")))
+                let (bundle, shim) = (try daemon.bundle("one"), try daemon.shim("one"))
+                let file = bundle.appendingPathComponent("config.json")
+                let document = try JSONDecoder().decode(Document.self, from: try Data(contentsOf: file))
+                let group = try #require(document.linux.cgroupsPath)
+                try daemon.crash()
+                #expect(kill(shim, SIGKILL) == 0)
+                let text = try String(contentsOf: file, encoding: .utf8)
+                let name = try #require(group.split(separator: "/").last)
+                try Data(text.replacingOccurrences(of: name, with: "another").utf8).write(to: file)
+                let words = ["-namespace", "berth", "-id", bundle.lastPathComponent, "-bundle", bundle.path, "delete"]
+                let outcome = try Command(Binaries.path("berth-shim-native"), words, in: daemon.scratch).finish()
+                #expect(outcome.status == 0, "\(outcome)")
+                #expect(!isAlive(process))
+                #expect(!["", "/unified", "/memory"].contains { isThere("/sys/fs/cgroup\($0)\(group)") })
+            }
+        }
+
         private struct Document: Decodable {
             struct Linux: Decodable { var cgroupsPath: String? }
             var linux: Linux
