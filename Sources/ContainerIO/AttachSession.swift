@@ -7,6 +7,8 @@ final class AttachSession: WatchedSource, OutputClient {
     private var state: AttachState
     private unowned let owner: ProcessStdio
     private var endedStreams: StdioStreams = []
+    /// Where it goes on while it is behind.
+    private var follower: LogFollower?
 
     init(_ socket: SharedDescriptor, _ options: AttachOptions, owner: ProcessStdio) {
         self.socket = socket
@@ -22,12 +24,17 @@ final class AttachSession: WatchedSource, OutputClient {
         self.owner = owner
         state = AttachState(restoring: snapshot)
         endedStreams = snapshot.endedStreams
+        guard let place = snapshot.behind else { return }
+        follower = LogFollower(restoring: place, log: owner.log)
+        // What it has not had is nowhere any more: it sees its end instead of a gap.
+        if follower == nil { state.close() }
     }
 
     /// What `init(restoring:)` needs of it.
     var snapshot: StdioSnapshot.Client {
         var snapshot = StdioSnapshot.Client(socket: socket, options: options)
         snapshot.endedStreams = endedStreams
+        snapshot.behind = follower?.place
         state.save(to: &snapshot)
         return snapshot
     }
@@ -54,7 +61,7 @@ final class AttachSession: WatchedSource, OutputClient {
     override var interest: Readiness? {
         guard state.phase != .closed else { return nil }
         var interest: Readiness = []
-        if state.queuedByteCount > 0 { interest.insert(.writable) }
+        if state.queuedByteCount > 0 || follower != nil { interest.insert(.writable) }
         // Input of a client that only listens is read and thrown away: it may end, and that ends nothing else.
         let hasRoom = !options.stdin || state.phase != .open || owner.stdinRoom > 0
         if state.inputIsOpen, hasRoom { interest.insert(.readable) }
@@ -73,13 +80,14 @@ final class AttachSession: WatchedSource, OutputClient {
 
     // MARK: - Output
 
-    var room: Int { state.room }
+    // With a log to go on from nobody has to wait for it.
+    var room: Int { owner.log == nil ? state.room : .max }
     var deadline: Timestamp? { state.deadline }
     // A client that has everything, and only keeps its own side open, is owed nothing more.
-    var owesOutput: Bool { state.phase == .flushing || state.queuedByteCount > 0 }
+    var owesOutput: Bool { state.phase == .flushing || state.queuedByteCount > 0 || follower != nil }
 
     func deliver(_ bytes: UnsafeRawBufferPointer, stream: StdioStream) {
-        guard options.streams.contains(stream), state.phase == .open else { return }
+        guard options.streams.contains(stream), state.phase == .open, follower == nil else { return }
         let header = options.isMultiplexed ? StdCopy.header(stream, count: bytes.count) : nil
         let sent = state.queuedByteCount == 0 ? unsafe sendAtOnce(header, bytes) : 0
         let headerCount = header == nil ? 0 : StdCopy.headerByteCount
@@ -88,6 +96,13 @@ final class AttachSession: WatchedSource, OutputClient {
         // Sound: copies of the caller's buffer.
         unsafe state.enqueue(header: sent == 0 ? header : nil, bytes.dropFirst(max(0, sent - headerCount)), now: now)
         settle()
+    }
+
+    func logged() {
+        guard follower == nil, state.phase == .open, state.queuedByteCount >= ClientLimit.queueByteCount,
+            let log = owner.log
+        else { return }
+        follower = LogFollower(log)
     }
 
     /// Saves the copy through the queue for a client that keeps up.
@@ -131,13 +146,41 @@ final class AttachSession: WatchedSource, OutputClient {
             }
         }
         if isGone { clientIsGone() }
+        catchUp()
+    }
+
+    /// Queues what comes next in the log, for a client that is behind and has taken nearly everything that was queued.
+    private func catchUp() {
+        while let follower, state.phase == .open, state.queuedByteCount < ClientLimit.leastRoom {
+            guard !follower.isLost, let more = try? follower.advance(enqueue) else { return clientIsGone() }
+            guard !more else { continue }
+            stopFollowing()
+            endIfDone()
+        }
+    }
+
+    private func enqueue(_ record: LogRecord) {
+        guard options.streams.contains(record.stream), !record.bytes.isEmpty else { return }
+        let header = options.isMultiplexed ? StdCopy.header(record.stream, count: record.bytes.count) : nil
+        state.enqueue(header: header, record.bytes, now: Clock.monotonic.now)
+    }
+
+    private func stopFollowing() {
+        follower?.stop()
+        follower = nil
     }
 
     func outputEnded(_ stream: StdioStream) {
         endedStreams.insert(StdioStreams(stream))
         guard endedStreams.isSuperset(of: owner.startedStreams) else { return }
-        state.outputEnded(now: Clock.monotonic.now)
+        follower?.outputEnded()
+        endIfDone()
         settle()
+    }
+
+    private func endIfDone() {
+        guard follower == nil, endedStreams.isSuperset(of: owner.startedStreams) else { return }
+        state.outputEnded(now: Clock.monotonic.now)
     }
 
     func expire(now: Timestamp) {
@@ -193,6 +236,7 @@ final class AttachSession: WatchedSource, OutputClient {
             // Fails only when the client is gone, which the loop will report.
             try? UnixSocket.shutdownWriting(socket.raw)
         case .closed:
+            stopFollowing()
             unwatch()
             // The client sees the end now, whoever else holds a duplicate. Fails only when it is gone.
             try? UnixSocket.shutdown(socket.raw)

@@ -11,12 +11,13 @@ extension LogWriter {
     func rotate() {
         let fresh = options.path + ".new"
         do {
-            let next = try File.open(fresh, [.write, .append, .create, .truncate], mode: LogFiles.mode)
+            let next = try File.open(fresh, [.readWrite, .append, .create, .truncate], mode: LogFiles.mode)
             try LogFiles.shift(options)
             try File.rename(fresh, to: options.path)
             file = SharedDescriptor(next)
             fileSize = 0
             rotationBarrier = 0
+            for follower in followers { follower.fileChanged() }
         } catch {
             rotationBarrier = fileSize + Self.rotationRetryInBytes
         }

@@ -64,6 +64,8 @@ public final class LogWriter {
     private var prefix = LogPrefix()
     /// Streams whose last record is a part of a line.
     var openLines: StdioStreams = []
+    /// Clients that read the log because they are behind.
+    var followers: [LogFollower] = []
 
     /// Everything lost since the log was opened.
     public internal(set) var loss = LogLoss()
@@ -111,6 +113,7 @@ public final class LogWriter {
         isTorn = opened.isTorn
         file = SharedDescriptor(opened.descriptor)
         rotationBarrier = 0
+        for follower in followers { follower.fileChanged() }
     }
 
     /// Writes output.

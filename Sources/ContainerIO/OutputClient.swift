@@ -6,6 +6,8 @@ protocol OutputClient: AnyObject {
     var room: Int { get }
     /// Takes output. Only what `room` said, except at the end of a process, when everything is taken.
     func deliver(_ bytes: UnsafeRawBufferPointer, stream: StdioStream)
+    /// What was delivered is in the log, up to its end.
+    func logged()
     /// No output of this stream follows.
     func outputEnded(_ stream: StdioStream)
     /// Whether output was taken from the process that the client does not have yet.
@@ -19,6 +21,7 @@ protocol OutputClient: AnyObject {
 extension OutputClient {
     /// A file or pipe is let go of as soon as it has everything.
     var owesOutput: Bool { true }
+    func logged() {}
 }
 
 /// Limits that all clients share.

@@ -2,8 +2,8 @@ internal import Kernel
 
 /// Moves what a process writes, from its pipe or terminal to the log and to the clients.
 ///
-/// With a client that does not keep up it stops reading, so that the pipe fills and the process waits, as it would for
-/// a slow terminal. Other processes are not affected.
+/// A client that does not keep up goes on from the log. Where there is none, as for an exec session, reading stops, so that the pipe
+/// fills and the session's process waits, as it would for a slow terminal; other processes are not affected.
 final class OutputPump: WatchedSource {
     /// Reads in a row before other descriptors get their turn.
     private static let burst = 4
@@ -86,6 +86,8 @@ final class OutputPump: WatchedSource {
                 held = unsafe owner.log?.append(all, stream: stream, mayHold: mayHold) ?? 0
                 if held > 0 {
                     unsafe buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: all.suffix(held)))
+                } else {
+                    owner.logged()
                 }
             case .wouldBlock:
                 break reading
@@ -103,6 +105,7 @@ final class OutputPump: WatchedSource {
         guard held > 0 else { return }
         unsafe owner.log?.append(UnsafeRawBufferPointer(rebasing: buffer[..<held]), stream: stream)
         held = 0
+        owner.logged()
     }
 
     private func read(into target: UnsafeMutableRawBufferPointer) -> Transfer {

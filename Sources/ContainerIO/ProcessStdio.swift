@@ -253,6 +253,10 @@ public final class ProcessStdio {
         if !clients.isEmpty { scheduleTick() }
     }
 
+    func logged() {
+        for client in clients { client.logged() }
+    }
+
     func outputEnded(_ stream: StdioStream) {
         loop.descriptorsChanged()
         for client in clients { client.outputEnded(stream) }

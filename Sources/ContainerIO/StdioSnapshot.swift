@@ -17,6 +17,20 @@ package struct StdioSnapshot {
         }
     }
 
+    /// Where a client that has fallen behind goes on in the log.
+    package struct Behind {
+        /// From the one that it reads to the one that was written last.
+        package var files: [SharedDescriptor]
+        /// In the first file.
+        package var offset: Int64
+        /// Where the output of the process has ended in the last file; nil as long as it has not.
+        package var end: Int64?
+
+        package init(files: [SharedDescriptor], offset: Int64, end: Int64?) {
+            (self.files, self.offset, self.end) = (files, offset, end)
+        }
+    }
+
     /// One attached client.
     package struct Client {
         package var socket: SharedDescriptor
@@ -27,6 +41,7 @@ package struct StdioSnapshot {
         package var deadline: Timestamp?
         package var pending: [UInt8] = []
         package var endedStreams: StdioStreams = []
+        package var behind: Behind?
 
         package init(socket: SharedDescriptor, options: AttachOptions) {
             (self.socket, self.options) = (socket, options)

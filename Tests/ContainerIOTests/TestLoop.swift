@@ -90,21 +90,33 @@ final class TestLoop: StdioLoop {
 
 /// A process' stdio without a process: the test holds the process' ends.
 final class FakeProcess {
-    let loop: TestLoop
-    let stdio: ProcessStdio
+    private(set) var loop: TestLoop
+    private var retired: [AnyObject] = []
+    private(set) var stdio: ProcessStdio
     let scratch: Scratch
     let buffers: IOBuffers
+    let writer: LogWriter?
     /// The process' ends.
     var stdin: SharedDescriptor?
     var stdout: SharedDescriptor?
     var stderr: SharedDescriptor?
     private(set) var hasDrained = false
 
-    init(_ options: ProcessStdioOptions = ProcessStdioOptions(), log: Bool = true, start: Bool = true) throws {
+    init(
+        _ options: ProcessStdioOptions = ProcessStdioOptions(),
+        log: Bool = true,
+        limit: (size: Int64, count: Int) = (0, 1),
+        start: Bool = true
+    ) throws {
         loop = try TestLoop()
         scratch = try Scratch()
         buffers = try IOBuffers()
-        let writer = log ? try LogWriter(LogWriterOptions(path: scratch.log), buffers: buffers) : nil
+        let place = LogWriterOptions(
+            path: scratch.log,
+            maximumFileSizeInBytes: limit.size,
+            maximumFileCount: limit.count
+        )
+        writer = log ? try LogWriter(place, buffers: buffers) : nil
         stdio = ProcessStdio(options, loop: loop, buffers: buffers, log: writer)
         if start { try self.start() }
     }
@@ -145,6 +157,17 @@ final class FakeProcess {
         stderr = nil
         reaped()
         try loop.run { hasDrained }
+    }
+
+    /// Another object goes on with what this one had, as in another program.
+    func hand() throws {
+        let snapshot = stdio.snapshot
+        let log = try #require(writer).snapshot
+        let next = LogWriter(restoring: log, buffers: buffers)
+        // The other program is gone without a word to anybody.
+        retired = [loop, stdio]
+        loop = try TestLoop()
+        stdio = try ProcessStdio(restoring: snapshot, loop: loop, buffers: buffers, log: next)
     }
 
     func reaped() {

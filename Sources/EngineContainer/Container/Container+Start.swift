@@ -263,7 +263,9 @@ extension Container {
                 logger.warning("shim did not shut down", metadata: ["error": "\(error)"])
             }
             shim.client.connection.close()
-            if let pidfd = shim.pidfd { await endShim(pidfd, alive: !answered) }
+            if let pidfd = shim.pidfd {
+                if answered { await leaveShim(pidfd) } else { await endShim(pidfd, alive: true) }
+            }
             node.faults.reached(.exitShutDown)
             self.shim = nil
         } else if let pidfd = ShimProcess.living(paths) {
@@ -271,6 +273,18 @@ extension Container {
             await endShim(pidfd, alive: true)
         }
         await removeBundle()
+    }
+
+    /// Waits for the end of a shim that is about to end.
+    ///
+    /// Clients that have not taken everything keep it for as long as they take something, and nobody else waits for those.
+    private func leaveShim(_ pidfd: SharedDescriptor) async {
+        if await ended(pidfd, within: .seconds(1)) { return }
+        logger.info("shim stays for clients that have not read everything")
+        node.supervisor.start { [weak self] in
+            guard let self, await !self.ended(pidfd, within: .seconds(600)), !Task.isCancelled else { return }
+            await self.endShim(pidfd, alive: true)
+        }
     }
 
     /// Waits for a shim's end and reaps it; `alive` kills it first.

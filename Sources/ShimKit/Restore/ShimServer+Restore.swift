@@ -50,6 +50,10 @@ extension ShimServer {
                 ShimLog.write("log lost", ("error", error.description))
             }
         }
+        // Clients of a deleted process are there without any.
+        for (index, stdio) in state.lingering.enumerated() {
+            linger(try streams.restore(stdio, DescriptorName.lingering(index), restored.names))
+        }
         guard state.hasInitial else {
             return
         }
@@ -67,9 +71,6 @@ extension ShimServer {
                 handle.timeout = .milliseconds(Int64(clamping: min(process.timeoutMilliseconds, 31_536_000_000)))
             }
             handles[key] = handle
-        }
-        for (index, stdio) in state.lingering.enumerated() {
-            linger(try streams.restore(stdio, DescriptorName.lingering(index), restored.names))
         }
     }
 

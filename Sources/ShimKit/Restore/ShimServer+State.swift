@@ -90,9 +90,11 @@ extension ShimServer {
         names.add(DescriptorName.log, streams.log?.snapshot.file)
         for (key, handle) in handles {
             collect(key, handle, into: &names)
+            handle.io.collectBehind(into: &names)
         }
         for (index, io) in (lingering + streams.flushing).enumerated() {
             io.collect(DescriptorName.lingering(index), into: &names)
+            io.collectBehind(into: &names)
         }
         for (name, descriptor) in backend.heldDescriptors {
             names.add(DescriptorName.backend + name, descriptor)

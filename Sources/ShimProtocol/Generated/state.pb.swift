@@ -506,41 +506,93 @@ public nonisolated struct ShimInputState: Sendable {
 }
 
 /// One attached client; its connection is "client/NUMBER".
-public nonisolated struct ShimClientState: Sendable {
+public nonisolated struct ShimClientState: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var number: UInt64 = 0
+  public var number: UInt64 {
+    get {_storage._number}
+    set {_uniqueStorage()._number = newValue}
+  }
 
-  public var stdin: Bool = false
+  public var stdin: Bool {
+    get {_storage._stdin}
+    set {_uniqueStorage()._stdin = newValue}
+  }
 
-  public var stdout: Bool = false
+  public var stdout: Bool {
+    get {_storage._stdout}
+    set {_uniqueStorage()._stdout = newValue}
+  }
 
-  public var stderr: Bool = false
+  public var stderr: Bool {
+    get {_storage._stderr}
+    set {_uniqueStorage()._stderr = newValue}
+  }
 
-  public var multiplexed: Bool = false
+  public var multiplexed: Bool {
+    get {_storage._multiplexed}
+    set {_uniqueStorage()._multiplexed = newValue}
+  }
 
-  public var closesStdin: Bool = false
+  public var closesStdin: Bool {
+    get {_storage._closesStdin}
+    set {_uniqueStorage()._closesStdin = newValue}
+  }
 
-  public var detachKeys: Data = Data()
+  public var detachKeys: Data {
+    get {_storage._detachKeys}
+    set {_uniqueStorage()._detachKeys = newValue}
+  }
 
   /// How many of the detach keys were seen.
-  public var matchedKeys: UInt32 = 0
+  public var matchedKeys: UInt32 {
+    get {_storage._matchedKeys}
+    set {_uniqueStorage()._matchedKeys = newValue}
+  }
 
-  public var phase: ShimClientState.Phase = .open
+  public var phase: ShimClientState.Phase {
+    get {_storage._phase}
+    set {_uniqueStorage()._phase = newValue}
+  }
 
-  public var inputEnded: Bool = false
+  public var inputEnded: Bool {
+    get {_storage._inputEnded}
+    set {_uniqueStorage()._inputEnded = newValue}
+  }
 
   /// When the client is cut, in nanoseconds of CLOCK_MONOTONIC; 0 for never.
-  public var deadline: Int64 = 0
+  public var deadline: Int64 {
+    get {_storage._deadline}
+    set {_uniqueStorage()._deadline = newValue}
+  }
 
   /// Output that it has not taken. Only in an upgrade.
-  public var pending: Data = Data()
+  public var pending: Data {
+    get {_storage._pending}
+    set {_uniqueStorage()._pending = newValue}
+  }
 
-  public var stdoutEnded: Bool = false
+  public var stdoutEnded: Bool {
+    get {_storage._stdoutEnded}
+    set {_uniqueStorage()._stdoutEnded = newValue}
+  }
 
-  public var stderrEnded: Bool = false
+  public var stderrEnded: Bool {
+    get {_storage._stderrEnded}
+    set {_uniqueStorage()._stderrEnded = newValue}
+  }
+
+  /// Where a client that has fallen behind goes on in the log. Only in an upgrade.
+  public var behind: ShimBehindState {
+    get {_storage._behind ?? ShimBehindState()}
+    set {_uniqueStorage()._behind = newValue}
+  }
+  /// Returns true if `behind` has been explicitly set.
+  public var hasBehind: Bool {_storage._behind != nil}
+  /// Clears the value of `behind`. Subsequent reads from it will return its default value.
+  public mutating func clearBehind() {_uniqueStorage()._behind = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -581,6 +633,29 @@ public nonisolated struct ShimClientState: Sendable {
     ]
 
   }
+
+  public init() {}
+
+  fileprivate var _storage = unsafe _StorageClass.defaultInstance
+}
+
+public nonisolated struct ShimBehindState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// How many of the log's files it needs: client/N/log/0 and so on, the one that it reads first.
+  public var files: UInt32 = 0
+
+  /// In the first of them.
+  public var offset: Int64 = 0
+
+  /// Whether the output of the process has ended, and where in the last of them.
+  public var ended: Bool = false
+
+  public var end: Int64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 }
@@ -1475,94 +1550,167 @@ nonisolated extension ShimInputState: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ShimClientState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ClientState"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}stdin\0\u{1}stdout\0\u{1}stderr\0\u{1}multiplexed\0\u{3}closes_stdin\0\u{3}detach_keys\0\u{3}matched_keys\0\u{1}phase\0\u{3}input_ended\0\u{1}deadline\0\u{1}pending\0\u{3}stdout_ended\0\u{3}stderr_ended\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}stdin\0\u{1}stdout\0\u{1}stderr\0\u{1}multiplexed\0\u{3}closes_stdin\0\u{3}detach_keys\0\u{3}matched_keys\0\u{1}phase\0\u{3}input_ended\0\u{1}deadline\0\u{1}pending\0\u{3}stdout_ended\0\u{3}stderr_ended\0\u{1}behind\0")
+
+  fileprivate class _StorageClass {
+    var _number: UInt64 = 0
+    var _stdin: Bool = false
+    var _stdout: Bool = false
+    var _stderr: Bool = false
+    var _multiplexed: Bool = false
+    var _closesStdin: Bool = false
+    var _detachKeys: Data = Data()
+    var _matchedKeys: UInt32 = 0
+    var _phase: ShimClientState.Phase = .open
+    var _inputEnded: Bool = false
+    var _deadline: Int64 = 0
+    var _pending: Data = Data()
+    var _stdoutEnded: Bool = false
+    var _stderrEnded: Bool = false
+    var _behind: ShimBehindState? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _number = source._number
+      _stdin = source._stdin
+      _stdout = source._stdout
+      _stderr = source._stderr
+      _multiplexed = source._multiplexed
+      _closesStdin = source._closesStdin
+      _detachKeys = source._detachKeys
+      _matchedKeys = source._matchedKeys
+      _phase = source._phase
+      _inputEnded = source._inputEnded
+      _deadline = source._deadline
+      _pending = source._pending
+      _stdoutEnded = source._stdoutEnded
+      _stderrEnded = source._stderrEnded
+      _behind = source._behind
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.number) }()
-      case 2: try { try decoder.decodeSingularBoolField(value: &self.stdin) }()
-      case 3: try { try decoder.decodeSingularBoolField(value: &self.stdout) }()
-      case 4: try { try decoder.decodeSingularBoolField(value: &self.stderr) }()
-      case 5: try { try decoder.decodeSingularBoolField(value: &self.multiplexed) }()
-      case 6: try { try decoder.decodeSingularBoolField(value: &self.closesStdin) }()
-      case 7: try { try decoder.decodeSingularBytesField(value: &self.detachKeys) }()
-      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.matchedKeys) }()
-      case 9: try { try decoder.decodeSingularEnumField(value: &self.phase) }()
-      case 10: try { try decoder.decodeSingularBoolField(value: &self.inputEnded) }()
-      case 11: try { try decoder.decodeSingularInt64Field(value: &self.deadline) }()
-      case 12: try { try decoder.decodeSingularBytesField(value: &self.pending) }()
-      case 13: try { try decoder.decodeSingularBoolField(value: &self.stdoutEnded) }()
-      case 14: try { try decoder.decodeSingularBoolField(value: &self.stderrEnded) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularUInt64Field(value: &_storage._number) }()
+        case 2: try { try decoder.decodeSingularBoolField(value: &_storage._stdin) }()
+        case 3: try { try decoder.decodeSingularBoolField(value: &_storage._stdout) }()
+        case 4: try { try decoder.decodeSingularBoolField(value: &_storage._stderr) }()
+        case 5: try { try decoder.decodeSingularBoolField(value: &_storage._multiplexed) }()
+        case 6: try { try decoder.decodeSingularBoolField(value: &_storage._closesStdin) }()
+        case 7: try { try decoder.decodeSingularBytesField(value: &_storage._detachKeys) }()
+        case 8: try { try decoder.decodeSingularUInt32Field(value: &_storage._matchedKeys) }()
+        case 9: try { try decoder.decodeSingularEnumField(value: &_storage._phase) }()
+        case 10: try { try decoder.decodeSingularBoolField(value: &_storage._inputEnded) }()
+        case 11: try { try decoder.decodeSingularInt64Field(value: &_storage._deadline) }()
+        case 12: try { try decoder.decodeSingularBytesField(value: &_storage._pending) }()
+        case 13: try { try decoder.decodeSingularBoolField(value: &_storage._stdoutEnded) }()
+        case 14: try { try decoder.decodeSingularBoolField(value: &_storage._stderrEnded) }()
+        case 15: try { try decoder.decodeSingularMessageField(value: &_storage._behind) }()
+        default: break
+        }
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if self.number != 0 {
-      try visitor.visitSingularUInt64Field(value: self.number, fieldNumber: 1)
-    }
-    if self.stdin != false {
-      try visitor.visitSingularBoolField(value: self.stdin, fieldNumber: 2)
-    }
-    if self.stdout != false {
-      try visitor.visitSingularBoolField(value: self.stdout, fieldNumber: 3)
-    }
-    if self.stderr != false {
-      try visitor.visitSingularBoolField(value: self.stderr, fieldNumber: 4)
-    }
-    if self.multiplexed != false {
-      try visitor.visitSingularBoolField(value: self.multiplexed, fieldNumber: 5)
-    }
-    if self.closesStdin != false {
-      try visitor.visitSingularBoolField(value: self.closesStdin, fieldNumber: 6)
-    }
-    if !self.detachKeys.isEmpty {
-      try visitor.visitSingularBytesField(value: self.detachKeys, fieldNumber: 7)
-    }
-    if self.matchedKeys != 0 {
-      try visitor.visitSingularUInt32Field(value: self.matchedKeys, fieldNumber: 8)
-    }
-    if self.phase != .open {
-      try visitor.visitSingularEnumField(value: self.phase, fieldNumber: 9)
-    }
-    if self.inputEnded != false {
-      try visitor.visitSingularBoolField(value: self.inputEnded, fieldNumber: 10)
-    }
-    if self.deadline != 0 {
-      try visitor.visitSingularInt64Field(value: self.deadline, fieldNumber: 11)
-    }
-    if !self.pending.isEmpty {
-      try visitor.visitSingularBytesField(value: self.pending, fieldNumber: 12)
-    }
-    if self.stdoutEnded != false {
-      try visitor.visitSingularBoolField(value: self.stdoutEnded, fieldNumber: 13)
-    }
-    if self.stderrEnded != false {
-      try visitor.visitSingularBoolField(value: self.stderrEnded, fieldNumber: 14)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._number != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._number, fieldNumber: 1)
+      }
+      if _storage._stdin != false {
+        try visitor.visitSingularBoolField(value: _storage._stdin, fieldNumber: 2)
+      }
+      if _storage._stdout != false {
+        try visitor.visitSingularBoolField(value: _storage._stdout, fieldNumber: 3)
+      }
+      if _storage._stderr != false {
+        try visitor.visitSingularBoolField(value: _storage._stderr, fieldNumber: 4)
+      }
+      if _storage._multiplexed != false {
+        try visitor.visitSingularBoolField(value: _storage._multiplexed, fieldNumber: 5)
+      }
+      if _storage._closesStdin != false {
+        try visitor.visitSingularBoolField(value: _storage._closesStdin, fieldNumber: 6)
+      }
+      if !_storage._detachKeys.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._detachKeys, fieldNumber: 7)
+      }
+      if _storage._matchedKeys != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._matchedKeys, fieldNumber: 8)
+      }
+      if _storage._phase != .open {
+        try visitor.visitSingularEnumField(value: _storage._phase, fieldNumber: 9)
+      }
+      if _storage._inputEnded != false {
+        try visitor.visitSingularBoolField(value: _storage._inputEnded, fieldNumber: 10)
+      }
+      if _storage._deadline != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._deadline, fieldNumber: 11)
+      }
+      if !_storage._pending.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._pending, fieldNumber: 12)
+      }
+      if _storage._stdoutEnded != false {
+        try visitor.visitSingularBoolField(value: _storage._stdoutEnded, fieldNumber: 13)
+      }
+      if _storage._stderrEnded != false {
+        try visitor.visitSingularBoolField(value: _storage._stderrEnded, fieldNumber: 14)
+      }
+      try { if let v = _storage._behind {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ShimClientState, rhs: ShimClientState) -> Bool {
-    if lhs.number != rhs.number {return false}
-    if lhs.stdin != rhs.stdin {return false}
-    if lhs.stdout != rhs.stdout {return false}
-    if lhs.stderr != rhs.stderr {return false}
-    if lhs.multiplexed != rhs.multiplexed {return false}
-    if lhs.closesStdin != rhs.closesStdin {return false}
-    if lhs.detachKeys != rhs.detachKeys {return false}
-    if lhs.matchedKeys != rhs.matchedKeys {return false}
-    if lhs.phase != rhs.phase {return false}
-    if lhs.inputEnded != rhs.inputEnded {return false}
-    if lhs.deadline != rhs.deadline {return false}
-    if lhs.pending != rhs.pending {return false}
-    if lhs.stdoutEnded != rhs.stdoutEnded {return false}
-    if lhs.stderrEnded != rhs.stderrEnded {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._number != rhs_storage._number {return false}
+        if _storage._stdin != rhs_storage._stdin {return false}
+        if _storage._stdout != rhs_storage._stdout {return false}
+        if _storage._stderr != rhs_storage._stderr {return false}
+        if _storage._multiplexed != rhs_storage._multiplexed {return false}
+        if _storage._closesStdin != rhs_storage._closesStdin {return false}
+        if _storage._detachKeys != rhs_storage._detachKeys {return false}
+        if _storage._matchedKeys != rhs_storage._matchedKeys {return false}
+        if _storage._phase != rhs_storage._phase {return false}
+        if _storage._inputEnded != rhs_storage._inputEnded {return false}
+        if _storage._deadline != rhs_storage._deadline {return false}
+        if _storage._pending != rhs_storage._pending {return false}
+        if _storage._stdoutEnded != rhs_storage._stdoutEnded {return false}
+        if _storage._stderrEnded != rhs_storage._stderrEnded {return false}
+        if _storage._behind != rhs_storage._behind {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1570,6 +1718,51 @@ nonisolated extension ShimClientState: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension ShimClientState.Phase: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0OPEN\0\u{1}FLUSHING\0\u{1}LINGERING\0")
+}
+
+nonisolated extension ShimBehindState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".BehindState"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}files\0\u{1}offset\0\u{1}ended\0\u{1}end\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.files) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.offset) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.ended) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.end) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.files != 0 {
+      try visitor.visitSingularUInt32Field(value: self.files, fieldNumber: 1)
+    }
+    if self.offset != 0 {
+      try visitor.visitSingularInt64Field(value: self.offset, fieldNumber: 2)
+    }
+    if self.ended != false {
+      try visitor.visitSingularBoolField(value: self.ended, fieldNumber: 3)
+    }
+    if self.end != 0 {
+      try visitor.visitSingularInt64Field(value: self.end, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimBehindState, rhs: ShimBehindState) -> Bool {
+    if lhs.files != rhs.files {return false}
+    if lhs.offset != rhs.offset {return false}
+    if lhs.ended != rhs.ended {return false}
+    if lhs.end != rhs.end {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }
 
 nonisolated extension ShimLogState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

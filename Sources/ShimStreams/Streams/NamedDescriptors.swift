@@ -51,4 +51,7 @@ package enum DescriptorName {
     package static func lingering(_ index: Int) -> String { "lingering/\(index)/" }
 
     static func client(_ number: UInt64) -> String { "client/\(number)" }
+
+    /// A file of the log that a client reads because it is behind; only in an upgrade.
+    static func behind(_ number: UInt64, _ index: UInt32) -> String { "client/\(number)/log/\(index)" }
 }

@@ -54,6 +54,18 @@ extension ProcessIO {
         }
     }
 
+    /// The files of the log that clients still read.
+    package func collectBehind(into names: inout NamedDescriptors) {
+        guard case .managed(let stdio, _) = plan else {
+            return
+        }
+        for client in stdio.snapshot.clients {
+            for (index, file) in (client.behind?.files ?? []).enumerated() {
+                names.add(DescriptorName.behind(client.options.number, UInt32(index)), file)
+            }
+        }
+    }
+
     /// Whether `state` has everything: named pipes of containerd's clients are not in it.
     package var isRestorable: Bool {
         guard case .managed(let stdio, _) = plan else {
@@ -96,7 +108,7 @@ extension StdioSnapshot {
         recentOutput = Array(state.ring)
         drainDeadline = Timestamp(monotonicNanoseconds: state.drainDeadline)
         clients = state.clients.compactMap { client in
-            names[DescriptorName.client(client.number)].map { Client(client, socket: $0) }
+            names[DescriptorName.client(client.number)].map { Client(client, socket: $0, names) }
         }
     }
 }
@@ -157,11 +169,17 @@ extension ShimClientState {
         if isComplete {
             pending = .init(client.pending)
         }
+        if isComplete, let place = client.behind {
+            behind.files = UInt32(clamping: place.files.count)
+            behind.offset = place.offset
+            behind.ended = place.end != nil
+            behind.end = place.end ?? 0
+        }
     }
 }
 
 extension StdioSnapshot.Client {
-    fileprivate init(_ state: ShimClientState, socket: SharedDescriptor) {
+    fileprivate init(_ state: ShimClientState, socket: SharedDescriptor, _ names: NamedDescriptors) {
         var streams: StdioStreams = []
         if state.stdout { streams.insert(.stdout) }
         if state.stderr { streams.insert(.stderr) }
@@ -185,5 +203,15 @@ extension StdioSnapshot.Client {
         pending = Array(state.pending)
         if state.stdoutEnded { endedStreams.insert(.stdout) }
         if state.stderrEnded { endedStreams.insert(.stderr) }
+        guard state.hasBehind else { return }
+        let wanted = (0..<state.behind.files).map { DescriptorName.behind(state.number, $0) }
+        var files = wanted.compactMap { names[$0] }
+        // With a gap there is nothing to go on with.
+        if files.count < wanted.count { files = [] }
+        behind = StdioSnapshot.Behind(
+            files: files,
+            offset: state.behind.offset,
+            end: state.behind.ended ? state.behind.end : nil
+        )
     }
 }

@@ -1,0 +1,73 @@
+import Foundation
+import SystemFixture
+import Testing
+
+extension SystemTests {
+    /// Clients that do not keep up with a container.
+    @Suite struct SlowClientTests {
+        private func size(_ file: String) throws -> Int {
+            try FileManager.default.attributesOfItem(atPath: file)[.size] as? Int ?? 0
+        }
+
+        @Test func clientThatReadsNothingIsCutAndSlowsNobody() throws {
+            try Daemon.with { (daemon) throws in
+                let script = "i=0; while :; do i=$((i+1)); echo $i; echo e$i >&2; done"
+                try daemon.ok(
+                    "run",
+                    "-d",
+                    "--name",
+                    "one",
+                    "--log-opt",
+                    "max-size=500m",
+                    "berth/default",
+                    "sh",
+                    "-c",
+                    script
+                )
+                let log = try daemon.field(".LogPath", "one")
+                let deaf = Poller.send(
+                    "POST /containers/one/attach?stream=1&stdout=1&stderr=1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n",
+                    to: daemon.socket
+                )
+                let began = Date()
+                var before = try size(log)
+                var still = 0
+                // Longer than it takes to be cut.
+                while Date().timeIntervalSince(began) < 13 {
+                    usleep(500_000)
+                    let now = try size(log)
+                    if now == before { still += 1 }
+                    before = now
+                }
+                #expect(still == 0, "the container waited \(still) times")
+                // What was on its way, and the end.
+                let got = Poller.answer(deaf).utf8.count
+                #expect(got > 64 << 10 && got < before / 2, "\(got) of \(before)")
+                try daemon.ok("kill", "one")
+                let lines = try daemon.berth("logs", "--tail", "50000", "one").output.split(separator: "\n").compactMap
+                {
+                    Int($0)
+                }
+                let first = try #require(lines.first)
+                #expect(lines == Array(first..<(first + lines.count)))
+            }
+        }
+
+        @Test func slowPipeGetsEverythingAlsoAfterTheEnd() throws {
+            try Daemon.with { (daemon) throws in
+                let run =
+                    "'\(Binaries.path("berth"))' --host 'unix://\(daemon.socket)' run --rm --network none berth/default"
+                // At 320 KiB a second: the container has ended and is removed long before.
+                let slow = "while dd bs=64k count=1 iflag=fullblock 2>/dev/null | grep '' ; do sleep 0.2; done"
+                let pipe = try Command("sh", ["-c", "\(run) seq 1 400000 | { \(slow); }"], in: daemon.scratch)
+                try eventually(within: 30, "the container has gone") {
+                    try pipe.output != "" && daemon.ok("ps", "-aq") == ""
+                }
+                #expect(pipe.isRunning)
+                let output = try pipe.finish(within: 60).output
+                let numbers = output.split(separator: "\n").joined()
+                #expect(numbers == (1...400_000).map(String.init).joined())
+            }
+        }
+    }
+}
