@@ -42,9 +42,7 @@ package struct VolumeSeeder {
         try File.makeDirectory(nothing)
         defer { _ = try? File.removeTree(nothing) }  // what is left of it is empty
         let directories = try ([nothing] + layers).map { SharedDescriptor(try File.open($0, [.path, .directory])) }
-        let context = try FileSystemContext("overlay")
-        for directory in directories { try context.set("lowerdir+", "/proc/self/fd/\(directory.raw)") }
-        let mount = try context.mount([.readOnly, .noDevices, .noSetID])
+        let mount = try overlay(directories.map { "/proc/self/fd/\($0.raw)" })
         let image = RootedDir(adopting: try File.open(".", [.directory], at: mount.raw))
         let status: FileStatus
         do throws(KernelError) {
@@ -57,6 +55,26 @@ package struct VolumeSeeder {
         guard status.isDirectory else { return }
         try copyDirectory(image.subdirectory(destination), status, to: target, depth: depth)
         withExtendedLifetime(directories) {}
+    }
+
+    private static func overlay(_ layers: [String]) throws(KernelError) -> DetachedMount {
+        func mount(
+            _ set: (borrowing FileSystemContext) throws(KernelError) -> Void
+        ) throws(KernelError) -> DetachedMount {
+            let context = try FileSystemContext("overlay")
+            try set(context)
+            return try context.mount([.readOnly, .noDevices, .noSetID])
+        }
+        do throws(KernelError) {
+            return try mount { context throws(KernelError) in
+                for layer in layers { try context.set("lowerdir+", layer) }
+            }
+        } catch  where error.errno == .invalid {
+            // Before Linux 6.5 there is the list alone, and the kernel says so at the end.
+            return try mount { context throws(KernelError) in
+                try context.set("lowerdir", layers.joined(separator: ":"))
+            }
+        }
     }
 
     private static func copyDirectory(
