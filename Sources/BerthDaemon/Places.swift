@@ -32,9 +32,11 @@ enum Places {
     /// Takes a lock that dies with this process and says who has it otherwise.
     private static func lock(_ path: String, _ what: String) throws -> SharedDescriptor {
         let file = SharedDescriptor(try File.open(path, [.readWrite, .create, .noFollow], mode: 0o600))
-        guard try file.tryLock() else {
+        if try !file.tryLock() {
             let holder = (try? File.readText(path, limit: 64)).flatMap { Int32($0.prefix { $0.isNumber }) }
-            throw DaemonError.inUse(what, by: holder)
+            // Of one that is gone, or that this program has replaced, a child may be left for a moment.
+            let isAlive = holder.map { $0 != Credentials.processID && (try? Pidfd(pid: $0)) != nil } ?? false
+            guard !isAlive, try file.lock(within: .seconds(5)) else { throw DaemonError.inUse(what, by: holder) }
         }
         try file.truncate(to: 0)
         try file.writeAll(Array("\(Credentials.processID)\n".utf8))

@@ -207,6 +207,23 @@ extension DescriptorHolder where Self: ~Copyable {
     /// - Throws: `KernelError`.
     public func lock() throws(KernelError) { try system("lock") { flock(raw, LOCK_EX) } }
 
+    /// Takes the advisory lock of the whole open file (`flock(2)`) as soon as nobody else holds it.
+    ///
+    /// The lock is the open file's: a child that its holder has just cloned has that too, until it becomes another program. So the lock of
+    /// a process that is gone may be held for some moments yet.
+    ///
+    /// - Parameter patience: how long to wait at most; looked at every 10 ms.
+    /// - Returns: false when somebody holds it even then.
+    /// - Throws: `KernelError`.
+    public func lock(within patience: Duration) throws(KernelError) -> Bool {
+        let deadline = Clock.monotonic.now + patience
+        while try !tryLock() {
+            guard Clock.monotonic.now < deadline else { return false }
+            Clock.sleep(.milliseconds(10))
+        }
+        return true
+    }
+
     /// Gives the advisory lock back before its holder ends.
     public func unlock() {
         // Cannot fail on an open file.

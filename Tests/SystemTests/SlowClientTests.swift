@@ -40,9 +40,9 @@ extension SystemTests {
                     before = now
                 }
                 #expect(still == 0, "the container waited \(still) times")
-                // What was on its way, and the end.
+                // What was on its way, and the end; short lines fill a socket with little.
                 let got = Poller.answer(deaf).utf8.count
-                #expect(got > 64 << 10 && got < before / 2, "\(got) of \(before)")
+                #expect(got > 4 << 10 && got < before / 2, "\(got) of \(before)")
                 try daemon.ok("kill", "one")
                 let lines = try daemon.berth("logs", "--tail", "50000", "one").output.split(separator: "\n").compactMap
                 {

@@ -43,6 +43,19 @@ extension UpgradeTests {
             }
         }
 
+        /// A child that the last manager had just cloned has its locks as well, until it becomes another program.
+        @Test(arguments: ["berthd.lock", "lock"])
+        func locksOfAManagerThatIsGoneAreWaitedFor(_ lock: String) throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.crash()
+                let path = daemon.root.appendingPathComponent(lock).path
+                let holder = try Command("flock", [path, "sh", "-c", "echo held; sleep 1"], in: daemon.scratch)
+                try eventually("the lock is held") { holder.output == "held\n" }
+                try daemon.start()
+                #expect(try holder.finish().status == 0)
+            }
+        }
+
         /// Every number once and in order, then the end.
         private static func checkCount(_ text: String) throws {
             let lines = text.split(separator: "\n")

@@ -72,7 +72,7 @@ final class EngineCore: Sendable {
             try File.makeDirectories(directory, mode: 0o700)
         }
         let lock = try File.open(paths.lock, [.readWrite, .create], mode: 0o600)
-        guard try lock.tryLock() else {
+        guard try lock.lock(within: .seconds(5)) else {
             throw EngineError.conflict("another engine uses '\(paths.root)'")
         }
         // Names and environments of containers: SQLite makes a file with the mode of the day, and its journals like it.
