@@ -57,15 +57,23 @@ final class ManagerLife: ManagerControl {
     private let program: RunningProgram
     private let logger: Logger
     private let state = Mutex(State())
+    private let signals: UnixSignalsSequence
     private let orders: AsyncStream<Order>
     private let order: AsyncStream<Order>.Continuation
     /// Set once, before anybody can ask for it.
     private let face = Mutex<DockerFace?>(nil)
 
-    private init(_ settings: Settings, _ program: RunningProgram, _ engine: Engine, _ logger: Logger) {
+    private init(
+        _ settings: Settings,
+        _ program: RunningProgram,
+        _ engine: Engine,
+        _ signals: UnixSignalsSequence,
+        _ logger: Logger
+    ) {
         self.settings = settings
         self.program = program
         self.engine = engine
+        self.signals = signals
         self.logger = logger
         (orders, order) = AsyncStream.makeStream()
     }
@@ -83,7 +91,9 @@ final class ManagerLife: ManagerControl {
         held.restore(present)
         DescriptorStore(logger).follow(held, present: present)
         let engine = try await Engine.open(configuration, held: held)
-        let life = ManagerLife(settings, program, engine, logger)
+        // Before anybody gets an answer: whoever has had one may send a signal, and until here that would end the process.
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup, .sigusr2)
+        let life = ManagerLife(settings, program, engine, signals, logger)
         let face = try await DockerFace(
             engine: engine,
             control: life,
@@ -163,7 +173,7 @@ final class ManagerLife: ManagerControl {
     // Signals
 
     private func followSignals() async {
-        for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup, .sigusr2) {
+        for await signal in signals {
             logger.notice("signal", metadata: ["signal": "\(signal)"])
             switch signal {
             case .sighup: await change(to: program)
