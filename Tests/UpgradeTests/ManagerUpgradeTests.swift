@@ -56,6 +56,18 @@ extension UpgradeTests {
             }
         }
 
+        @Test func whatAManagerLeftThatWasKilledInItsProbeGoes() throws {
+            try Daemon.with(image: false) { (daemon) throws in
+                try daemon.crash()
+                let probe = daemon.root.appendingPathComponent(".probe")
+                let work = probe.appendingPathComponent("state/work/work")
+                try FileManager.default.createDirectory(at: work, withIntermediateDirectories: true)
+                try daemon.start()
+                #expect(!FileManager.default.fileExists(atPath: probe.path))
+                #expect(try daemon.ok("info", "-f", "{{.Berth.UserNamespaces.Default}}") == "true")
+            }
+        }
+
         /// Every number once and in order, then the end.
         private static func checkCount(_ text: String) throws {
             let lines = text.split(separator: "\n")

@@ -23,7 +23,9 @@ package struct UserNamespaceProbe: Sendable {
             missing = ["user namespaces: /proc/sys/user/max_user_namespaces is 0"]
             return
         }
-        let place = "\(root)/.probe-\(Random.hex(8))"
+        let place = "\(root)/.probe"
+        // Of a manager that was killed while it tried; whoever opens the engine holds the root's lock. What cannot be removed is in the way below.
+        _ = try? File.removeTree(place)
         var missing: [String] = []
         do {
             missing = try Self.look(place)
