@@ -60,8 +60,8 @@ extension UpgradeTests {
             try Daemon.with(image: false) { (daemon) throws in
                 try daemon.crash()
                 let probe = daemon.root.appendingPathComponent(".probe")
-                let work = probe.appendingPathComponent("state/work/work")
-                try FileManager.default.createDirectory(at: work, withIntermediateDirectories: true)
+                let upper = probe.appendingPathComponent("state/upper")
+                try FileManager.default.createDirectory(at: upper, withIntermediateDirectories: true)
                 try daemon.start()
                 #expect(!FileManager.default.fileExists(atPath: probe.path))
                 #expect(try daemon.ok("info", "-f", "{{.Berth.UserNamespaces.Default}}") == "true")
