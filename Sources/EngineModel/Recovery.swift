@@ -89,6 +89,20 @@ package enum Recovery {
     }
 }
 
+extension ProcessExit {
+    /// What a shim tells in answer to a question, which has no word for unknown.
+    ///
+    /// - Parameters:
+    ///   - number: its number.
+    ///   - isOurs: whether 255 is how the shim says that it does not know.
+    package init(told number: UInt32, byOurs isOurs: Bool) {
+        self =
+            isOurs && number == 255
+            ? .unknown("the shim tells 255, its number for what it does not know, and its records are lost")
+            : .code(UInt8(truncatingIfNeeded: number))
+    }
+}
+
 /// The exit record that a shim leaves before it tells anybody (docs/shim-protocol.md, section 4).
 package struct ExitRecord: Sendable, Equatable {
     package var pid: Int32

@@ -21,12 +21,6 @@ package struct HeldProcess: Sendable {
         self.init(pid: pid, startTime: startTime, pidfd: SharedDescriptor(pidfd.intoDescriptor()))
     }
 
-    /// Holds exactly the process of this number and start time; nil when it was reaped.
-    package init?(pid: Int32, startTime: UInt64) {
-        guard let held = HeldProcess(pid: pid), held.startTime == startTime else { return nil }
-        self = held
-    }
-
     package init(pid: Int32, startTime: UInt64, pidfd: SharedDescriptor) {
         (self.pid, self.startTime, self.pidfd) = (pid, startTime, pidfd)
     }

@@ -44,6 +44,22 @@ package final class ShimConnection: Sendable {
         return channel
     }
 
+    /// Whether nobody listens there, by the error of a connect; anything else says nothing about who does.
+    package static func isRefusal(_ error: any Error) -> Bool {
+        if let error = error as? IOError {
+            return [Errno.connectionRefused, .noEntry].contains(Errno(rawValue: error.errnoCode))
+        }
+        return (error as? KernelError)?.errno == .noEntry
+    }
+
+    /// Whether descriptors or memory were short here, which says nothing about anybody.
+    package static func isShortage(_ error: any Error) -> Bool {
+        if let error = error as? IOError {
+            return KernelError.failed("connect", Errno(rawValue: error.errnoCode)).isShortage
+        }
+        return (error as? KernelError)?.isShortage ?? false
+    }
+
     /// Calls a method and decodes its answer.
     package func call<Answer: Message & Sendable>(
         _ service: String,

@@ -62,16 +62,14 @@ package struct ShimProcess: Sendable, Equatable {
     ///
     /// `held` is what is held of the dead one, by name. What it listened on is used again, so that nobody who connects meanwhile is
     /// refused; without that, the sockets are made anew.
-    package static func adopt(_ launch: Launch, held: [String: SharedDescriptor]) throws -> Launched {
+    ///
+    /// - Returns: nil when one is there already, which another one would be refused by.
+    package static func adopt(_ launch: Launch, held: [String: SharedDescriptor]) throws -> Launched? {
         let paths = launch.paths
-        guard let token = token(paths) else {
+        guard let token = try token(paths) else {
             throw EngineError.internalFailure("the token of the dead shim cannot be read")
         }
-        // An engine that died when it had started one did not write it down; another one would be refused by its lock.
-        if let (process, pidfd) = lockHolder(paths) {
-            try record(process, paths)
-            return Launched(process: process, pidfd: pidfd, token: token)
-        }
+        if case .held = try lock(paths) { return nil }
         var held = held
         let rpc = try held.removeValue(forKey: "listener") ?? SharedDescriptor(UnixSocket.listen(paths.shimSocket))
         let passing =
@@ -136,48 +134,51 @@ package struct ShimProcess: Sendable, Equatable {
     }
 
     /// The process that an earlier life recorded; nil when there is no record or it cannot be read.
-    package static func recorded(_ paths: ContainerPaths) -> ShimProcess? {
-        guard
-            let bytes = try? File.read(paths.shimPid, limit: 4096),  // absent and unreadable are both "no record"
-            let record = try? JSON.decode(Record.self, bytes)
-        else { return nil }
+    ///
+    /// - Throws: `KernelError` when that cannot be known now.
+    package static func recorded(_ paths: ContainerPaths) throws(KernelError) -> ShimProcess? {
+        guard let bytes = try content(paths.shimPid), let record = try? JSON.decode(Record.self, bytes) else {
+            return nil  // absent and unreadable are both "no record"
+        }
         return ShimProcess(pid: record.pid, startTime: record.startTime)
     }
 
-    /// The shim of a bundle that lives: the recorded one, or one that nobody came to record; nil when there is none.
-    package static func living(_ paths: ContainerPaths) -> SharedDescriptor? {
-        recorded(paths)?.open() ?? lockHolder(paths)?.pidfd
-    }
-
-    /// The process that holds the lock of a bundle; every shim of ours does as long as it lives.
-    private static func lockHolder(_ paths: ContainerPaths) -> (process: ShimProcess, pidfd: SharedDescriptor)? {
-        guard
-            let file = try? File.open(paths.lock),  // absent: nobody has ever held it
-            let pid = try? RecordLock.holder(file.raw),
-            let startTime = try? ProcessFacts.startTime(of: pid)
-        else { return nil }
-        let process = ShimProcess(pid: pid, startTime: startTime)
-        return process.open().map { (process, $0) }
-    }
-
     /// The name of the run that a bundle is for; nil where nothing says it.
-    package static func run(_ paths: ContainerPaths) -> String? {
-        try? File.readText(paths.run, limit: 256)  // absent and unreadable are both "nothing says it"
+    ///
+    /// - Throws: `KernelError` when that cannot be known now.
+    package static func run(_ paths: ContainerPaths) throws(KernelError) -> String? {
+        try content(paths.run).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    package static func token(_ paths: ContainerPaths) -> String? {
-        try? File.readText(paths.token, limit: 4096)  // absent and unreadable are both "no token"
+    /// What a shim wants to hear from who connects; nil where nothing says it.
+    ///
+    /// - Throws: `KernelError` when that cannot be known now.
+    package static func token(_ paths: ContainerPaths) throws(KernelError) -> String? {
+        try content(paths.token).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// A small file; nil when there is none, and when it is none that can be read.
+    private static func content(_ path: String) throws(KernelError) -> [UInt8]? {
+        do throws(KernelError) { return try File.read(path, limit: 4096) } catch {
+            if error.isShortage { throw error }
+            return nil
+        }
     }
 
     /// A pidfd of exactly this process, or nil when it is gone.
-    package func open() -> SharedDescriptor? {
-        guard
-            let pidfd = try? Pidfd(pid: pid),  // gone: that is the answer
-            let now = try? ProcessFacts.startTime(of: pid), now == startTime,
+    ///
+    /// - Throws: `KernelError` when that cannot be known now.
+    package func open() throws(KernelError) -> SharedDescriptor? {
+        // No number of a process.
+        guard pid > 0 else { return nil }
+        do throws(KernelError) {
+            let pidfd = try Pidfd(pid: pid)
             // The pidfd was opened first: if it still is alive now, the start time that was read is its own.
-            (try? pidfd.send(nil)) == true
-        else { return nil }
-        return SharedDescriptor(pidfd.intoDescriptor())
+            guard try ProcessFacts.startTime(of: pid) == startTime, try pidfd.send(nil) else { return nil }
+            return SharedDescriptor(pidfd.intoDescriptor())
+        } catch  where [.noProcess, .noEntry, .invalid].contains(error.errno) {
+            return nil  // gone; the last is the answer for the number of a thread
+        }
     }
 }
 

@@ -268,6 +268,18 @@ public enum File {
         unsafe faccessat(directory, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0
     }
 
+    /// Whether a path leads to something.
+    ///
+    /// - Parameter path: where.
+    /// - Returns: false only when the kernel says that there is nothing.
+    /// - Throws: `KernelError` when it cannot be known.
+    public static func isThere(_ path: String) throws(KernelError) -> Bool {
+        do throws(KernelError) { _ = try status(path) } catch  where [.noEntry, .notDirectory].contains(error.errno) {
+            return false
+        }
+        return true
+    }
+
     /// The facts about a path.
     ///
     /// - Parameters:

@@ -12,6 +12,11 @@ public struct KernelError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The kind of failure.
     public var code: ErrorCode { errno.code }
 
+    /// Whether descriptors or memory were short: nothing is known of the object, and the same call may succeed a moment later.
+    public var isShortage: Bool {
+        [.tooManyDescriptors, .tooManyFiles, .noMemory, .wouldBlock].contains(errno)
+    }
+
     /// One line, for example `open '/x': no such file or directory`.
     public var description: String {
         var text = operation

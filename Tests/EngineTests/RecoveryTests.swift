@@ -34,6 +34,15 @@ struct RecoveryTests {
         )
     }
 
+    @Test func theNumberOfUnknownEndsIsNoKnownCode() {
+        guard case .unknown = ProcessExit(told: 255, byOurs: true) else {
+            Issue.record("255 of a shim of ours was taken for a code")
+            return
+        }
+        #expect(ProcessExit(told: 255, byOurs: false) == .code(255))
+        #expect(ProcessExit(told: 3, byOurs: true) == .code(3))
+    }
+
     @Test(arguments: active) func trueExitsAreKept(phase: Lifecycle.Phase) {
         #expect(decide(phase, .stopped(exit, pid: 5, startedAt: now)) == .recordExit(exit))
         #expect(decide(phase, .shimGone(record: exit)) == .recordExit(exit))

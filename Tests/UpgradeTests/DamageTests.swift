@@ -47,6 +47,26 @@ extension UpgradeTests {
             }
         }
 
+        @Test(arguments: ["kill", "adopt"]) func recordOfAShimThatIsWrongIsNoDeath(_ policy: String) throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "--shim-death", policy, "berth/default", "sleep", "1000")
+                let pid = try daemon.field(".State.Pid", "one")
+                let (shim, file) = (try daemon.shim("one"), try daemon.bundle("one").appendingPathComponent("shim.pid"))
+                try daemon.crash()
+                // The last digit of its start time.
+                var text = try String(contentsOf: file, encoding: .utf8)
+                let digit = try #require(text.lastIndex { $0.isNumber })
+                text.replaceSubrange(digit...digit, with: text[digit] == "7" ? "8" : "7")
+                try Data(text.utf8).write(to: file)
+                try daemon.start()
+                try eventually("it is supervised") {
+                    try daemon.berth("exec", "one", "echo", "alive").output == "alive\n"
+                }
+                #expect(try daemon.field(".State.Pid", "one") == pid && isAlive(shim))
+                #expect(try daemon.told("one") == ["create", "start"])
+            }
+        }
+
         /// The numbers of all events that are kept.
         private static func cursors(_ daemon: Daemon) throws -> [Int] {
             let now = String(Int(Date().timeIntervalSince1970) + 1)

@@ -46,6 +46,31 @@ extension UpgradeTests {
             }
         }
 
+        @Test(arguments: [48, 60]) func aManagerThatStartsShortOfDescriptorsEndsNothing(_ count: Int) throws {
+            try Daemon.with { (daemon) throws in
+                var pids: [String: String] = [:]
+                for index in 0..<8 {
+                    let (name, policy) = ("c\(index)", index.isMultiple(of: 4) ? "adopt" : "kill")
+                    try daemon.ok("run", "-d", "--name", name, "--shim-death", policy, "berth/default", "sleep", "1000")
+                    pids[name] = try daemon.field(".State.Pid", name)
+                }
+                try daemon.crash()
+                try daemon.start(descriptors: count)
+                try eventually("somebody was not reached") {
+                    daemon.logs().contains("cannot be seen") || daemon.logs().contains("has died")
+                }
+                let words = ["--pid", "\(daemon.pid)", "--nofile=4096:4096"]
+                #expect(try Command("prlimit", words, in: daemon.scratch).finish().status == 0)
+                for (name, pid) in pids {
+                    try eventually(within: 60, "\(name) is reached") {
+                        try daemon.berth("exec", name, "echo", "alive").output == "alive\n"
+                    }
+                    #expect(try daemon.field(".State.Pid", name) == pid)
+                    #expect(try daemon.told(name).filter { ["die", "shim_die"].contains($0) }.isEmpty, "\(name)")
+                }
+            }
+        }
+
         private func descriptors(_ daemon: Daemon) throws -> [String] {
             let folder = "/proc/\(daemon.pid)/fd"
             return try FileManager.default.contentsOfDirectory(atPath: folder).compactMap {

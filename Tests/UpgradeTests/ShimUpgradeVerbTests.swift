@@ -62,6 +62,22 @@ extension UpgradeTests {
             }
         }
 
+        @Test func aShimThatIsNotFoundAfterItsUpgradeIsMetAgain() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "two", "berth/default", "sleep", "1000")
+                let pid = try daemon.field(".State.Pid", "two")
+                let socket = try daemon.bundle("two").appendingPathComponent("shim.sock").path
+                #expect(rename(socket, socket + ".kept") == 0)
+                let outcome = try daemon.berth("shim", "upgrade", "two")
+                #expect(outcome.status == 1 && outcome.errors.contains("two: "), "\(outcome)")
+                #expect(rename(socket + ".kept", socket) == 0)
+                try eventually(within: 40, "it is met again") {
+                    try daemon.berth("exec", "two", "echo", "alive").output == "alive\n"
+                }
+                #expect(try daemon.field(".State.Pid", "two") == pid)
+            }
+        }
+
         private func rows(_ daemon: Daemon) throws -> [[String: Any]] {
             let answer = Poller.answer(
                 Poller.send("GET /berth/v1/shims HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", to: daemon.socket)

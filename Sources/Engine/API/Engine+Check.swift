@@ -93,7 +93,7 @@ private enum ShimCheck {
     }
 
     private static func ask(_ id: ContainerID, _ paths: ContainerPaths) async -> StateFinding? {
-        guard let token = ShimProcess.token(paths) else { return nil }
+        guard let token = try? ShimProcess.token(paths) else { return nil }
         do {
             let connection = try await ShimConnection.connect(
                 to: paths.shimSocket,

@@ -109,7 +109,7 @@ extension Container {
         _ = try? await adoption.value(within: Self.infoDeadline)
         guard lifecycle.isActive || shim != nil else { return nil }
         var status = ShimStatus(container: id, name: record.name, backend: record.plan.backend, state: .unreachable)
-        let process = shim?.process ?? ShimProcess.recorded(paths)
+        let process = shim?.process ?? (try? ShimProcess.recorded(paths))
         status.pid = process?.pid
         // A process that is gone, or hides its memory, has no number.
         if let pid = process?.pid { status.privateMemory = try? ProcessFacts.privateMemory(of: pid).outsideExecutable }
@@ -147,7 +147,7 @@ extension Container {
         let path = try binary ?? node.backend(record.plan.backend)
         let paths = paths
         try await node.pool.run {
-            guard let token = ShimProcess.token(paths) else {
+            guard let token = try ShimProcess.token(paths) else {
                 throw EngineError.internalFailure("its token cannot be read")
             }
             let program = try File.open(path)
@@ -169,6 +169,10 @@ extension Container {
             } catch let error as RPCError where error.status == .unavailable && ContinuousClock.now < end {
                 // The old program took the connection with it.
                 try await Task.sleep(for: .milliseconds(5))
+            } catch {
+                // Whatever serves now is met again, at once or when it answers.
+                await adoptOnce()
+                throw error
             }
         }
     }
@@ -177,7 +181,7 @@ extension Container {
     private func version(_ paths: ContainerPaths) async throws -> String {
         let connection = try await ShimConnection.connect(
             to: paths.shimSocket,
-            token: ShimProcess.token(paths) ?? "",
+            token: try ShimProcess.token(paths) ?? "",
             deadline: Self.upgradeDeadline,
             group: node.group
         )

@@ -58,7 +58,7 @@ struct Leftovers: Sendable {
 
     private static func remove(_ id: ContainerID, cgroup: String?, _ node: Node) throws {
         let paths = node.paths.container(id)
-        if let pidfd = ShimProcess.living(paths) {
+        if let pidfd = try ShimProcess.living(paths) {
             _ = try Pidfd.send(.kill, to: pidfd.raw)
             _ = try pidfd.poll(for: .readable, timeout: .seconds(5))
         } else if let pid = ShimProcess.listening(on: paths), let pidfd = try? Pidfd(pid: pid) {

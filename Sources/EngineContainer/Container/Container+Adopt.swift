@@ -43,7 +43,12 @@ extension Container {
         case .adopt(let pid, let paused, let startedAt):
             await adoptRunning(pid: pid, paused: paused, startedAt: startedAt)
         case .succeedShim:
-            await succeedShim()
+            do { try await succeedShim() } catch {
+                // Nothing was decided that could not be decided again.
+                logger.warning("dead shim has no successor yet", metadata: ["error": "\(error)"])
+                dropConnection()
+                lookAgainLater()
+            }
         case .recordExit(let exit):
             await endLeftShim(keepingBundle: true)
             await endLostExecs(at: exit.at)
@@ -82,7 +87,7 @@ extension Container {
     }
 
     /// A shim that was silent is asked again, for as long as its process is there; nothing else waits for it.
-    private func lookAgainLater() {
+    func lookAgainLater() {
         silences += 1
         let pause = min(Duration.seconds(2) * silences, .seconds(30))
         node.supervisor.start { [weak self] in
@@ -94,40 +99,66 @@ extension Container {
 
     // Looking ---------------------------------------------------------------------------------------------------------
 
+    /// What cannot be seen now is no finding: the container is as it was, and is looked at again.
     private func look() async -> Recovery.Finding {
-        let paths = paths
-        let left = try? await node.pool.run {
-            (
-                hasBundle: File.exists(paths.bundle), process: ShimProcess.recorded(paths),
-                token: ShimProcess.token(paths), run: ShimProcess.run(paths)
-            )
+        do { return try await find() } catch {
+            dropConnection()
+            logger.warning("it cannot be seen what became of the container", metadata: ["error": "\(error)"])
+            return .silent
         }
-        guard let left, left.hasBundle else { return .nothing(record: await recordedExit()?.exit) }
+    }
+
+    private func find() async throws -> Recovery.Finding {
+        let paths = paths
+        let left = try await node.pool.run { () -> (shim: ShimProcess.Found, token: String?, run: String?)? in
+            guard try File.isThere(paths.bundle) else { return nil }
+            return (try ShimProcess.find(paths), try ShimProcess.token(paths), try ShimProcess.run(paths))
+        }
+        guard let left else { return .nothing(record: try await recordedExit()?.exit) }
         if let found = left.run, found != run {
             // A run of which the database knows nothing: its journal begins at its beginning.
             (run, journaled, durable) = (found, 0, 0)
             overtaking = [:]
         }
-        await loadExecs()
-        let pidfd = left.process?.open()
+        try await loadExecs()
+        switch left.shim {
+        case .gone: return try await gone()
+        case .alive(_, let pidfd) where Self.hasEnded(pidfd): return try await gone()
+        case .alive(let process, let pidfd): return try await meet(process, pidfd, left.token)
+        case .unsaid: return try await meet(nil, nil, left.token)
+        }
+    }
+
+    /// Asks who listens on the shim's socket.
+    private func meet(
+        _ process: ShimProcess?,
+        _ pidfd: SharedDescriptor?,
+        _ token: String?
+    ) async throws -> Recovery.Finding {
         // What a dead shim has listened on may be held open here: then nobody is refused, and nobody answers.
-        let isDead = left.process != nil && pidfd.map(Self.hasEnded) ?? true
-        guard let token = left.token, !isDead else { return await gone(pidfd) }
+        let isHeld = pidfd == nil && node.held[id]["listener"] != nil
+        var finding = Recovery.Finding.silent
         do {
             let connection = try await ShimConnection.connect(
                 to: paths.shimSocket,
-                token: token,
+                token: token ?? "",
                 deadline: node.deadlines.adoption,
                 group: node.group
             )
-            let finding = try await ask(adoptConnection(connection, process: left.process, pidfd: pidfd))
-            if finding == .silent { dropConnection() } else { silences = 0 }
-            return finding
+            finding = try await ask(adoptConnection(connection, process: process, pidfd: pidfd))
         } catch {
             dropConnection()
             logger.debug("shim was not reached", metadata: ["error": "\(error)"])
-            return await gone(pidfd)
+            if let pidfd { return Self.hasEnded(pidfd) ? try await gone() : .silent }
+            guard isHeld || ShimConnection.isRefusal(error), !ShimConnection.isShortage(error) else { throw error }
+            return try await gone()
         }
+        guard finding == .silent else {
+            silences = 0
+            return finding
+        }
+        dropConnection()
+        return isHeld ? try await gone() : .silent
     }
 
     package func dropConnection() {
@@ -144,25 +175,31 @@ extension Container {
         return true
     }
 
-    /// A socket that nobody serves: silence while the recorded process lives, else what it wrote down before its end.
-    private func gone(_ pidfd: SharedDescriptor?) async -> Recovery.Finding {
-        if let pidfd, !Self.hasEnded(pidfd) { return .silent }
+    /// There is no shim any more: what it wrote down before its end.
+    private func gone() async throws -> Recovery.Finding {
         let (path, cursor) = (paths.journal, journaled)
         do {
             let events = try await node.pool.run { try JournalFile.events(path, after: cursor) }
             if let end = await takeIn(events) { return end }
-        } catch {
+        } catch let error as KernelError where !error.isShortage {
             logger.error("journal cannot be read", metadata: ["path": "\(path)", "error": "\(error)"])
         }
-        return .shimGone(record: await recordedExit()?.exit)
+        return .shimGone(record: try await recordedExit()?.exit)
     }
 
     /// The exit that the shim, or the engine in its place, has recorded of the present run.
-    func recordedExit() async -> ExitRecord? {
+    ///
+    /// - Throws: what says nothing about the record.
+    func recordedExit() async throws -> ExitRecord? {
         guard let run else { return nil }
         let path = paths.exitRecord(run)
-        // What is not there is no end; what cannot be read is no record, and the exit is unknown then.
-        let record = try? await node.pool.run { try ExitRecord(parsing: try File.read(path, limit: 65536)) }
+        let record = try await node.pool.run { () -> ExitRecord? in
+            // What is not there is no end; what cannot be read is no record, and the exit is unknown then.
+            do { return try ExitRecord(parsing: try File.read(path, limit: 65536)) } catch {
+                if ShimConnection.isShortage(error) { throw error }
+                return nil
+            }
+        }
         // The shim itself starts a container again in the same run: then the record is of the process before.
         guard let record, lifecycle.pid == nil || lifecycle.pid == 0 || record.pid == lifecycle.pid else { return nil }
         return record
@@ -187,14 +224,14 @@ extension Container {
                 // The journal's exit has been taken in, or is lost with a damaged journal.
                 guard lifecycle.isActive else { return .finished }
                 let fallback = Lifecycle.Exit(
-                    how: ContainerExit(status: .code(UInt8(truncatingIfNeeded: state.exitStatus))),
+                    how: ContainerExit(status: ProcessExit(told: state.exitStatus, byOurs: isOurs)),
                     at: Timestamp(state.exitedAt)
                 )
-                return .stopped(await recordedExit()?.exit ?? fallback, pid: pid, startedAt: startedAt)
+                return .stopped(try await recordedExit()?.exit ?? fallback, pid: pid, startedAt: startedAt)
             default: return .silent
             }
         } catch let error as RPCError where error.status == .notFound {
-            if lifecycle.isActive, let record = await recordedExit() {
+            if lifecycle.isActive, let record = try await recordedExit() {
                 return .stopped(record.exit, pid: record.pid, startedAt: lifecycle.startedAt ?? record.exit.at)
             }
             return .noTask
@@ -223,6 +260,9 @@ extension Container {
         self.shim?.capabilities = capabilities
         shimRestarts = capabilities.contains(ShimAbility.restarts)
     }
+
+    /// Whether the shim is one of Berth's.
+    private var isOurs: Bool { shim?.capabilities?.isEmpty == false }
 
     private func forbidLostRestart() async {
         do { try await shim?.client.setPolicy(stopped: true) } catch {
@@ -266,9 +306,9 @@ extension Container {
     /// Reads the exec sessions that an earlier life noted, before the shim's journal says what became of them.
     ///
     /// One that was being started when the engine ended is known by its process, or not at all.
-    private func loadExecs() async {
-        guard execs.isEmpty, let noted = try? await node.pool.run({ [paths] in Self.noted(paths) }) else { return }
-        for var exec in noted {
+    private func loadExecs() async throws {
+        guard execs.isEmpty else { return }
+        for var exec in try await node.pool.run({ [paths] in try Self.noted(paths) }) {
             if exec.phase == .starting { exec.phase = .running(pid: 0) }
             execs[exec.id] = exec
             awaitEnd(exec)
@@ -318,6 +358,14 @@ extension Container {
     /// Ends a shim that was left, found by its connection or by its recorded process, and removes the bundle.
     func endLeftShim(keepingBundle: Bool = false) async {
         guard keepingBundle else { return await tearDown() }
-        if shim == nil, let pidfd = ShimProcess.living(paths) { await endShim(pidfd, alive: true) }
+        guard shim == nil else { return }
+        do { if let pidfd = try await leftShim() { await endShim(pidfd, alive: true) } } catch {
+            logger.error("shim that is left was not ended", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// The shim that lives and has no connection.
+    func leftShim() async throws -> SharedDescriptor? {
+        try await node.pool.run { [paths] in try ShimProcess.living(paths) }
     }
 }

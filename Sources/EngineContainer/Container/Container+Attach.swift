@@ -136,7 +136,7 @@ extension Container {
             try DescriptorPassing.handOver(
                 connection,
                 to: paths.descriptorSocket,
-                token: ShimProcess.token(paths) ?? "",
+                token: try ShimProcess.token(paths) ?? "",
                 request: message,
                 deadline: deadline
             )

@@ -98,7 +98,8 @@ extension Container {
             shim: shim?.process.map { "\($0.pid):\($0.startTime)" } ?? record.state.shim
         )
         state.run = run
-        state.initStart = initProcess?.startTime
+        // One that could not be held is still the one that it was.
+        state.initStart = initProcess?.startTime ?? (record.state.pid == state.pid ? record.state.initStart : nil)
         state.stuckSince = stuck.map { StoredTime($0.since) }
         state.removalWanted = removalWanted ? true : nil
         state.health = health

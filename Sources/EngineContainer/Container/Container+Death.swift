@@ -25,36 +25,52 @@ package struct DeathRecord: Sendable, Equatable {
         guard times.count <= Self.limit else { return nil }
         return times.count == 1 ? .zero : .milliseconds(50 << times.count)
     }
+
+    /// Nobody has died: what was to follow could not be tried, or its outcome not be seen.
+    mutating func takeBack() {
+        if !times.isEmpty { times.removeLast() }
+    }
 }
 
 extension Container {
     /// The shim is dead, and how the container is nobody has said.
     ///
-    /// The caller holds ``exclusively(_:)``.
-    func succeedShim() async {
+    /// - Throws: when descriptors or memory are short, or a process cannot be looked at: then nothing is decided.
+    func succeedShim() async throws {
         reachable = false
-        if initProcess == nil { initProcess = heldInit() }
+        if initProcess == nil { initProcess = try await heldInit() }
         let policy = record.configuration.shimDeath ?? node.configuration.shimDeath
-        logger.warning("the shim has died", metadata: ["policy": "\(policy.rawValue)"])
-        await commit([event("shim_die", ["policy": policy.rawValue])])
+        if !isDeathTold {
+            logger.warning("the shim has died", metadata: ["policy": "\(policy.rawValue)"])
+            await commit([event("shim_die", ["policy": policy.rawValue])])
+            isDeathTold = true
+        }
         switch policy {
-        case .kill: await killUnsupervised(why: "its shim has died")
-        case .adopt: await startSuccessor()
+        case .kill: try await killUnsupervised(why: "its shim has died")
+        case .adopt: try await startSuccessor()
         }
     }
 
-    /// The init process, held from the time when a shim knew it, or found by number and start time.
-    private func heldInit() -> HeldProcess? {
-        guard let pid = lifecycle.pid, pid > 0, let start = record.state.initStart else { return nil }
-        if let held = node.held[id]["init/pidfd"] { return HeldProcess(pid: pid, startTime: start, pidfd: held) }
-        return HeldProcess(pid: pid, startTime: start)
+    /// The init process, held from the time when a shim knew it, or found by number and start time; nil when it is gone.
+    private func heldInit() async throws -> HeldProcess? {
+        guard let pid = lifecycle.pid, pid > 0 else { return nil }
+        let start = record.state.initStart
+        if let start, let held = node.held[id]["init/pidfd"] {
+            return HeldProcess(pid: pid, startTime: start, pidfd: held)
+        }
+        let tasks = CgroupTasks(path: node.cgroup(record).directory)
+        return try await node.pool.run {
+            // Nobody came to note when it started: what has its number in its place is it.
+            if start == nil, try !tasks.living().contains(pid) { return nil }
+            return try HeldProcess.find(pid: pid, startTime: start)
+        }
     }
 
     // Adoption --------------------------------------------------------------------------------------------------------
 
     /// Starts a shim that takes over; a few times, if need be, and then nobody.
-    private func startSuccessor() async {
-        guard File.exists(paths.shimState) else {
+    private func startSuccessor() async throws {
+        guard try File.isThere(paths.shimState) else {
             return await goOnUnsupervised("its shim has died, and its backend cannot take over from another")
         }
         while true {
@@ -65,6 +81,9 @@ extension Container {
             do { try await Task.sleep(for: pause) } catch { return }
             do {
                 if try await takeOver() { return }
+            } catch let error where ShimConnection.isShortage(error) || error is LivingShim {
+                deaths.takeBack()
+                throw error
             } catch {
                 logger.error("no shim has taken over", metadata: ["error": "\(error)"])
                 dropConnection()
@@ -75,6 +94,7 @@ extension Container {
     /// One attempt.
     ///
     /// - Returns: false when the new shim has died, too.
+    /// - Throws: ``LivingShim`` when there is one, which may be the one that was taken for dead, and it is not reached.
     private func takeOver() async throws -> Bool {
         guard let run else { throw EngineError.internalFailure("the run of the dead shim is not known") }
         let launch = ShimProcess.Launch(
@@ -88,6 +108,7 @@ extension Container {
         let launched = try await node.pool.run {
             try node.making { try ShimProcess.adopt(launch, held: held) }
         }
+        guard let launched else { throw LivingShim(reason: "somebody holds its lock") }
         let connection: ShimConnection
         do {
             connection = try await ShimConnection.connect(
@@ -97,8 +118,8 @@ extension Container {
                 group: node.group
             )
         } catch {
-            // One that lives, and listens where nobody finds it, would be in the way of the next.
-            await endShim(launched.pidfd, alive: true)
+            // One that was just started and listens where nobody finds it would be in the way of the next.
+            if ShimConnection.isRefusal(error) { await endShim(launched.pidfd, alive: true) }
             throw error
         }
         let shim = adoptConnection(connection, process: launched.process, pidfd: launched.pidfd, isAdopter: true)
@@ -108,9 +129,8 @@ extension Container {
             try await learnAbilities(shim)
         } catch {
             if await ended(launched.pidfd, within: .milliseconds(200)) { return false }
-            // It lives and does not answer: it would be one too many beside the next.
-            await endShim(launched.pidfd, alive: true)
-            throw error
+            // It lives and may answer later: it is found by its lock then.
+            throw LivingShim(reason: "\(error)")
         }
         (reachable, unsupervised) = (true, nil)
         self.shim?.hasTask = true
@@ -180,9 +200,10 @@ extension Container {
     /// Kills everything of a container that has no shim, and records how its init ended.
     ///
     /// The caller holds ``exclusively(_:)``.
-    func killUnsupervised(why: String) async {
+    /// - Throws: when it cannot be seen what is left; then no end is recorded.
+    func killUnsupervised(why: String) async throws {
         let tasks = CgroupTasks(path: node.cgroup(record).directory)
-        let left = (try? await node.pool.run { tasks.kill(within: .seconds(1)) }) ?? []
+        let left = try await node.pool.run { try tasks.kill(within: .seconds(1)) }
         if !left.isEmpty {
             unsupervised = why
             await becameStuck()
@@ -202,7 +223,8 @@ extension Container {
             at: .now
         )
         let tasks = CgroupTasks(path: node.cgroup(record).directory)
-        _ = try? await node.pool.run { tasks.kill(within: .seconds(1)) }
+        // The tear-down does it again.
+        _ = try? await node.pool.run { try tasks.kill(within: .seconds(1)) }
         await recordExit(exit)
         unsupervised = nil
         await endLostExecs(at: exit.at)
@@ -234,6 +256,11 @@ extension Container {
             logger.error("exit record was not written", metadata: ["error": "\(error)"])
         }
     }
+}
+
+/// A shim lives and is not reached: no other one may take its place.
+struct LivingShim: Error {
+    let reason: String
 }
 
 extension ProcessExit {

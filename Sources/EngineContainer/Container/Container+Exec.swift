@@ -304,15 +304,20 @@ extension Container {
     }
 
     /// The sessions that an earlier life noted; one that cannot be read is left out.
-    static func noted(_ paths: ContainerPaths) -> [Exec] {
-        guard
-            let directory = try? File.open(paths.execs, [.directory]),  // no directory: no sessions
-            let entries = try? directory.readDirectory()
-        else { return [] }
-        return entries.compactMap { entry in
-            guard let bytes = try? File.read("\(paths.execs)/\(entry.name)", limit: 1 << 20) else { return nil }
-            return try? JSON.decode(Exec.self, bytes)
+    ///
+    /// - Throws: `KernelError` when they cannot be known now.
+    static func noted(_ paths: ContainerPaths) throws(KernelError) -> [Exec] {
+        guard try File.isThere(paths.execs) else { return [] }
+        var execs: [Exec] = []
+        for entry in try File.open(paths.execs, [.directory]).readDirectory() {
+            do throws(KernelError) {
+                let bytes = try File.read("\(paths.execs)/\(entry.name)", limit: 1 << 20)
+                if let exec = try? JSON.decode(Exec.self, bytes) { execs.append(exec) }
+            } catch {
+                if error.isShortage { throw error }
+            }
         }
+        return execs
     }
 
     package func resizeExec(_ id: ExecID, to size: TerminalSize) async throws {

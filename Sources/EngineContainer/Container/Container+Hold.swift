@@ -45,7 +45,7 @@ extension Container {
             let now = try await node.pool.run {
                 try DescriptorPassing.hold(
                     from: path,
-                    token: ShimProcess.token(paths) ?? "",
+                    token: try ShimProcess.token(paths) ?? "",
                     held: before,
                     deadline: deadline
                 )

@@ -118,7 +118,7 @@ extension Container {
     private func sendDirectly(_ signal: Signal) async throws {
         if signal == .kill {
             let tasks = CgroupTasks(path: node.cgroup(record).directory)
-            _ = try await node.pool.run { tasks.kill(within: .milliseconds(500)) }
+            _ = try await node.pool.run { try tasks.kill(within: .milliseconds(500)) }
             return
         }
         guard let initProcess else { throw EngineError.unreachable(id, "its first process is not known") }
@@ -187,20 +187,23 @@ extension Container {
     /// SIGKILL was sent, and no exit was reported: either something is left, or the shim does not say what it should.
     private func endByForce() async throws {
         let tasks = CgroupTasks(path: node.cgroup(record).directory)
-        let left = try await node.pool.run { tasks.kill(within: .seconds(1)) }
+        let left = try await node.pool.run { try tasks.kill(within: .seconds(1)) }
         if !left.isEmpty {
             await becameStuck()
             throw stuckError("killed")
         }
         guard !lifecycle.isAtRest else { return }
-        await exclusively {
+        try await exclusively {
             guard lifecycle.isActive || lifecycle.awaitsRestart else { return }
             await endLeftShim(keepingBundle: true)
             if let pidfd = shim?.pidfd { await endShim(pidfd, alive: true) }
             dropConnection()
             // A shim that would have started the container again does so no more.
             await perform(lifecycle.restarterLost(), exclusive: true)
-            await killUnsupervised(why: "its shim did not answer")
+            do { try await killUnsupervised(why: "its shim did not answer") } catch {
+                lookAgainLater()
+                throw error
+            }
         }
         if try await comesToRest(within: .seconds(1)) { return }
         throw EngineError.internalFailure("container \(id) could not be killed: its exit was not reported")

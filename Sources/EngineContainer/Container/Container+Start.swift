@@ -137,7 +137,7 @@ extension Container {
     private func refuseSecondInstance() async throws {
         let (lock, place) = (paths.lock, node.cgroup(record).directory)
         let (holder, tasks) = try await node.pool.run { () -> (Int32?, [Int32]) in
-            let tasks = CgroupTasks(path: place).living()
+            let tasks = try CgroupTasks(path: place).living()
             guard File.exists(lock) else { return (nil, tasks) }
             let file = try File.open(lock)
             return (try RecordLock.holder(file.raw), tasks)
@@ -197,7 +197,7 @@ extension Container {
         var shim = Shim(process: process, pidfd: pidfd, client: client, generation: shimGeneration, hasTask: false)
         shim.isAdopter = isAdopter
         self.shim = shim
-        (heldGeneration, heardGeneration) = (0, 0)
+        (heldGeneration, heardGeneration, isDeathTold) = (0, 0, false)
         watch(shim)
         return shim
     }
@@ -268,9 +268,14 @@ extension Container {
             }
             node.faults.reached(.exitShutDown)
             self.shim = nil
-        } else if let pidfd = ShimProcess.living(paths) {
-            // Nobody talks to it, and what it is for goes.
-            await endShim(pidfd, alive: true)
+        } else {
+            do {
+                // Nobody talks to it, and what it is for goes.
+                if let pidfd = try await leftShim() { await endShim(pidfd, alive: true) }
+            } catch {
+                // Its bundle is what it is found by: the next start or removal tries again.
+                return logger.error("bundle was not removed", metadata: ["error": "\(error)", "id": "\(id)"])
+            }
         }
         await removeBundle()
     }
@@ -324,7 +329,7 @@ extension Container {
         do {
             let isEmpty = try await node.pool.run {
                 _ = try File.removeTree(paths.bundle)
-                guard CgroupTasks(path: cgroup).kill(within: .seconds(1)).isEmpty else { return false }
+                guard try CgroupTasks(path: cgroup).kill(within: .seconds(1)).isEmpty else { return false }
                 try CgroupCleaner.remove(cgroup)
                 return true
             }

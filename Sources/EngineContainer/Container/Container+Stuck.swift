@@ -28,7 +28,7 @@ extension Container {
     private func lookAtStuck() async {
         let tasks = CgroupTasks(path: node.cgroup(record).directory)
         // What cannot be looked at is as it was.
-        guard let left = try? await node.pool.run({ tasks.stuck() }) else { return }
+        guard let left = try? await node.pool.run({ try tasks.stuck() }) else { return }
         guard !left.isEmpty else { return await noLongerStuck() }
         stuck = StuckState(since: stuck?.since ?? .now, tasks: left)
         refreshView()

@@ -51,6 +51,8 @@ package actor Container {
     var silences = 0
     /// How shims have died lately.
     var deaths = DeathRecord()
+    /// Whether the death of the present run's last shim was told.
+    var isDeathTold = false
     /// Why nobody supervises what runs; nil when a shim does.
     var unsupervised: String?
     /// What is left after a kill, and since when.

@@ -15,12 +15,17 @@ package enum CgroupCleaner {
     /// Removes `path` (absolute below each hierarchy) with everything under it.
     package static func remove(_ path: String) throws {
         let end = Clock.monotonic.now + patience
-        for directory in directories(of: path) { try removeTree(directory, end) }
+        for directory in try directories(of: path) { try removeTree(directory, end) }
     }
 
     /// The directories of `path` in all hierarchies that have it.
-    static func directories(of path: String) -> [String] {
-        path.isEmpty ? [] : hierarchies().map { $0 + path }.filter { File.exists($0) }
+    ///
+    /// - Throws: `KernelError` when it cannot be known which do.
+    static func directories(of path: String) throws(KernelError) -> [String] {
+        if path.isEmpty { return [] }
+        var found: [String] = []
+        for root in try allHierarchies() where try File.isThere(root + path) { found.append(root + path) }
+        return found
     }
 
     /// Removes `path` with everything under it that has no process, and ends none.
@@ -69,14 +74,16 @@ package enum CgroupCleaner {
     }
 
     /// The unified hierarchy, or each of version 1.
-    private static func hierarchies() -> [String] {
-        if File.exists(mountPoint + "/cgroup.controllers") { return [mountPoint] }
-        guard
-            let directory = try? File.open(mountPoint, [.directory]),  // without cgroups there is nothing to clean
-            let entries = try? directory.readDirectory()
-        else { return [] }
+    private static func allHierarchies() throws(KernelError) -> [String] {
+        if try File.isThere(mountPoint + "/cgroup.controllers") { return [mountPoint] }
+        // Without cgroups there is nothing to clean.
+        guard try File.isThere(mountPoint) else { return [] }
+        let entries = try File.open(mountPoint, [.directory]).readDirectory()
         return entries.filter { $0.kind == .directory }.map { "\(mountPoint)/\($0.name)" }
     }
+
+    /// The same; none where they cannot be seen now.
+    private static func hierarchies() -> [String] { (try? allHierarchies()) ?? [] }
 
     private static func removeTree(_ path: String, _ end: Timestamp) throws {
         let entries = try File.open(path, [.directory]).readDirectory()

@@ -9,28 +9,43 @@ package struct CgroupTasks: Sendable {
     /// Numbers of all processes in it and below, zombies left out.
     ///
     /// Blocks for reading a few files.
-    func living() -> [Int32] {
+    /// - Throws: `KernelError` when they cannot be read now: then nothing is known of any process.
+    func living() throws(KernelError) -> [Int32] {
         var found: Set<Int32> = []
-        for directory in CgroupCleaner.directories(of: path) { Self.collect(directory, &found) }
-        return found.filter { pid in
-            // One that cannot be read has just gone.
-            guard let facts = try? ProcessFacts(pid) else { return false }
-            return facts.state != "Z" && facts.state != "X"
-        }.sorted()
+        for directory in try CgroupCleaner.directories(of: path) { try Self.collect(directory, &found) }
+        var living: [Int32] = []
+        for pid in found.sorted() {
+            do throws(KernelError) {
+                let facts = try ProcessFacts(pid)
+                if facts.state != "Z", facts.state != "X" { living.append(pid) }
+            } catch  where [.noEntry, .noProcess].contains(error.errno) {
+                continue  // it has just gone
+            }
+        }
+        return living
     }
 
-    private static func collect(_ directory: String, _ found: inout Set<Int32>) {
-        // A directory that has just been removed has no processes.
-        if let text = try? File.readText("\(directory)/cgroup.procs") {
+    private static func collect(_ directory: String, _ found: inout Set<Int32>) throws(KernelError) {
+        do throws(KernelError) {
+            let text = try File.readText("\(directory)/cgroup.procs")
             found.formUnion(text.split(separator: "\n").compactMap { Int32($0) })
+        } catch {
+            // One that has just been removed has no processes; one of threads lists them where its processes are.
+            guard [.noEntry, .noDevice, .notSupported].contains(error.errno) else { throw error }
         }
-        guard let entries = try? File.open(directory, [.directory]).readDirectory() else { return }
-        for entry in entries where entry.kind == .directory { collect("\(directory)/\(entry.name)", &found) }
+        let entries: [DirectoryEntry]
+        do throws(KernelError) { entries = try File.open(directory, [.directory]).readDirectory() } catch {
+            guard [.noEntry, .noDevice].contains(error.errno) else { throw error }
+            return
+        }
+        for entry in entries where entry.kind == .directory { try collect("\(directory)/\(entry.name)", &found) }
     }
 
     /// What each process that is left does, for people.
-    func stuck() -> [StuckTask] {
-        living().compactMap { pid in
+    ///
+    /// - Throws: as ``living()``.
+    func stuck() throws(KernelError) -> [StuckTask] {
+        try living().compactMap { pid in
             guard let facts = try? ProcessFacts(pid) else { return nil }  // it has just gone
             let channel = (try? File.readText("/proc/\(pid)/wchan", limit: 256)) ?? ""
             return StuckTask(
@@ -46,12 +61,13 @@ package struct CgroupTasks: Sendable {
     ///
     /// Blocks. New processes of a fork that ran meanwhile are killed in the next round.
     /// - Returns: what is left.
+    /// - Throws: `KernelError` when it cannot be seen what is left.
     @discardableResult
-    func kill(within deadline: Duration) -> [Int32] {
+    func kill(within deadline: Duration) throws(KernelError) -> [Int32] {
         let end = Clock.monotonic.now + deadline
         while true {
-            for directory in CgroupCleaner.directories(of: path) { Self.kill(directory) }
-            let left = living()
+            for directory in try CgroupCleaner.directories(of: path) { try Self.kill(directory) }
+            let left = try living()
             let rest = end - Clock.monotonic.now
             if left.isEmpty || rest <= .zero { return left }
             // Wait for one of them, a moment at most: each may be the one that does not go.
@@ -60,19 +76,19 @@ package struct CgroupTasks: Sendable {
         }
     }
 
-    private static func kill(_ directory: String) {
+    private static func kill(_ directory: String) throws(KernelError) {
         // A signal for a frozen process waits for the thaw: version 1 needs it, version 2 kills without.
         if File.exists("\(directory)/freezer.state") { try? File.writeOnce("\(directory)/freezer.state", "THAWED") }
         if File.exists("\(directory)/cgroup.kill"), (try? File.writeOnce("\(directory)/cgroup.kill", "1")) != nil {
             return
         }
         var members: Set<Int32> = []
-        collect(directory, &members)
+        try collect(directory, &members)
         for pid in members {
             guard let pidfd = try? Pidfd(pid: pid) else { continue }  // gone already
             // The number may have been reused between the list and the opening: look again with the process held.
             var now: Set<Int32> = []
-            collect(directory, &now)
+            try collect(directory, &now)
             if now.contains(pid) { _ = try? pidfd.send(.kill) }
         }
     }

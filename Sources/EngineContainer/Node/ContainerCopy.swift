@@ -83,7 +83,7 @@ package struct ContainerCopy {
         )
         if File.exists(paths.bundle) {
             state.status = .running
-            state.run = ShimProcess.run(paths)
+            state.run = try? ShimProcess.run(paths)  // a restore has all the descriptors that there are
             return state
         }
         guard let record = newestExit(paths) else { return state }

@@ -87,9 +87,11 @@ package final class Daemon {
         _ arguments: [String] = [],
         executable: String = "berthd",
         environment: [String: String] = [:],
-        umask: String? = nil
+        umask: String? = nil,
+        descriptors: Int? = nil
     ) throws {
-        let masking = umask.map { ["sh", "-c", "umask \($0) && exec \"$@\"", "sh"] } ?? []
+        let limiting = descriptors.map { ["prlimit", "--nofile=\($0):\($0)"] } ?? []
+        let masking = limiting + (umask.map { ["sh", "-c", "umask \($0) && exec \"$@\"", "sh"] } ?? [])
         let program = Binaries.path(executable)
         let options = ["--root", root.path, "--state", state.path] + arguments
         let words = ["unshare", "--net", "--"] + masking + [program] + options
