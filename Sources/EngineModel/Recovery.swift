@@ -5,7 +5,9 @@ package enum Recovery {
     /// What was found of a container's shim and task.
     package enum Finding: Sendable, Equatable {
         /// There is no bundle: never started, torn down, or the node was booted since.
-        case nothing(record: Lifecycle.Exit?)
+        ///
+        /// `damage`: why the record cannot be read.
+        case nothing(record: Lifecycle.Exit?, damage: String? = nil)
         /// There is a bundle, but no shim, and neither its journal nor its record tells of an end: only what it left can.
         case shimGone(record: Lifecycle.Exit?)
         /// The shim's process is there and does not answer.
@@ -69,9 +71,10 @@ package enum Recovery {
         case .finished:
             guard believedActive else { return .cleanUp }
             return .recordExit(unknown("the shim has told of the exit, and the record of it is lost", now))
-        case .nothing(let record):
+        case .nothing(let record, let damage):
             guard believedActive else { return .leave }
-            return .recordExit(record ?? unknown("the node was started anew, and no exit was recorded", now))
+            let why = damage ?? "the node was started anew, and no exit was recorded"
+            return .recordExit(record ?? unknown(why, now))
         case .shimGone(let record):
             guard believedActive else { return .cleanUp }
             return record.map { .recordExit($0) } ?? .succeedShim
@@ -132,7 +135,7 @@ package struct ExitRecord: Sendable, Equatable {
             oomOwner: exit.how.oomOwner,
             restartCount: restartCount
         )
-        return try JSON.bytes(document)
+        return CheckedObject.sealed(try JSON.bytes(document))
     }
 
     private struct Document: Codable {
@@ -152,8 +155,11 @@ package struct ExitRecord: Sendable, Equatable {
         var restartCount: Int?
     }
 
-    /// - Throws: `.internal` for bytes that are no record of version 1.
+    /// - Throws: `.internal` for bytes that are no record of version 1, and for one that was changed.
     package init(parsing bytes: [UInt8]) throws {
+        guard CheckedObject.isSound(bytes) else {
+            throw EngineError.internalFailure("exit record: its check value is that of another record")
+        }
         let document = try JSON.decode(Document.self, bytes)
         guard document.version == 1, let at = Timestamp(document.exitedAt) else {
             throw EngineError.internalFailure("exit record: unknown version or bad time")

@@ -32,7 +32,8 @@ package enum JournalFile {
         // What follows the last newline was cut by a crash.
         guard let end = bytes.lastIndex(of: UInt8(ascii: "\n")) else { return [] }
         for line in bytes[..<end].split(separator: UInt8(ascii: "\n")) {
-            guard let entry = try? JSON.decode(Line.self, Array(line)), entry.seq > last, let event = entry.event
+            guard CheckedObject.isSound(line), let entry = try? JSON.decode(Line.self, Array(line)), entry.seq > last,
+                let event = entry.event
             else { continue }
             last = entry.seq
             events.append(event)

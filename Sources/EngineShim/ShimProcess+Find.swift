@@ -4,8 +4,8 @@ package import Kernel
 extension ShimProcess {
     /// Whether a bundle has a shim, as far as that can be seen without asking it.
     package enum Found: Sendable {
-        /// It is there.
-        case alive(ShimProcess, SharedDescriptor)
+        /// It is there; not recorded is one that somebody started who did not live to write that down.
+        case alive(ShimProcess, SharedDescriptor, isRecorded: Bool)
         /// It has been there, and is no more.
         case gone
         /// Nothing says so, or only what somebody has written down: whoever listens on the socket is it.
@@ -27,9 +27,12 @@ extension ShimProcess {
     /// - Throws: `KernelError` when it cannot be known now. That is neither an end nor a life.
     package static func find(_ paths: ContainerPaths) throws(KernelError) -> Found {
         let lock = try lock(paths)
-        if case .held(let process, let pidfd) = lock { return .alive(process, pidfd) }
+        let recorded = try recorded(paths)
+        if case .held(let process, let pidfd) = lock {
+            return .alive(process, pidfd, isRecorded: process == recorded)
+        }
         // One that has just been started comes to its lock a moment later.
-        if let process = try recorded(paths), let pidfd = try process.open() { return .alive(process, pidfd) }
+        if let recorded, let pidfd = try recorded.open() { return .alive(recorded, pidfd, isRecorded: true) }
         if case .free = lock { return .gone }
         return .unsaid
     }
@@ -38,7 +41,7 @@ extension ShimProcess {
     ///
     /// - Throws: `KernelError` when it cannot be known now.
     package static func living(_ paths: ContainerPaths) throws(KernelError) -> SharedDescriptor? {
-        guard case .alive(_, let pidfd) = try find(paths) else { return nil }
+        guard case .alive(_, let pidfd, _) = try find(paths) else { return nil }
         return pidfd
     }
 

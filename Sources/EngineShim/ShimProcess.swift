@@ -111,7 +111,8 @@ package struct ShimProcess: Sendable, Equatable {
         return (process, child.sharedPidfd())
     }
 
-    private static func record(_ process: ShimProcess, _ paths: ContainerPaths) throws {
+    /// Writes down which process is the shim of a bundle.
+    package static func record(_ process: ShimProcess, _ paths: ContainerPaths) throws {
         try File.writeAtomically(
             paths.shimPid,
             try JSON.bytes(Record(pid: process.pid, startTime: process.startTime)),

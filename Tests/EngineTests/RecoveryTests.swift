@@ -110,6 +110,22 @@ struct RecoveryTests {
         #expect(unknown.exit.how.status.number == 255)
     }
 
+    @Test func noByteOfARecordIsChangedUnnoticed() throws {
+        let id = try #require(ContainerID(String(repeating: "a", count: 64)))
+        let end = Lifecycle.Exit(how: ContainerExit(status: .code(1)), at: Timestamp(seconds: 1500))
+        let bytes = try ExitRecord(pid: 7, exit: end, startedAt: nil).document(of: id, restartCount: 2)
+        #expect(try ExitRecord(parsing: bytes).exit == end)
+        for (index, byte) in bytes.enumerated() {
+            for bit in 0..<8 {
+                var changed = bytes
+                changed[index] = byte ^ (1 << bit)
+                // Either it is refused, or nothing that counts was changed.
+                guard let found = try? ExitRecord(parsing: changed) else { continue }
+                #expect(found.exit == end && found.pid == 7, "byte \(index)")
+            }
+        }
+    }
+
     @Test(arguments: ["", "{}", "[]", "\u{0}\u{1}", #"{"version":2,"pid":7,"status":{"code":0},"exitedAt":"x"}"#])
     func whatIsNoRecordIsRefused(text: String) {
         #expect(throws: (any Error).self) { try record(text) }

@@ -307,7 +307,7 @@ import Testing
         #expect(try File.readText(plain.recordPath).contains(#""restartCount":3"#))
         let journal = try File.readText(plain.shim.bundle + "/journal").split(separator: "\n")
         #expect(journal.count == 12)
-        #expect(journal[2].hasSuffix(#""restart":{"count":1,"delayMilliseconds":100}}"#))
+        #expect(journal[2].contains(#""restart":{"count":1,"delayMilliseconds":100},"check":""#))
         _ = try plain.delete()
         try plain.shutdown()
         #expect(try plain.shim.waitForEnd() == .exited(0))

@@ -63,7 +63,38 @@ extension UpgradeTests {
                     try daemon.berth("exec", "one", "echo", "alive").output == "alive\n"
                 }
                 #expect(try daemon.field(".State.Pid", "one") == pid && isAlive(shim))
-                #expect(try daemon.told("one") == ["create", "start"])
+                #expect(try daemon.told("one").filter { ["die", "shim_die", "shim_adopt"].contains($0) }.isEmpty)
+            }
+        }
+
+        @Test func changedExitRecordIsNotBelieved() throws {
+            try Daemon.with { (daemon) throws in
+                let script = "trap 'exit 1' USR1; while :; do sleep 0.1; done"
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sh", "-c", script)
+                let pid = try #require(Int32(try daemon.field(".State.Pid", "one")))
+                let (shim, bundle) = (try daemon.shim("one"), try daemon.bundle("one"))
+                let folder = daemon.root.appendingPathComponent("containers/\(bundle.lastPathComponent)")
+                try daemon.crash()
+                var record: URL?
+                #expect(kill(pid, SIGUSR1) == 0)
+                try eventually("its end is on record") {
+                    record = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+                        .first { $0.lastPathComponent.hasPrefix("exit-") && $0.pathExtension == "json" }
+                    return record != nil
+                }
+                // As after a boot.
+                #expect(kill(shim, SIGKILL) == 0)
+                try FileManager.default.removeItem(at: bundle)
+                let file = try #require(record)
+                let text = try String(contentsOf: file, encoding: .utf8)
+                #expect(text.contains(#""code":1"#))
+                try Data(text.replacingOccurrences(of: #""code":1"#, with: #""code":0"#).utf8).write(to: file)
+                try daemon.start()
+                try eventually("its end is known") { try daemon.field(".State.Running", "one") == "false" }
+                #expect(try daemon.field(".State.ExitCode", "one") == "255")
+                #expect(try daemon.field(".State.Error", "one").contains("damaged"))
+                #expect(try daemon.berth("info").errors.contains(file.lastPathComponent))
+                #expect(FileManager.default.fileExists(atPath: file.path + ".bad"))
             }
         }
 

@@ -114,7 +114,7 @@ extension Container {
             guard try File.isThere(paths.bundle) else { return nil }
             return (try ShimProcess.find(paths), try ShimProcess.token(paths), try ShimProcess.run(paths))
         }
-        guard let left else { return .nothing(record: try await recordedExit()?.exit) }
+        guard let left else { return .nothing(record: try await recordedExit()?.exit, damage: recordDamage) }
         if let found = left.run, found != run {
             // A run of which the database knows nothing: its journal begins at its beginning.
             (run, journaled, durable) = (found, 0, 0)
@@ -123,8 +123,12 @@ extension Container {
         try await loadExecs()
         switch left.shim {
         case .gone: return try await gone()
-        case .alive(_, let pidfd) where Self.hasEnded(pidfd): return try await gone()
-        case .alive(let process, let pidfd): return try await meet(process, pidfd, left.token)
+        case .alive(_, let pidfd, _) where Self.hasEnded(pidfd): return try await gone()
+        case .alive(let process, let pidfd, true): return try await meet(process, pidfd, left.token)
+        case .alive(let process, let pidfd, false):
+            let finding = try await meet(process, pidfd, left.token, isSuccessor: true)
+            if shim != nil { try await node.pool.run { try ShimProcess.record(process, paths) } }
+            return finding
         case .unsaid: return try await meet(nil, nil, left.token)
         }
     }
@@ -133,7 +137,8 @@ extension Container {
     private func meet(
         _ process: ShimProcess?,
         _ pidfd: SharedDescriptor?,
-        _ token: String?
+        _ token: String?,
+        isSuccessor: Bool = false
     ) async throws -> Recovery.Finding {
         // What a dead shim has listened on may be held open here: then nobody is refused, and nobody answers.
         let isHeld = pidfd == nil && node.held[id]["listener"] != nil
@@ -149,7 +154,13 @@ extension Container {
         } catch {
             dropConnection()
             logger.debug("shim was not reached", metadata: ["error": "\(error)"])
-            if let pidfd { return Self.hasEnded(pidfd) ? try await gone() : .silent }
+            if let pidfd {
+                // It took over, and listens where nobody finds it: it would be in the way of the next.
+                if isSuccessor, policyOfDeath == .adopt, ShimConnection.isRefusal(error) {
+                    await endShim(pidfd, alive: true)
+                }
+                return Self.hasEnded(pidfd) ? try await gone() : .silent
+            }
             guard isHeld || ShimConnection.isRefusal(error), !ShimConnection.isShortage(error) else { throw error }
             return try await gone()
         }
@@ -192,14 +203,17 @@ extension Container {
     /// - Throws: what says nothing about the record.
     func recordedExit() async throws -> ExitRecord? {
         guard let run else { return nil }
-        let path = paths.exitRecord(run)
-        let record = try await node.pool.run { () -> ExitRecord? in
+        let (path, damage, id) = (paths.exitRecord(run), node.damage, id)
+        let (record, problem) = try await node.pool.run { () -> (ExitRecord?, String?) in
             // What is not there is no end; what cannot be read is no record, and the exit is unknown then.
-            do { return try ExitRecord(parsing: try File.read(path, limit: 65536)) } catch {
+            guard try File.isThere(path) else { return (nil, nil) }
+            do { return (try ExitRecord(parsing: try File.read(path, limit: 65536)), nil) } catch {
                 if ShimConnection.isShortage(error) { throw error }
-                return nil
+                damage.setAside(path, "\(error)", container: id)
+                return (nil, "its exit record is damaged: \(error)")
             }
         }
+        if let problem { recordDamage = problem }
         // The shim itself starts a container again in the same run: then the record is of the process before.
         guard let record, lifecycle.pid == nil || lifecycle.pid == 0 || record.pid == lifecycle.pid else { return nil }
         return record

@@ -39,7 +39,7 @@ extension Container {
     func succeedShim() async throws {
         reachable = false
         if initProcess == nil { initProcess = try await heldInit() }
-        let policy = record.configuration.shimDeath ?? node.configuration.shimDeath
+        let policy = policyOfDeath
         if !isDeathTold {
             logger.warning("the shim has died", metadata: ["policy": "\(policy.rawValue)"])
             await commit([event("shim_die", ["policy": policy.rawValue])])
@@ -50,6 +50,8 @@ extension Container {
         case .adopt: try await startSuccessor()
         }
     }
+
+    var policyOfDeath: ShimDeath { record.configuration.shimDeath ?? node.configuration.shimDeath }
 
     /// The init process, held from the time when a shim knew it, or found by number and start time; nil when it is gone.
     private func heldInit() async throws -> HeldProcess? {

@@ -66,7 +66,7 @@ extension Container {
         }
         await tearDown()
         // A new shim counts its events from 1 again.
-        (run, journaled, durable, overtaking, probes) = (Random.hex(8), 0, 0, [:], 0)
+        (run, journaled, durable, overtaking, probes, recordDamage) = (Random.hex(8), 0, 0, [:], 0, nil)
         let (rootfs, launched) = try await prepareAndSpawn()
         let connection = try await ShimConnection.connect(
             to: paths.shimSocket,

@@ -53,6 +53,8 @@ package actor Container {
     var deaths = DeathRecord()
     /// Whether the death of the present run's last shim was told.
     var isDeathTold = false
+    /// Why the exit record of the present run cannot be read.
+    var recordDamage: String?
     /// Why nobody supervises what runs; nil when a shim does.
     var unsupervised: String?
     /// What is left after a kill, and since when.

@@ -97,10 +97,20 @@ package struct ContainerCopy {
     }
 
     private static func newestExit(_ paths: ContainerPaths) -> ExitRecord? {
-        // Without a directory there are no records; one that cannot be read is none.
+        // Without a directory there are no records.
         let entries = (try? File.open(paths.durable, [.directory]).readDirectory()) ?? []
-        return entries.map(\.name).filter { $0.hasPrefix(ContainerPaths.exitRecordPrefix) && $0.hasSuffix(".json") }
-            .compactMap { try? ExitRecord(parsing: try File.read("\(paths.durable)/\($0)", limit: 65536)) }
-            .max { $0.exit.at < $1.exit.at }
+        let names = entries.map(\.name).filter {
+            $0.hasPrefix(ContainerPaths.exitRecordPrefix) && $0.hasSuffix(".json")
+        }
+        let records = names.map { name in
+            Result { try ExitRecord(parsing: try File.read("\(paths.durable)/\(name)", limit: 65536)) }
+        }
+        let newest = records.compactMap { try? $0.get() }.max { $0.exit.at < $1.exit.at }
+        for case .failure(let error) in records {
+            // It may be the newest one: then how the last run ended is not what an older one says.
+            let how = ContainerExit(status: .unknown("an exit record is damaged: \(error)"))
+            return ExitRecord(pid: 0, exit: Lifecycle.Exit(how: how, at: newest?.exit.at ?? .now), startedAt: nil)
+        }
+        return newest
     }
 }

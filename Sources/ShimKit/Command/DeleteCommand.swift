@@ -113,7 +113,9 @@ extension ExitRecord {
         else {
             return nil
         }
-        let number = document.status.code ?? document.status.signal.map { 128 + $0 } ?? 255
+        // Of a record that was changed nothing is known but that there was an end.
+        let told = document.status.code ?? document.status.signal.map { 128 + $0 }
+        let number = CheckedObject.isSound(bytes) ? told ?? 255 : 255
         return Summary(pid: document.pid, number: number, exitedAt: Timestamp(document.exitedAt) ?? .now)
     }
 }

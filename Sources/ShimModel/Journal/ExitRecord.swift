@@ -22,7 +22,7 @@ package enum ExitRecord {
         record.add("oomKilled", exit.oomKilled)
         record.add("oomOwner", exit.oomOwner)
         record.add("restartCount", exit.restartCount)
-        return record.bytes
+        return CheckedObject.sealed(record.bytes)
     }
 
     /// Replaces the file, durably.

@@ -65,7 +65,8 @@ package struct JournalLine: Decodable {
     static func events(_ lines: ArraySlice<UInt8>) -> [ShimEvent] {
         lines.split(separator: 0x0a).compactMap { line in
             // A damaged line is a gap in the numbers, which whoever reads the events sees.
-            try? JSONDecoder().decode(JournalLine.self, from: Data(line)).event
+            guard CheckedObject.isSound(line) else { return nil }
+            return try? JSONDecoder().decode(JournalLine.self, from: Data(line)).event
         }
     }
 

@@ -101,7 +101,7 @@ extension TaskEvent {
             text.add("delayMilliseconds", restart.delay.wholeMilliseconds)
             line.add("restart", text)
         }
-        return line.bytes + [0x0a]
+        return CheckedObject.sealed(line.bytes) + [0x0a]
     }
 }
 
