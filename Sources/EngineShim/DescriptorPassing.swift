@@ -6,7 +6,7 @@ import SwiftProtobuf
 
 /// The requests of a shim's descriptor socket.
 ///
-/// Each blocks up to its deadline.
+/// Each waits up to its deadline without a thread: any number of shims may be silent at once.
 package enum DescriptorPassing {
     /// Hands a client's connection to the shim.
     package static func handOver(
@@ -14,15 +14,16 @@ package enum DescriptorPassing {
         to path: String,
         token: String,
         request: ShimAttachRequest,
-        deadline: Duration
-    ) throws {
+        deadline: Duration,
+        _ waiter: DescriptorWaiter
+    ) async throws {
         var message = request
         message.leftover = .init(connection.leftover)
         message.inputClosed = connection.inputClosed
         let body = ShimDescriptorRequest.with { ($0.token, $0.attach) = (token, message) }
-        let exchange = try Exchange("attach", path, deadline)
-        try exchange.send(body, [connection.descriptor.raw])
-        let answer = try exchange.answer()
+        let exchange = try Exchange("attach", path, deadline, waiter)
+        try await exchange.send(body, [connection.descriptor.raw])
+        let answer = try await exchange.answer()
         guard answer.code == 0 else {
             throw EngineError(.failedPrecondition, "attach: \(answer.message)", reason: .conflict)
         }
@@ -33,18 +34,19 @@ package enum DescriptorPassing {
         from path: String,
         token: String,
         held: Hold = Hold(),
-        deadline: Duration
-    ) throws -> Hold {
-        let exchange = try Exchange("hold", path, deadline)
+        deadline: Duration,
+        _ waiter: DescriptorWaiter
+    ) async throws -> Hold {
+        let exchange = try Exchange("hold", path, deadline, waiter)
         let request = ShimHoldRequest.with { $0.after = held.generation }
-        try exchange.send(ShimDescriptorRequest.with { ($0.token, $0.hold) = (token, request) }, [])
-        let answer = try exchange.answer()
+        try await exchange.send(ShimDescriptorRequest.with { ($0.token, $0.hold) = (token, request) }, [])
+        let answer = try await exchange.answer()
         guard answer.code == 0 else { throw EngineError(.failedPrecondition, "hold: \(answer.message)") }
         let (names, kept) = (answer.hold.names, Int(answer.hold.kept))
         guard kept <= names.count, names[..<kept].allSatisfy({ held.descriptors[$0] != nil }) else {
             throw EngineError.internalFailure("hold: the shim counts on descriptors that nobody has")
         }
-        let sent = try exchange.descriptors(names.count - kept)
+        let sent = try await exchange.descriptors(names.count - kept)
         var result = Hold(generation: answer.hold.generation)
         for name in names[..<kept] { result.descriptors[name] = held.descriptors[name] }
         for (name, descriptor) in zip(names[kept...], sent) { result.descriptors[name] = descriptor }
@@ -57,14 +59,15 @@ package enum DescriptorPassing {
     /// - Throws: `.failedPrecondition` with the shim's reason; it goes on as it is.
     package static func upgrade(
         _ path: String,
-        to program: RawDescriptor,
+        to program: SharedDescriptor,
         token: String,
-        deadline: Duration
-    ) throws {
-        let exchange = try Exchange("upgrade", path, deadline)
+        deadline: Duration,
+        _ waiter: DescriptorWaiter
+    ) async throws {
+        let exchange = try Exchange("upgrade", path, deadline, waiter)
         let request = ShimDescriptorRequest.with { ($0.token, $0.upgrade) = (token, ShimUpgradeRequest()) }
-        try exchange.send(request, [program])
-        let answer = try exchange.answer()
+        try await exchange.send(request, [program.raw])
+        let answer = try await exchange.answer()
         guard answer.code == 0 else { throw EngineError(.failedPrecondition, "upgrade: \(answer.message)") }
     }
 
@@ -86,31 +89,37 @@ private final class Exchange {
     private let socket: SharedDescriptor
     private let what: String
     private let end: Timestamp
+    private let waiter: DescriptorWaiter
 
-    init(_ what: String, _ path: String, _ deadline: Duration) throws {
+    init(_ what: String, _ path: String, _ deadline: Duration, _ waiter: DescriptorWaiter) throws {
         self.what = what
+        self.waiter = waiter
         end = Clock.monotonic.now + deadline
-        // Non-blocking: a shim that does not accept must not hold the caller once its backlog is full.
-        socket = SharedDescriptor(try UnixSocket.connect(path, nonBlocking: true))
+        do throws(KernelError) {
+            socket = SharedDescriptor(try UnixSocket.connect(path, nonBlocking: true))
+        } catch  where error.errno == .wouldBlock {
+            // It does not accept, and its backlog is full.
+            throw Self.silent(what)
+        }
     }
 
-    func send(_ request: ShimDescriptorRequest, _ descriptors: [RawDescriptor]) throws {
+    func send(_ request: ShimDescriptorRequest, _ descriptors: [RawDescriptor]) async throws {
         let body = request.bytes
         var bytes = (0..<4).map { UInt8(truncatingIfNeeded: body.count >> (24 - 8 * $0)) } + body
         let sent = try UnixSocket.sendDescriptors(descriptors, with: bytes, to: socket.raw)
         bytes.removeFirst(sent)
         while !bytes.isEmpty {
-            try wait(for: .writable)
+            try await wait(for: .writable)
             let count = try bytes.withUnsafeBytes { try socket.write($0) }
             bytes.removeFirst(count)
         }
     }
 
-    func answer() throws -> ShimDescriptorResponse {
+    func answer() async throws -> ShimDescriptorResponse {
         var bytes: [UInt8] = []
         var wanted = 4
         while bytes.count < wanted {
-            try wait(for: .readable)
+            try await wait(for: .readable)
             let more = try socket.read(upTo: wanted - bytes.count)
             guard !more.isEmpty else { throw closed }
             bytes += more
@@ -125,10 +134,10 @@ private final class Exchange {
     }
 
     /// The descriptors that follow an answer: one byte for each message of at most as many as one can carry.
-    func descriptors(_ count: Int) throws -> [SharedDescriptor] {
+    func descriptors(_ count: Int) async throws -> [SharedDescriptor] {
         var found: [SharedDescriptor] = []
         while found.count < count {
-            try wait(for: .readable)
+            try await wait(for: .readable)
             let limit = UnixSocket.maximumPassedDescriptors
             let message = try UnixSocket.receiveDescriptors(from: socket.raw, byteLimit: 1, descriptorLimit: limit)
             guard !message.bytes.isEmpty else { throw closed }
@@ -140,11 +149,16 @@ private final class Exchange {
         return found
     }
 
-    private func wait(for readiness: Readiness) throws {
+    private func wait(for readiness: Readiness) async throws {
         let left = end - Clock.monotonic.now
-        guard left > .zero, try !socket.poll(for: readiness, timeout: left).isEmpty else {
-            throw EngineError(.timedOut, "\(what): the shim does not answer")
+        guard left > .zero, let isReady = await waiter.ready(socket.raw, for: readiness, within: left) else {
+            throw Self.silent(what)
         }
+        guard isReady else { throw EngineError(.cancelled, "\(what): nobody waits for the shim's answer any more") }
+    }
+
+    private static func silent(_ what: String) -> EngineError {
+        EngineError(.timedOut, "\(what): the shim does not answer")
     }
 
     private var closed: EngineError { EngineError(.unavailable, "\(what): the shim closed the connection") }

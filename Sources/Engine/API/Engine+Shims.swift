@@ -146,18 +146,19 @@ extension Container {
         defer { isUpgradingShim = false }
         let path = try binary ?? node.backend(record.plan.backend)
         let paths = paths
-        try await node.pool.run {
+        let (token, program) = try await node.pool.run {
             guard let token = try ShimProcess.token(paths) else {
                 throw EngineError.internalFailure("its token cannot be read")
             }
-            let program = try File.open(path)
-            try DescriptorPassing.upgrade(
-                paths.descriptorSocket,
-                to: program.raw,
-                token: token,
-                deadline: Self.upgradeDeadline
-            )
+            return (token, SharedDescriptor(try File.open(path)))
         }
+        try await DescriptorPassing.upgrade(
+            paths.descriptorSocket,
+            to: program,
+            token: token,
+            deadline: Self.upgradeDeadline,
+            node.waiter
+        )
         // The old connection ends with the old program; who followed it finds that another one has taken its place.
         dropConnection()
         let end = ContinuousClock.now + Self.upgradeDeadline

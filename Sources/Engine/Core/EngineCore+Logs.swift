@@ -1,6 +1,7 @@
 import ContainerIO
 import EngineContainer
 import EngineModel
+import EngineShim
 import Kernel
 import Synchronization
 

@@ -131,15 +131,15 @@ extension Container {
         request.detachKeys = options.detachKeys ?? ""
         request.closeStdinOnDetach = closesStdin
         request.replay = replay
-        let (paths, deadline, message) = (paths, node.deadlines.call, request)
-        try await node.pool.run {
-            try DescriptorPassing.handOver(
-                connection,
-                to: paths.descriptorSocket,
-                token: try ShimProcess.token(paths) ?? "",
-                request: message,
-                deadline: deadline
-            )
-        }
+        let paths = paths
+        let token = try await node.pool.run { try ShimProcess.token(paths) ?? "" }
+        try await DescriptorPassing.handOver(
+            connection,
+            to: paths.descriptorSocket,
+            token: token,
+            request: request,
+            deadline: node.deadlines.call,
+            node.waiter
+        )
     }
 }

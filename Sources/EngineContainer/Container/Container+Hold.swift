@@ -39,17 +39,17 @@ extension Container {
     func hold(_ shim: Shim, generation: UInt64) async {
         guard self.shim?.generation == shim.generation, canHold else { return }
         heardGeneration = generation
-        let (node, id, path, paths, deadline) = (node, id, paths.descriptorSocket, paths, Self.holdDeadline)
+        let paths = paths
         let before = DescriptorPassing.Hold(descriptors: node.held[id], generation: heldGeneration)
         do {
-            let now = try await node.pool.run {
-                try DescriptorPassing.hold(
-                    from: path,
-                    token: try ShimProcess.token(paths) ?? "",
-                    held: before,
-                    deadline: deadline
-                )
-            }
+            let token = try await node.pool.run { try ShimProcess.token(paths) ?? "" }
+            let now = try await DescriptorPassing.hold(
+                from: paths.descriptorSocket,
+                token: token,
+                held: before,
+                deadline: Self.holdDeadline,
+                node.waiter
+            )
             guard self.shim?.generation == shim.generation else { return }
             (heldGeneration, heardGeneration) = (now.generation, now.generation)
             node.held.replace(id, with: now.descriptors)

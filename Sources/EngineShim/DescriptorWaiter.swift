@@ -1,7 +1,7 @@
 package import Kernel
 import Synchronization
 
-/// One thread that waits for any number of descriptors to become readable, for tasks that must not block.
+/// One thread that waits for any number of descriptors to become ready, for tasks that must not block.
 package final class DescriptorWaiter: Sendable {
     private struct Waiting {
         /// A duplicate, so that one descriptor can be waited for by several.
@@ -67,6 +67,27 @@ package final class DescriptorWaiter: Sendable {
     ///
     /// The caller keeps the descriptor open until this is called; any number may wait for one.
     package func readable(_ descriptor: RawDescriptor) async -> Bool {
+        await wait(for: .readable, of: descriptor)
+    }
+
+    /// Waits until `descriptor` is ready or hung up; nil when it is not within `deadline`, false as of ``readable(_:)``.
+    package func ready(
+        _ descriptor: RawDescriptor,
+        for readiness: Readiness,
+        within deadline: Duration
+    ) async -> Bool? {
+        await withTaskGroup(of: Bool?.self) { group in
+            group.addTask { await self.wait(for: readiness, of: descriptor) }
+            group.addTask {
+                do { try await Task.sleep(for: deadline) } catch { return false }
+                return nil
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? nil
+        }
+    }
+
+    private func wait(for readiness: Readiness, of descriptor: RawDescriptor) async -> Bool {
         let token = state.withLock { state in
             defer { state.next += 1 }
             return state.next
@@ -78,7 +99,7 @@ package final class DescriptorWaiter: Sendable {
                     do {
                         let own = SharedDescriptor(try BorrowedDescriptor(descriptor).duplicate())
                         state.waiting[token] = Waiting(descriptor: own, continuation: continuation)
-                        try epoll.epoll.add(own.raw, .readable, token: token)
+                        try epoll.epoll.add(own.raw, readiness, token: token)
                         return true
                     } catch {
                         state.waiting[token] = nil
