@@ -128,7 +128,7 @@ extension EngineCore {
         ).entries
         for entry in mounts where entry.point.kind == .bind && !entry.createSource {
             let source = entry.point.source
-            guard try await node.patiently("look at '\(source)'", { BundleWriter.isThere(source) }) else {
+            guard try await node.isThere(source) else {
                 throw BundleWriter.missing(source)
             }
         }

@@ -51,7 +51,7 @@ final class EngineCore: Sendable {
                 hub: hub,
                 images: images,
                 pool: pool,
-                strangers: BlockingPool(threads: blockingThreads),
+                strangers: PathLooks(threads: blockingThreads),
                 held: held,
                 orphans: orphans,
                 namespaces: namespaces,

@@ -101,11 +101,6 @@ package struct BundleWriter: Sendable {
         }
     }
 
-    /// Whether a source is there: at the end of its links, so that what does not answer is noticed here.
-    package static func isThere(_ source: String) -> Bool {
-        (try? File.status(source, follow: true)) != nil
-    }
-
     package static func missing(_ source: String) -> EngineError {
         .invalid("invalid mount config for type \"bind\": bind source path does not exist: \(source)")
     }

@@ -123,8 +123,7 @@ extension Container {
             faults: node.faults
         )
         for entry in record.plan.mounts where entry.point.kind == .bind {
-            let source = entry.point.source
-            _ = try await node.patiently("look at '\(source)'") { BundleWriter.isThere(source) }
+            _ = try await node.isThere(entry.point.source)
         }
         let bundle = BundleWriter(node: node, paths: paths, record: record, joined: try joinedNamespaces())
         return try await node.pool.run {

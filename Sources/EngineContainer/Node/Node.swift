@@ -20,8 +20,8 @@ package struct Node: Sendable {
     package let supervisor: Supervisor
     package let pool: BlockingPool
     package let waiter: DescriptorWaiter
-    /// For calls on paths that users name: such a call may never return.
-    package let strangers: BlockingPool
+    /// For paths that users name.
+    package let strangers: PathLooks
     package let creations = Creations()
     /// The containers whose shim is not the parent of what it supervises.
     package let adopters = AdopterList()
@@ -46,7 +46,7 @@ package struct Node: Sendable {
         hub: EventHub,
         images: ImageService,
         pool: BlockingPool,
-        strangers: BlockingPool,
+        strangers: PathLooks,
         held: HeldDescriptors,
         orphans: OrphanReaper?,
         namespaces: UserNamespaces,
@@ -93,21 +93,18 @@ package struct Node: Sendable {
         return try orphans.making(body)
     }
 
-    /// Runs a body that looks at a path that a user has named: it may hang with the file system behind it.
+    /// Whether something is at a path that a user has named: the look may hang with the file system behind it.
     ///
-    /// - Throws: `.timedOut` when it has not come back; its thread is lost until it does, and no other call is delayed.
-    package func patiently<T: Sendable>(
-        _ what: String,
-        within deadline: Duration = .seconds(10),
-        _ body: @escaping @Sendable () throws -> T
-    ) async throws -> T {
-        let promise = Promise<T>()
-        // No job of the supervisor's, whose end waits for all of them.
-        strangers.begin(body) { promise.resolve($0) }
-        guard let value = try await promise.value(within: deadline) else {
-            throw EngineError(.timedOut, "\(what): no answer within \(deadline); is the file system behind it gone?")
+    /// - Throws: `.timedOut` when there is no answer; no call is delayed that is not about the same mount.
+    package func isThere(_ source: String) async throws -> Bool {
+        let deadline = Duration.seconds(10)
+        guard let answer = try await strangers.isThere(source, within: deadline) else {
+            throw EngineError(
+                .timedOut,
+                "look at '\(source)': no answer within \(deadline); is the file system behind it gone?"
+            )
         }
-        return value
+        return answer
     }
 
     /// Executable of a backend.
