@@ -223,7 +223,14 @@ package enum ConfigurationCheck {
         return known
     }
 
+    /// Seconds between the stop signal and the kill; -1 waits without end.
+    package static func stopTimeout(_ seconds: Int?) throws {
+        guard let seconds, !(-1...Int(Int32.max)).contains(seconds) else { return }
+        throw EngineError.invalid("invalid stop timeout \(seconds): it is -1 (no end) or 0 to \(Int32.max) seconds")
+    }
+
     private static func policies(_ configuration: ContainerConfiguration) throws {
+        try stopTimeout(configuration.stopTimeout)
         if configuration.autoRemove, configuration.restartPolicy != .no {
             throw EngineError.invalid("can't create 'AutoRemove' container with restart policy")
         }

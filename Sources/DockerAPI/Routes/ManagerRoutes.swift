@@ -24,7 +24,8 @@ struct ManagerRoutes: Sendable {
     /// Answers only a check, or why there is no upgrade: of one that happens the new program tells.
     private func upgrade(_ request: APIRequest) async throws -> Reply {
         guard let control else { throw APIError.notImplemented("this manager cannot be upgraded in place") }
-        let body = try request.decodeIfPresent(BerthUpgradeRequest.self) ?? BerthUpgradeRequest()
+        let body =
+            try request.decodeIfPresent(BerthUpgradeRequest.self, only: ["Binary", "Check"]) ?? BerthUpgradeRequest()
         let binary = body.binary.flatMap { $0.isEmpty ? nil : $0 }
         if let binary, !binary.hasPrefix("/") {
             throw APIError.invalid("the program's path '\(binary)' is not absolute")

@@ -45,6 +45,25 @@ package struct APIRequest: Sendable {
         document.isEmpty ? nil : try decode(type)
     }
 
+    /// The same where a field that is not known must not be passed over: what it asks for would not be done.
+    ///
+    /// - Throws: 400 also for a field that is none of `fields`.
+    func decodeIfPresent<Value: Decodable>(
+        _ type: Value.Type = Value.self,
+        only fields: [String]
+    ) throws(APIError) -> Value? {
+        let value = try decodeIfPresent(type)
+        let found = try decodeIfPresent([String: Anything].self) ?? [:]
+        if let field = found.keys.sorted().first(where: { !fields.contains($0) }) {
+            throw .invalid("unknown field '\(field)': there are '\(fields.joined(separator: "' and '"))'")
+        }
+        return value
+    }
+
+    private struct Anything: Decodable {
+        init(from decoder: any Decoder) {}
+    }
+
     /// Whether the client asked for an upgrade of the connection.
     package var asksForUpgrade: Bool {
         head.headerFields[.upgrade] != nil

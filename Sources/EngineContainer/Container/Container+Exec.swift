@@ -125,7 +125,7 @@ extension Container {
     private func runExec(_ exec: ExecID, framed: Bool, _ connection: ClientConnection?) async throws {
         guard let configuration = execs[exec]?.configuration else { throw EngineError.noSuchExec(exec.description) }
         do {
-            let client = try connected()
+            let client = try answering()
             try await add(exec, configuration, client)
             node.faults.reached(.execAdded)
             if connection == nil { execEnds[exec] = nil }
@@ -202,7 +202,9 @@ extension Container {
         _ connection: ClientConnection?
     ) async -> EngineError {
         let failure = EngineError.execFailure(error, program: configuration.command.first ?? "", id)
-        execs[exec]?.phase = .ended(code: failure.startExitCode == 125 ? 126 : failure.startExitCode, pid: nil)
+        let isSilent = [.unavailable, .timedOut].contains(failure.code)
+        let code = failure.startExitCode == 125 && !isSilent ? 126 : failure.startExitCode
+        execs[exec]?.phase = .ended(code: code, pid: nil)
         execs[exec]?.endedAt = StoredTime(.now)
         overtaking[.exec(exec)] = nil
         execEnds.removeValue(forKey: exec)?.resolve(.success(()))
@@ -212,8 +214,11 @@ extension Container {
             // A client that has gone away has no use for the text.
             try? await node.pool.run { try Self.write(text, framed: framed, to: descriptor) }
         }
-        // The shim forgets the session; one that it does not know is what is wanted.
-        _ = try? await shim?.client.delete(exec: exec)
+        // The shim forgets the session; one that it does not know is what is wanted, and one that is silent is not waited for.
+        if let client = shim?.client {
+            let forget = { @Sendable in _ = try? await client.delete(exec: exec) }
+            if isSilent { node.supervisor.start(forget) } else { await forget() }
+        }
         return failure
     }
 

@@ -102,7 +102,8 @@ extension Container {
                         after: cursor,
                         generation: generation,
                         knownProbes: await self.knownProbes,
-                        wait: Self.pollWait
+                        // One that was silent shall not have to wait for something to tell before it is heard again.
+                        wait: await self.reachable ? Self.pollWait : .zero
                     )
                     await self.answered(shim, true)
                     if answer.descriptorsGeneration != generation {

@@ -47,6 +47,13 @@ extension Container {
         return shim.client
     }
 
+    /// The same for what somebody waits for: a shim that is known to be silent is not waited for.
+    func answering() throws -> ShimClient {
+        let client = try connected()
+        guard reachable else { throw EngineError.unreachable(id, "it has been silent for a while") }
+        return client
+    }
+
     // Signals ---------------------------------------------------------------------------------------------------------
 
     package func kill(_ text: String) async throws {
@@ -139,6 +146,7 @@ extension Container {
 
     /// Stop signal, grace, kill; returns when the exit is recorded.
     package func stop(signal text: String?, timeout: Int?) async throws {
+        try ConfigurationCheck.stopTimeout(timeout)
         try await adopted()
         let signal = try ConfigurationCheck.signal(text ?? record.plan.resolved.stopSignal)
         let actions: [Lifecycle.Action]
