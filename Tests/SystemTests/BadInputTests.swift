@@ -47,6 +47,17 @@ extension SystemTests {
                 let create = "http://berth/v1.51/containers/create"
                 #expect(try status("-H", json, "-d", "{", create) == "400")
                 #expect(try status("-H", json, "-d", "{\"Image\":5}", create) == "400")
+                for seconds in ["-99999999999", "-2", "2147483648", "9223372036854775807"] {
+                    let body = #"{"Image":"berth/default","StopTimeout":\#(seconds)}"#
+                    #expect(try status("-H", json, "-d", body, create) == "400", "\(seconds)")
+                    let stop = "http://berth/v1.51/containers/nobody/stop?t=\(seconds)"
+                    #expect(try ["400", "404"].contains(status("-X", "POST", stop)), "\(seconds)")
+                }
+                // What is not understood must not be passed over here: it would replace the manager.
+                let upgrade = "http://berth/berth/v1/upgrade"
+                for body in [#"{"binary":5}"#, #"{"Binary":5}"#, #"{"Check":"yes"}"#, #"{"Program":"/x"}"#, "[]"] {
+                    #expect(try status("-H", json, "-d", body, upgrade) == "400", "\(body)")
+                }
                 #expect(try status("-H", "Content-Type: text/plain", "-d", "{}", create) == "400")
                 #expect(try status("http://berth/v1.99/version") == "400")
                 #expect(try status("http://berth/v1.1/version") == "400")
