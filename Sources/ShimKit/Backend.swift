@@ -84,6 +84,20 @@ public protocol Backend: AnyObject {
     /// Called in a process of its own by the `delete` sub-command; nothing may be there, and that is no error.
     static func cleanUp(_ context: BackendContext) throws(BackendError)
 
+    // In the shim ------------------------------------------------------------------------------------------------------
+
+    /// The shim is there: what the backend does on its loop begins here.
+    ///
+    /// Called once, before any other call of an object that `init` has made, and right after `restore` of one that it has. The default
+    /// does nothing.
+    func attach(to host: BackendHost)
+
+    /// The end of the init process is about to be published: an event that has to come before is published now.
+    ///
+    /// Every process that ShimKit knows has ended. Called again at the end of each run that the restart policy begins. The default does
+    /// nothing.
+    func endIsNear()
+
     // Going on in another process ---------------------------------------------------------------------------------------
 
     /// Whether `state` and `restore` are there: without them a shim cannot be upgraded in place, nor its container be adopted.
@@ -134,6 +148,12 @@ extension Backend {
 
     /// Does nothing.
     public func ended(_ process: ContainerProcess) {}
+
+    /// Does nothing.
+    public func attach(to host: BackendHost) {}
+
+    /// Does nothing.
+    public func endIsNear() {}
 
     /// It cannot.
     public static var isRestorable: Bool { false }

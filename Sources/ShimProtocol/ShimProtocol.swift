@@ -82,4 +82,8 @@ public enum EventTopic {
     public static let restartCancelled = "/berth/restart-cancelled"
     /// The container's health has changed.
     public static let health = "/berth/health"
+    /// System calls that the container's guard has not simply allowed.
+    public static let denials = "/berth/denials"
+    /// System calls that were counted for a profile.
+    public static let learned = "/berth/learned"
 }

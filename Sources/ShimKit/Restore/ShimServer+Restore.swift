@@ -26,6 +26,7 @@ extension ShimServer {
         case .upgrade: try restoreJournal(state.journal)
         case .adoption: try recoverJournal(state.journal)
         }
+        attachBackend()
         try watchRestored(restored)
         goOn(state)
         saveState()

@@ -13,6 +13,7 @@ extension ShimServer {
         guard !effects.isEmpty else {
             return
         }
+        if effects.contains(where: \.isEndOfContainer) { backend.endIsNear() }
         let now = Timestamp.now
         if configuration.hasJournal {
             saveState(announcing: announced(effects, at: now))
@@ -168,7 +169,7 @@ extension ShimServer {
 
     // Events ------------------------------------------------------------------------------------------------------------
 
-    private func publish(_ event: TaskEvent, at now: Timestamp) {
+    func publish(_ event: TaskEvent, at now: Timestamp) {
         if configuration.hasJournal {
             if let error = journal.append(event, containerID: table.id, at: now) {
                 ShimLog.write("journal failed", ("error", error.description))
@@ -210,8 +211,8 @@ extension ShimServer {
             publisher.publish(event.topic, EventTaskPaused.with { $0.containerID = containerID }, at: time)
         case .resumed:
             publisher.publish(event.topic, EventTaskResumed.with { $0.containerID = containerID }, at: time)
-        case .restartCancelled, .health:
-            // containerd plans no restarts and looks after health by itself.
+        case .restartCancelled, .health, .syscalls:
+            // containerd plans no restarts, looks after health by itself and keeps no profiles.
             break
         }
     }
@@ -249,6 +250,14 @@ extension ShimServer {
                 message.exitedAt = exit.exitedAt.message
             }
         }
+    }
+}
+
+extension TaskTable.Effect {
+    /// Whether it tells of the end of the init process.
+    fileprivate var isEndOfContainer: Bool {
+        guard case .publish(let event) = self, case .exited = event.kind else { return false }
+        return event.key == .initial
     }
 }
 

@@ -77,6 +77,8 @@ final class ShimServer {
     var upgrade: UpgradeAttempt?
     /// What a newer program has written into a state and this one keeps for the next.
     var unknownState = SwiftProtobuf.UnknownStorage()
+    /// Whether the backend knows where it is.
+    private var isAttached = false
     /// Whether descriptors have changed that were not looked at yet.
     var descriptorsAreStale = false
 
@@ -110,8 +112,16 @@ final class ShimServer {
         weak var server: ShimServer?
     }
 
+    /// Gives the backend its place in the shim, when the journal goes on where it was.
+    func attachBackend() {
+        guard !isAttached else { return }
+        isAttached = true
+        backend.attach(to: BackendHost(self))
+    }
+
     /// Serves until Shutdown.
     func run() throws(KernelError) {
+        attachBackend()
         _ = try loop.watch(configuration.listener.raw, .readable) { [weak self] _ in
             self?.accept()
         }

@@ -38,6 +38,11 @@ package struct JSONText {
         text += value.object
     }
 
+    mutating func add(_ name: String, _ values: [JSONText]) {
+        start(name)
+        text += "[" + values.map(\.object).joined(separator: ",") + "]"
+    }
+
     private mutating func start(_ name: String) {
         if !isFirst {
             text += ","

@@ -12,7 +12,7 @@ package final class Journal {
     static let lengthWorthEmptying = 64 << 10
 
     package private(set) var lastSeq: UInt64 = 0
-    private(set) var acknowledged: UInt64 = 0
+    package private(set) var acknowledged: UInt64 = 0
     private var events: [ShimEvent] = []
     private let file: SharedDescriptor?
     private var length = 0

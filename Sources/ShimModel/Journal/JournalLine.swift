@@ -60,6 +60,7 @@ package struct JournalLine: Decodable {
     private let exit: Exit?
     private let restart: Restart?
     private let health: Health?
+    private let syscalls: SyscallReportLine?
 
     /// The events of whole lines; a line that is none is passed over.
     static func events(_ lines: ArraySlice<UInt8>) -> [ShimEvent] {
@@ -93,10 +94,13 @@ package struct JournalLine: Decodable {
             event.health.exitCode = health.exitCode
             event.health.output = Data(health.output.utf8)
         }
+        if let syscalls {
+            event.syscalls = syscalls.message
+        }
         return event
     }
 
-    fileprivate static func time(_ text: String) -> Google_Protobuf_Timestamp {
+    static func time(_ text: String) -> Google_Protobuf_Timestamp {
         (Timestamp(text) ?? Timestamp(seconds: 0)).message
     }
 }

@@ -17,6 +17,7 @@ extension TaskEvent {
         case .deleted: EventTopic.delete
         case .restartCancelled: EventTopic.restartCancelled
         case .health: EventTopic.health
+        case .syscalls(let topic, _): topic
         }
     }
 
@@ -71,6 +72,9 @@ extension TaskEvent {
         if case .health(let result) = kind {
             event.health = result.message
         }
+        if case .syscalls(_, let report) = kind {
+            event.syscalls = report
+        }
         if let restart {
             event.restart.count = restart.count
             event.restart.delayMilliseconds = UInt64(restart.delay.wholeMilliseconds)
@@ -94,6 +98,9 @@ extension TaskEvent {
         }
         if case .health(let result) = kind {
             line.add("health", result.json)
+        }
+        if case .syscalls(_, let report) = kind {
+            line.add("syscalls", report.json)
         }
         if let restart {
             var text = JSONText()

@@ -1,4 +1,5 @@
 package import Kernel
+package import ShimProtocol
 
 /// What a client asked to connect a process to; empty strings are /dev/null.
 package struct StdioPaths: Sendable, Hashable {
@@ -84,6 +85,8 @@ package struct TaskEvent: Sendable, Hashable {
         case deleted(ProcessExit?)
         case restartCancelled
         case health(HealthState.Result)
+        /// Under a topic of the backend's.
+        case syscalls(topic: String, ShimSyscallReport)
     }
 
     package var kind: Kind

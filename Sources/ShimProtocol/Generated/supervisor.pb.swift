@@ -391,11 +391,100 @@ public nonisolated struct ShimEvent: @unchecked Sendable {
   /// Clears the value of `health`. Subsequent reads from it will return its default value.
   public mutating func clearHealth() {_uniqueStorage()._health = nil}
 
+  /// Only for "/berth/denials" and "/berth/learned".
+  public var syscalls: ShimSyscallReport {
+    get {_storage._syscalls ?? ShimSyscallReport()}
+    set {_uniqueStorage()._syscalls = newValue}
+  }
+  /// Returns true if `syscalls` has been explicitly set.
+  public var hasSyscalls: Bool {_storage._syscalls != nil}
+  /// Clears the value of `syscalls`. Subsequent reads from it will return its default value.
+  public mutating func clearSyscalls() {_uniqueStorage()._syscalls = nil}
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
   fileprivate var _storage = unsafe _StorageClass.defaultInstance
+}
+
+/// System calls that a backend with a guard has decided about, since the report before: merging reports is adding their counts.
+public nonisolated struct ShimSyscallReport: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Name of the profile; empty for the document's own filter.
+  public var profile: String = String()
+
+  /// "learn", "enforce", "kill" or "audit".
+  public var mode: String = String()
+
+  public var uses: [ShimSyscallUse] = []
+
+  /// No report of this run of the container follows: "/tasks/exit" of its init process does.
+  public var last: Bool = false
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// One kind of system call. Exactly one entry of a report has the same values in all but counts and times.
+public nonisolated struct ShimSyscallUse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Empty for the init process, all that it has started, and in "/berth/learned".
+  public var execID: String = String()
+
+  /// As the host sees it; 0 in "/berth/learned".
+  public var pid: UInt32 = 0
+
+  /// The process's name as the kernel has it, at most 15 bytes; empty in "/berth/learned".
+  public var command: String = String()
+
+  /// AUDIT_ARCH_* of the calling convention.
+  public var architecture: UInt32 = 0
+
+  /// The call's number; with bit 30 it is one of the x32 convention. -1 for all calls for which there was no place in the shim.
+  public var number: Int32 = 0
+
+  /// The class of its arguments, such as the family of a socket.
+  public var argument: UInt64 = 0
+
+  public var hasArgument_p: Bool = false
+
+  public var count: UInt64 = 0
+
+  public var first: SwiftProtobuf.Google_Protobuf_Timestamp {
+    get {_first ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_first = newValue}
+  }
+  /// Returns true if `first` has been explicitly set.
+  public var hasFirst: Bool {self._first != nil}
+  /// Clears the value of `first`. Subsequent reads from it will return its default value.
+  public mutating func clearFirst() {self._first = nil}
+
+  public var lastSeen: SwiftProtobuf.Google_Protobuf_Timestamp {
+    get {_lastSeen ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_lastSeen = newValue}
+  }
+  /// Returns true if `lastSeen` has been explicitly set.
+  public var hasLastSeen: Bool {self._lastSeen != nil}
+  /// Clears the value of `lastSeen`. Subsequent reads from it will return its default value.
+  public mutating func clearLastSeen() {self._lastSeen = nil}
+
+  /// "allowed", "killed", or the name of the errno that the call has failed with, such as "EPERM".
+  public var answer: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _first: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
+  fileprivate var _lastSeen: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
 }
 
 public nonisolated struct ShimRestart: Sendable {
@@ -1354,7 +1443,7 @@ nonisolated extension ShimExitStatus: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ShimEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Event"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}seq\0\u{1}time\0\u{1}topic\0\u{3}container_id\0\u{3}exec_id\0\u{1}pid\0\u{1}exit\0\u{1}restart\0\u{1}health\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}seq\0\u{1}time\0\u{1}topic\0\u{3}container_id\0\u{3}exec_id\0\u{1}pid\0\u{1}exit\0\u{1}restart\0\u{1}health\0\u{1}syscalls\0")
 
   fileprivate class _StorageClass {
     var _seq: UInt64 = 0
@@ -1366,6 +1455,7 @@ nonisolated extension ShimEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     var _exit: ShimExitStatus? = nil
     var _restart: ShimRestart? = nil
     var _health: ShimHealth? = nil
+    var _syscalls: ShimSyscallReport? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1385,6 +1475,7 @@ nonisolated extension ShimEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       _exit = source._exit
       _restart = source._restart
       _health = source._health
+      _syscalls = source._syscalls
     }
   }
 
@@ -1412,6 +1503,7 @@ nonisolated extension ShimEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
         case 7: try { try decoder.decodeSingularMessageField(value: &_storage._exit) }()
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._restart) }()
         case 9: try { try decoder.decodeSingularMessageField(value: &_storage._health) }()
+        case 10: try { try decoder.decodeSingularMessageField(value: &_storage._syscalls) }()
         default: break
         }
       }
@@ -1451,6 +1543,9 @@ nonisolated extension ShimEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       try { if let v = _storage._health {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
       } }()
+      try { if let v = _storage._syscalls {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1469,10 +1564,140 @@ nonisolated extension ShimEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
         if _storage._exit != rhs_storage._exit {return false}
         if _storage._restart != rhs_storage._restart {return false}
         if _storage._health != rhs_storage._health {return false}
+        if _storage._syscalls != rhs_storage._syscalls {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimSyscallReport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".SyscallReport"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}profile\0\u{1}mode\0\u{1}uses\0\u{1}last\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.profile) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.mode) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.uses) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.last) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.profile.isEmpty {
+      try visitor.visitSingularStringField(value: self.profile, fieldNumber: 1)
+    }
+    if !self.mode.isEmpty {
+      try visitor.visitSingularStringField(value: self.mode, fieldNumber: 2)
+    }
+    if !self.uses.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.uses, fieldNumber: 3)
+    }
+    if self.last != false {
+      try visitor.visitSingularBoolField(value: self.last, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimSyscallReport, rhs: ShimSyscallReport) -> Bool {
+    if lhs.profile != rhs.profile {return false}
+    if lhs.mode != rhs.mode {return false}
+    if lhs.uses != rhs.uses {return false}
+    if lhs.last != rhs.last {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ShimSyscallUse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".SyscallUse"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}exec_id\0\u{1}pid\0\u{1}command\0\u{1}architecture\0\u{1}number\0\u{1}argument\0\u{3}has_argument\0\u{1}count\0\u{1}first\0\u{3}last_seen\0\u{1}answer\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.execID) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.pid) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.command) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.architecture) }()
+      case 5: try { try decoder.decodeSingularInt32Field(value: &self.number) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.argument) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.hasArgument_p) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.count) }()
+      case 9: try { try decoder.decodeSingularMessageField(value: &self._first) }()
+      case 10: try { try decoder.decodeSingularMessageField(value: &self._lastSeen) }()
+      case 11: try { try decoder.decodeSingularStringField(value: &self.answer) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.execID.isEmpty {
+      try visitor.visitSingularStringField(value: self.execID, fieldNumber: 1)
+    }
+    if self.pid != 0 {
+      try visitor.visitSingularUInt32Field(value: self.pid, fieldNumber: 2)
+    }
+    if !self.command.isEmpty {
+      try visitor.visitSingularStringField(value: self.command, fieldNumber: 3)
+    }
+    if self.architecture != 0 {
+      try visitor.visitSingularUInt32Field(value: self.architecture, fieldNumber: 4)
+    }
+    if self.number != 0 {
+      try visitor.visitSingularInt32Field(value: self.number, fieldNumber: 5)
+    }
+    if self.argument != 0 {
+      try visitor.visitSingularUInt64Field(value: self.argument, fieldNumber: 6)
+    }
+    if self.hasArgument_p != false {
+      try visitor.visitSingularBoolField(value: self.hasArgument_p, fieldNumber: 7)
+    }
+    if self.count != 0 {
+      try visitor.visitSingularUInt64Field(value: self.count, fieldNumber: 8)
+    }
+    try { if let v = self._first {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    } }()
+    try { if let v = self._lastSeen {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    } }()
+    if !self.answer.isEmpty {
+      try visitor.visitSingularStringField(value: self.answer, fieldNumber: 11)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ShimSyscallUse, rhs: ShimSyscallUse) -> Bool {
+    if lhs.execID != rhs.execID {return false}
+    if lhs.pid != rhs.pid {return false}
+    if lhs.command != rhs.command {return false}
+    if lhs.architecture != rhs.architecture {return false}
+    if lhs.number != rhs.number {return false}
+    if lhs.argument != rhs.argument {return false}
+    if lhs.hasArgument_p != rhs.hasArgument_p {return false}
+    if lhs.count != rhs.count {return false}
+    if lhs._first != rhs._first {return false}
+    if lhs._lastSeen != rhs._lastSeen {return false}
+    if lhs.answer != rhs.answer {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

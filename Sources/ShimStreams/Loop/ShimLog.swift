@@ -6,6 +6,11 @@ package enum ShimLog {
     ///
     /// A log that cannot be written is no reason to fail.
     package static func write(_ message: StaticString, _ fields: (String, String)...) {
+        write(message, fields)
+    }
+
+    /// The same for fields that were passed on.
+    package static func write(_ message: StaticString, _ fields: [(String, String)]) {
         var line = "\(Timestamp.now) \(message)"
         for (name, value) in fields {
             line += " \(name)=\(quoted(value))"
