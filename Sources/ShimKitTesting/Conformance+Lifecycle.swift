@@ -76,7 +76,6 @@ extension Conformance {
 
     private static func wholeLife(_ program: ShimProgram) throws {
         let container = try ConformanceContainer(program, "echo out; echo err >&2; exit 5")
-        let mounts = try mountCount()
         let pid = try container.create()
         let created = try container.state()
         try requireEqual(created.status, .created, "state after Create")
@@ -99,12 +98,11 @@ extension Conformance {
         try expect(.notFound, "State after Delete") { _ = try container.state() }
         try container.shutdown()
         try container.waitForShimToEnd()
-        try require(try mountCount() <= mounts, "mounts are left behind")
+        try requireNoMounts(container.bundle)
         try requireNoCgroup(container)
     }
 
     private static func rootOfAMount(_ program: ShimProgram, _ root: ConformanceBundle.Root) throws {
-        let mounts = try mountCount()
         let container = try ConformanceContainer(program, .init("echo new > /tmp/file && cat /tmp/file"), root: root)
         try container.run()
         try requireEqual(container.waitForExit(), 0, "status")
@@ -116,7 +114,7 @@ extension Conformance {
         try container.shutdown()
         try container.waitForShimToEnd()
         _ = try container.runDelete()
-        try require(try mountCount() <= mounts, "mounts are left behind")
+        try requireNoMounts(container.bundle)
     }
 
     private static func events(_ program: ShimProgram) throws {
@@ -151,10 +149,11 @@ extension Conformance {
         throw ConformanceFailure("\(what) was not refused")
     }
 
-    /// Mounts of conformance bundles in this mount namespace.
-    static func mountCount() throws -> Int {
+    /// No mount of this bundle is in this mount namespace; other checks, with bundles of their own, may run at the same time.
+    static func requireNoMounts(_ bundle: ConformanceBundle) throws {
         let text = try File.readText("/proc/self/mountinfo", limit: 64 << 20)
-        return text.split(separator: "\n").count { $0.contains("/tmp/berth-conformance-") }
+        let left = text.split(separator: "\n").filter { $0.contains(bundle.directory + "/") }
+        try require(left.isEmpty, "mounts are left behind: \(left.joined(separator: ", "))")
     }
 
     static func requireNoCgroup(_ container: ConformanceContainer) throws {
