@@ -69,6 +69,7 @@ let targets: [Target] = [
     .target(name: "Netlink", dependencies: ["Kernel"], swiftSettings: strict),
     .target(name: "Cgroups", dependencies: ["Kernel", "OCISpec"], swiftSettings: strict),
     .target(name: "Seccomp", dependencies: ["Kernel", "OCISpec", "CLibSeccomp"], swiftSettings: strict),
+    .target(name: "WorkloadProfiles", dependencies: ["Kernel", "OCISpec", "Seccomp"], swiftSettings: strict),
     .target(name: "DocumentTexts", dependencies: ["Kernel", "OCISpec"], swiftSettings: strict),
     .target(name: "MountTrees", dependencies: ["Kernel"], swiftSettings: strict),
     .target(
@@ -305,6 +306,11 @@ let targets: [Target] = [
     .testTarget(name: "OCISpecTests", dependencies: ["OCISpec"], swiftSettings: swift),
     .testTarget(name: "ContainerIOTests", dependencies: ["ContainerIO", "Kernel"], swiftSettings: swift),
     .testTarget(name: "SeccompTests", dependencies: ["Seccomp", "OCISpec", "Kernel"], swiftSettings: swift),
+    .testTarget(
+        name: "WorkloadProfilesTests",
+        dependencies: ["WorkloadProfiles", "Seccomp", "OCISpec"],
+        swiftSettings: swift
+    ),
     .testTarget(name: "ArchiveTests", dependencies: ["Archive", "Kernel"], swiftSettings: swift),
     .testTarget(
         name: "ContentStoreTests",

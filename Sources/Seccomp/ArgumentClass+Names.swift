@@ -51,6 +51,14 @@ extension ArgumentClass {
         }
     }
 
+    /// The values that have a name, in the order of their numbers; flags one by one.
+    package var named: [UInt64] { names.map(\.0).filter(isPossible) }
+
+    /// The classes of a family that is split by its protocols.
+    package var namedProtocols: [UInt64] {
+        self == .socket ? Self.netlinkNames.map { Self.netlinkFamily | $0.0 << 32 } : []
+    }
+
     private var names: [(UInt64, String)] {
         switch self {
         case .socket, .socketPair: Self.familyNames

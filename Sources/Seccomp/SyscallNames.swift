@@ -25,6 +25,8 @@ package enum SyscallNames {
 
     /// What to call a call: its name, or its number when it has none; those of a foreign convention with that in front.
     package static func label(architecture: UInt32, number: UInt32) -> String {
+        // What a guard calls all for which it had no place.
+        if number == .max { return "others" }
         let name = name(architecture: architecture, number: number) ?? "number \(number)"
         guard let convention = convention(architecture: architecture, number: number) else { return name }
         return "\(convention):\(name)"

@@ -1,0 +1,85 @@
+internal import FoundationEssentials
+internal import OCISpec
+internal import Seccomp
+
+// The form that docker, podman and Kubernetes read.
+
+extension WorkloadProfile {
+    /// The profile in Docker's JSON form, the content of `--security-opt seccomp=FILE`.
+    package func exported() throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return Array(try encoder.encode(filter)) + [0x0a]
+    }
+
+    /// What came of reading another form.
+    package struct Import: Sendable, Equatable {
+        /// The profile.
+        package var profile: WorkloadProfile
+        /// Dangerous calls that were left out, for nobody has named them.
+        package var leftOut: [String]
+        /// Calls whose conditions are no classes: left out as well.
+        package var inexpressible: [String]
+    }
+
+    /// Reads Docker's JSON form, by asking the filter that it means about every call and class.
+    ///
+    /// - Parameters:
+    ///   - json: The document.
+    ///   - name: What the profile is called from now on.
+    ///   - named: Dangerous calls that the operator wants.
+    ///   - kernel: Release of the running kernel, for rules with a `minKernel`.
+    /// - Returns: A profile that allows nothing that the document does not.
+    /// - Throws: `ProfileError` or `SeccompError` for a document that is none, or that allows nothing.
+    package static func imported(
+        _ json: [UInt8],
+        name: String,
+        naming named: [CallSelector],
+        kernel: String
+    ) throws -> Import {
+        var result = Import(profile: try WorkloadProfile(name: name), leftOut: [], inexpressible: [])
+        let filter = try DockerProfile.parse(json, capabilities: [], kernel: kernel)
+        let open = try AllowedCalls(filter)
+        for (call, openness) in open.calls.sorted(by: { $0.key < $1.key }) { result.take(call, openness, named) }
+        // What is named and not allowed by the document is not brought in by the back door.
+        result.profile.allowed = named.filter { open.contains($0.name, $0.argument) }
+        guard !result.profile.isEmpty else {
+            throw ProfileError.malformed("the document allows no system call that can be taken over")
+        }
+        return result
+    }
+}
+
+extension WorkloadProfile.Import {
+    fileprivate mutating func take(_ name: String, _ openness: AllowedCalls.Openness, _ named: [CallSelector]) {
+        var call = WorkloadProfile.Call()
+        guard let kind = ArgumentClass(call: name) else {
+            guard openness == .whole else { return inexpressible.append(name) }
+            let isNamed = named.contains { $0.matches(name, nil) }
+            if !isNamed, DangerousCalls.reason(name: name, argument: nil) != nil { return leftOut.append(name) }
+            profile.calls[name] = call
+            return
+        }
+        let values: Set<UInt64>
+        switch openness {
+        case .conditional: return inexpressible.append(name)
+        case .classes(let some): values = some
+        case .whole:
+            if DangerousCalls.reason(name: name, argument: nil) == nil {
+                call.isWhole = true
+                profile.calls[name] = call
+                return
+            }
+            values = Set(kind.named + kind.namedProtocols + [0])
+        }
+        for value in values.sorted() {
+            let isNamed = named.contains { $0.matches(name, value) }
+            if !isNamed, DangerousCalls.reason(name: name, argument: value) != nil {
+                leftOut.append(CallSelector(name: name, argument: value).description)
+            } else {
+                call.classes[value] = WorkloadProfile.Use()
+            }
+        }
+        if !call.classes.isEmpty { profile.calls[name] = call }
+    }
+}
