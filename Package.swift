@@ -12,6 +12,7 @@ let products: [Product] = [
     .executable(name: "berth-shim-oci", targets: ["berth-shim-oci"]),
     .executable(name: "berth-shim-foreign", targets: ["berth-shim-foreign"]),
     .executable(name: "berth-runtime", targets: ["berth-runtime"]),
+    .executable(name: "shim-conformance", targets: ["shim-conformance"]),
 ]
 
 // Dependencies: exact versions, one reason each (docs/architecture.md) ------------------------------------------------
@@ -252,6 +253,14 @@ let targets: [Target] = [
         linkerSettings: staticExecutable
     ),
 
+    // What `berth backend test` runs; shipped for authors of backends.
+    .executableTarget(
+        name: "shim-conformance",
+        dependencies: ["ShimKitTesting", "Kernel"],
+        swiftSettings: swift,
+        linkerSettings: staticExecutable
+    ),
+
     // Shipped as tools/lib.sh compiles it; this target puts one beside the tests.
     .executableTarget(name: "berth-scope", linkerSettings: [.linkedLibrary("systemd")]),
 
@@ -366,17 +375,11 @@ let targets: [Target] = [
         ],
         swiftSettings: swift
     ),
-    .executableTarget(
-        name: "shim-conformance",
-        dependencies: ["ShimKitTesting", "Kernel"],
-        path: "Tests/Support/shim-conformance",
-        swiftSettings: swift
-    ),
     .testTarget(
         name: "BackendTests",
         dependencies: [
             "ShimKitTesting", "ShimProtocol", "Kernel", "berth-shim-native", "berth-shim-oci", "berth-shim-foreign",
-            "berth-shim-example", "berth-runtime", protobuf,
+            "berth-shim-example", "berth-runtime", "berth", "shim-conformance", protobuf,
         ],
         swiftSettings: swift
     ),

@@ -98,7 +98,7 @@ build_release() {
     say "building the products (release)"
     # One by one: the helpers of tests need the testing library, which cannot be linked statically.
     local product
-    for product in berth-shim-native berth-shim-oci berth-shim-foreign berth-runtime berth berthd sandbox-run; do
+    for product in berth-shim-native berth-shim-oci berth-shim-foreign berth-runtime berth berthd shim-conformance sandbox-run; do
         swift build -c release --static-swift-stdlib -j 2 --product "$product"
     done
     BERTH_BIN_DIR=$(swift build -c release --static-swift-stdlib --show-bin-path)

@@ -73,6 +73,7 @@ final class ExampleBackend: Backend {
                 return (ContainerProcess(pid: child.pid, pidfd: child.sharedPidfd(), terminal: master), ours)
             }
             do throws(KernelError) {
+                try ProcessAttributes.setParentDeathSignal(.kill)
                 _ = try theirs.read(upTo: 1)
                 try ProcessAttributes.startSession()
                 Signals.resetAll()
@@ -94,7 +95,8 @@ final class ExampleBackend: Backend {
             try gate.writeAll([1])
             answer = try gate.read(upTo: 1)
         } catch { throw .failed(stage: "start", error) }
-        guard let number = answer.first else { return }
-        throw .failed(stage: "exec", operation: "execute", errno: Errno(rawValue: Int32(number)))
+        if let number = answer.first {
+            throw .failed(stage: "exec", operation: "execute", errno: Errno(rawValue: Int32(number)))
+        }
     }
 }

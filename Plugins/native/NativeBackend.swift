@@ -14,7 +14,7 @@ final class NativeBackend: Backend {
     static let information = BackendInformation(
         name: "native",
         version: "0.1.0",
-        capabilities: ["exec", "terminal", "pause", "update", "seccomp-program", "idmap"],
+        capabilities: ["exec", "terminal", "pause", "update", "seccomp-program", "idmap", "exec-group"],
         mountTypes: ["overlay", "bind"]
     )
 

@@ -17,6 +17,8 @@ struct Settings {
     let logLevel: Logger.Level
     /// Executables of the backends by name.
     let backends: [String: String]
+    /// Names of backends that nobody has configured.
+    let foundBackends: Set<String>
     /// What each backend is told.
     let backendOptions: [String: [String: String]]
     /// Backend of a container that names none.
@@ -59,6 +61,7 @@ struct Settings {
         logLevel = try Self.level(command.logLevel ?? values.logLevel ?? "info")
         let found = Installation.find()
         var backends = found.backends.merging(values.backends) { $1 }
+        var foundBackends = Set(found.backends.keys).subtracting(values.backends.keys)
         for (name, options) in values.backendOptions where values.backends[name] == nil {
             backends[name] = try Self.program(of: name, options, found, file ?? "")
         }
@@ -69,7 +72,9 @@ struct Settings {
                 throw DaemonError.option("--backend", "expected NAME=PATH, found '\(entry)'")
             }
             backends[parts[0]] = parts[1]
+            foundBackends.remove(parts[0])
         }
+        self.foundBackends = foundBackends.subtracting(values.backendOptions.keys)
         self.backends = try backends.mapValues { try Self.absolute($0, "backend") }
         defaultBackend = command.defaultBackend ?? values.defaultBackend ?? "native"
         guard self.backends[defaultBackend] != nil else {
@@ -107,6 +112,7 @@ struct Settings {
         configuration.longestRestartDelay = restartMaxDelay
         configuration.userNamespaces = userNamespaces
         configuration.backendOptions = backendOptions
+        configuration.foundBackends = foundBackends
         configuration.cgroupManager = cgroupManager
         configuration.shimDeath = shimDeath
         return configuration

@@ -95,6 +95,7 @@ public struct DockerFace: Sendable {
         NetworkRoutes().register(in: &table)
         ManagerRoutes(engine: engine, control: control).register(in: &table)
         ShimRoutes(engine: engine).register(in: &table)
+        BackendRoutes(engine: engine).register(in: &table)
         AbsentRoutes().register(in: &table)
         return Dispatcher(routes: table, version: version, map: APIError.translate)
     }

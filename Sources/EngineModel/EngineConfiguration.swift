@@ -11,6 +11,8 @@ public struct EngineConfiguration: Sendable {
     public var state: String
     /// Executable of each backend by the name that `--runtime` takes.
     public var backends: [String: String]
+    /// Names of the backends that were found beside the program, and are not of the configuration.
+    public var foundBackends: Set<String>
     /// What each backend is told at every creation, by its name; the backend knows what the words mean.
     public var backendOptions: [String: [String: String]]
     /// The backend of a container that names none.
@@ -81,6 +83,7 @@ public struct EngineConfiguration: Sendable {
         self.state = state
         self.backends = backends
         self.backendOptions = [:]
+        self.foundBackends = []
         self.defaultBackend = defaultBackend
         self.initPath = initPath
         self.cgroupParent = Self.derivedCgroupParent(root: root)

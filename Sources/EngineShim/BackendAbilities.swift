@@ -1,10 +1,21 @@
 import EngineModel
 import Kernel
+import NIOPosix
 import ShimProtocol
 import SwiftProtobuf
 import Synchronization
 
+/// What a backend's program says of itself.
+package struct BackendFacts: Sendable, Equatable {
+    /// Its version; empty for one that does not say.
+    package var version = ""
+    /// Words for what it can beyond the contract; none for another's shim.
+    package var abilities: Set<String> = []
+}
+
 /// What backends say of themselves, asked once of each program.
+///
+/// On threads of its own, and one for each program at most: a program that does not end keeps nobody waiting but who wants it.
 package final class BackendAbilities: Sendable {
     /// The name of the ability to map the owners of mounts by the word `idmap`.
     package static let mapsOwners = "idmap"
@@ -17,41 +28,85 @@ package final class BackendAbilities: Sendable {
         var modified: Timestamp
     }
 
-    private let known = Mutex<[Program: Set<String>]>([:])
+    /// A question that is being answered: who asks for less patience does not wait with the others.
+    private struct Question: Hashable {
+        var path: String
+        var patience: Duration
+    }
 
+    private typealias Waiting = CheckedContinuation<BackendFacts, any Error>
+
+    private let known = Mutex<[Program: BackendFacts]>([:])
+    private let asking = Mutex<[Question: [Waiting]]>([:])
+    private let pool = NIOThreadPool(numberOfThreads: 16)
     private let patience: Duration
 
     /// - Parameter patience: how long a program may take, which does nothing but start and print.
-    package init(patience: Duration = .seconds(20)) { self.patience = patience }
+    package init(patience: Duration = .seconds(20)) {
+        self.patience = patience
+        pool.start()
+    }
+
+    deinit { pool.shutdownGracefully { _ in } }
 
     /// The abilities of the backend at `path`; none for one that ends without saying any.
     ///
-    /// Blocks, at the first time for as long as the program runs. No answer in time is none at all: to take it for "cannot" would give
-    /// containers less isolation than they are promised, on a busy machine and until the next start.
+    /// - Throws: as ``facts(of:within:)``.
+    package func abilities(of path: String) async throws -> Set<String> { try await facts(of: path).abilities }
+
+    /// What the backend at `path` says; nothing for one that ends without saying it.
+    ///
+    /// No answer in time is none at all: to take it for "cannot" would give containers less isolation than they are promised, on a
+    /// busy machine and until the next start.
     ///
     /// - Throws: `.unavailable` when the program cannot be asked or does not answer in time; the next call asks again.
-    package func abilities(of path: String) throws -> Set<String> {
-        guard let status = try? File.status(path, follow: true) else { return [] }  // its start will say why
+    package func facts(of path: String, within patience: Duration? = nil) async throws -> BackendFacts {
+        let question = Question(path: path, patience: patience ?? self.patience)
+        return try await withCheckedThrowingContinuation { continuation in
+            let isFirst = asking.withLock { asking in
+                asking[question, default: []].append(continuation)
+                return asking[question]?.count == 1
+            }
+            if isFirst { begin(question) }
+        }
+    }
+
+    private func begin(_ question: Question) {
+        pool.submit { [self] state in
+            let result: Result<BackendFacts, any Error> =
+                state == .active ? Result { try look(question) } : .failure(CancellationError())
+            let waiting = asking.withLock { $0.removeValue(forKey: question) ?? [] }
+            for continuation in waiting { continuation.resume(with: result) }
+        }
+    }
+
+    private func look(_ question: Question) throws -> BackendFacts {
+        let path = question.path
+        // One that is not there: its start will say why.
+        guard let status = try? File.status(path, follow: true) else { return BackendFacts() }
         let program = Program(path: path, inode: status.inode, modified: status.modified)
         if let found = known.withLock({ $0[program] }) { return found }
-        let abilities = try ask(path)
-        known.withLock { $0[program] = abilities }
-        return abilities
+        let facts = try ask(path, question.patience)
+        known.withLock { $0[program] = facts }
+        return facts
     }
 
     /// `-info` is containerd's; the annotation is ours, and another's shim has none.
-    private func ask(_ path: String) throws -> Set<String> {
-        guard let bytes = try answer(of: path) else {
+    private func ask(_ path: String, _ patience: Duration) throws -> BackendFacts {
+        guard let bytes = try answer(of: path, patience) else {
             throw EngineError(.unavailable, "backend '\(path)' did not say within \(patience) what it can: try again")
         }
         // What is no such document is said by a shim that knows no `-info`, and has no ability of ours.
-        guard let info = try? ContainerdRuntimeInfo(serializedBytes: bytes) else { return [] }
+        guard let info = try? ContainerdRuntimeInfo(serializedBytes: bytes) else { return BackendFacts() }
         let text = info.annotations["io.berth.capabilities"] ?? ""
-        return Set(text.split(separator: ",").map(String.init))
+        return BackendFacts(
+            version: info.version.version,
+            abilities: Set(text.split(separator: ",").map(String.init))
+        )
     }
 
     /// What the program has printed when it ended or closed its output; nil when it did neither in time.
-    private func answer(of path: String) throws -> [UInt8]? {
+    private func answer(of path: String, _ patience: Duration) throws -> [UInt8]? {
         do throws(KernelError) {
             let output = try Pipe()
             var spawn = Spawn(arguments: [path, "-info"], environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"])

@@ -1,4 +1,5 @@
 internal import Kernel
+internal import ShimProtocol
 
 /// The conformance suite: what every shim v2 program must do, seen from outside.
 public enum Conformance {
@@ -48,6 +49,8 @@ public enum Conformance {
         case excepted(String)
         /// The kernel lacks what the check is about.
         case impossible(String)
+        /// The program says, for this reason, that it does not do such things.
+        case notClaimed(String)
     }
 
     /// A check's outcome.
@@ -57,9 +60,11 @@ public enum Conformance {
         /// Its row in the specification.
         public let row: String
         /// How it ended.
-        public let outcome: Outcome
+        public internal(set) var outcome: Outcome
         /// How long it took.
         public let duration: Duration
+        /// Whether it failed by an answer that says that there is no such method.
+        var isUnimplemented = false
     }
 
     /// The protocol: what a manager needs of a shim.
@@ -80,16 +85,23 @@ public enum Conformance {
         checks.map { run($0, on: program) }
     }
 
-    private static func run(_ check: Check, on program: ShimProgram) -> Result {
+    static func run(_ check: Check, on program: ShimProgram) -> Result {
         let start = Clock.monotonic.now
+        var isUnimplemented = false
         let reason = program.unsteady[check.name] ?? program.exceptions[check.name]
         var outcome = reason.map(Outcome.excepted) ?? .passed
         if let needs = check.needs, !needs.isPresent {
             outcome = .impossible(needs.description)
         } else {
-            do { try check.run(on: program) } catch { outcome = .failed("\(error)") }
+            do { try check.run(on: program) } catch {
+                outcome = .failed("\(error)")
+                isUnimplemented = (error as? RPCError)?.status == .unimplemented
+            }
         }
-        return Result(check: check.name, row: check.row, outcome: outcome, duration: Clock.monotonic.now - start)
+        let duration = Clock.monotonic.now - start
+        var result = Result(check: check.name, row: check.row, outcome: outcome, duration: duration)
+        result.isUnimplemented = isUnimplemented
+        return result
     }
 
     /// The results as text, one line each.
@@ -104,7 +116,7 @@ public enum Conformance {
             case .passed: return "\(name)  ok      \(time)"
             case .failed(let reason): return "\(name)  FAILED  \(time)  \(reason)"
             case .excepted(let reason): return "\(name)  -       \(reason)"
-            case .impossible(let reason): return "\(name)  n/a     \(reason)"
+            case .impossible(let reason), .notClaimed(let reason): return "\(name)  n/a     \(reason)"
             }
         }
         let failed = results.count { if case .failed = $0.outcome { true } else { false } }

@@ -20,6 +20,7 @@ final class ManagedContainer {
             program: program.path,
             config: ConformanceBundle.config(.init(script), cgroupPath: "/berth-\(id)"),
             id: id,
+            prefix: program.prefix,
             prepare: { try ConformanceBundle.makeRoot($0 + "/rootfs") }
         )
         client = try shim.connect()
@@ -29,6 +30,7 @@ final class ManagedContainer {
             options.log.maxFiles = 1
             options.openStdin = input
             options.exitRecordPath = shim.directory + "/exit.json"
+            if let runtime = program.runtime { options.backendOptions = ["runtime": runtime] }
         }
         let request = TaskCreateRequest.with { request in
             request.id = id

@@ -19,6 +19,8 @@ public final class RunningShim {
     public private(set) var pid: Int32
     private var pidfd: SharedDescriptor
     private let program: String
+    /// A command that runs the program, which comes after it.
+    private let prefix: [String]
 
     /// Starts a shim.
     ///
@@ -26,16 +28,18 @@ public final class RunningShim {
     ///   - program: Path of the shim's executable.
     ///   - config: Text of `config.json`.
     ///   - id: The container's id.
+    ///   - prefix: A command that runs the program, which comes after it.
     ///   - prepare: Called with the bundle before the shim starts.
     /// - Throws: `KernelError`.
     public init(
         program: String,
         config: String,
         id: String = "c\(Random.hex(4))",
+        prefix: [String] = [],
         prepare: (String) throws -> Void = { _ in }
     ) throws {
         self.id = id
-        self.program = program
+        (self.program, self.prefix) = (program, prefix)
         // A shim that has gone is an error of a call, not the end of all tests.
         Signals.ignore(.pipe)
         directory = "/tmp/berth-shim-test-\(Random.hex(6))"
@@ -49,11 +53,12 @@ public final class RunningShim {
         let descriptors = SharedDescriptor(try UnixSocket.listen(bundle + "/fd.sock"))
         let token = SharedDescriptor(try File.open(bundle + "/token"))
         let log = SharedDescriptor(try File.open(bundle + "/shim.log", [.write, .create, .append]))
-        var spawn = Spawn(arguments: [program, "-namespace", "test", "-id", id, "-bundle", bundle, "serve"])
+        let command = prefix + [program, "-namespace", "test", "-id", id, "-bundle", bundle, "serve"]
+        var spawn = Spawn(arguments: command)
         spawn.descriptors = [2: log.raw, 3: rpc.raw, 4: descriptors.raw, 5: token.raw]
         // Only numbers are in the description of the child, so their owners have to be kept until it runs.
         (pid, pidfd) = try withExtendedLifetime((rpc, descriptors, token, log)) {
-            let child = try spawn.start(program)
+            let child = try spawn.start(command[0])
             return (child.pid, child.sharedPidfd())
         }
     }
@@ -202,15 +207,14 @@ public final class RunningShim {
         let names = SharedDescriptor(
             try SealedMemory.make("berth-names", ShimAdoption.with { $0.names = held.map(\.name) }.bytes)
         )
-        var spawn = Spawn(
-            arguments: [program, "-namespace", "test", "-id", id, "-bundle", bundle, "serve", "-adopt"]
-        )
+        let command = prefix + [program, "-namespace", "test", "-id", id, "-bundle", bundle, "serve", "-adopt"]
+        var spawn = Spawn(arguments: command)
         spawn.descriptors = [2: log.raw, 3: rpc.raw, 4: descriptors.raw, 5: token.raw, 6: names.raw]
         for (index, entry) in held.enumerated() {
             spawn.descriptors[7 + Int32(index)] = entry.descriptor.raw
         }
         (pid, pidfd) = try withExtendedLifetime((rpc, descriptors, token, log, names, held)) {
-            let child = try spawn.start(program)
+            let child = try spawn.start(command[0])
             return (child.pid, child.sharedPidfd())
         }
     }

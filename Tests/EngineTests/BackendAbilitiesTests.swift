@@ -12,20 +12,45 @@ struct BackendAbilitiesTests {
     }
 
     /// On a busy machine no answer in time once meant "cannot", and containers ran with the ids of the host.
-    @Test func noAnswerIsAnErrorAndNotRemembered() throws {
+    @Test func noAnswerIsAnErrorAndNotRemembered() async throws {
         let directory = try StoreTests.Directory()
         let path = try script("[ -e \"$0.ready\" ] || exec sleep 1000", in: directory)
         let abilities = BackendAbilities(patience: .milliseconds(100))
         for _ in 0..<2 {
-            #expect { try abilities.abilities(of: path) } throws: { ($0 as? EngineError)?.code == .unavailable }
+            await #expect { try await abilities.abilities(of: path) } throws: {
+                ($0 as? EngineError)?.code == .unavailable
+            }
         }
         try File.writeAtomically(path + ".ready", [], durable: false)
-        #expect(try BackendAbilities().abilities(of: path).isEmpty)
+        #expect(try await BackendAbilities().abilities(of: path).isEmpty)
     }
 
     @Test(arguments: ["exit 1", "echo usage", "printf '\\377\\377'"])
-    func aBackendThatSaysNothingHasNoAbilities(text: String) throws {
+    func aBackendThatSaysNothingHasNoAbilities(text: String) async throws {
         let directory = try StoreTests.Directory()
-        #expect(try BackendAbilities().abilities(of: try script(text, in: directory)).isEmpty)
+        #expect(try await BackendAbilities().abilities(of: try script(text, in: directory)).isEmpty)
+    }
+
+    /// Each would keep a thread for as long as the program does not answer, and soon there would be none for anybody else.
+    @Test func manyWhoAskTheSameSilentBackendKeepNobodyElseWaiting() async throws {
+        let (silent, quick) = (try StoreTests.Directory(), try StoreTests.Directory())
+        let path = try script("exec sleep 1000", in: silent)
+        let other = try script("echo usage", in: quick)
+        let abilities = BackendAbilities(patience: .seconds(3))
+        let begun = Clock.monotonic.now
+        try await withThrowingTaskGroup(of: Duration.self) { group in
+            for _ in 0..<64 {
+                group.addTask {
+                    _ = try? await abilities.abilities(of: path)
+                    return .zero
+                }
+            }
+            group.addTask {
+                _ = try await abilities.abilities(of: other)
+                return Clock.monotonic.now - begun
+            }
+            for try await time in group { #expect(time < .seconds(2)) }
+        }
+        #expect(Clock.monotonic.now - begun < .seconds(9), "they were asked one after the other")
     }
 }

@@ -169,7 +169,7 @@ import Testing
         let outcome = try fixture.isolated(
             """
             mount --bind \(RuntimeFixture.program) /usr/sbin/runc
-            exec \(suite) /usr/bin/containerd-shim-runc-v2 --only \(checks)
+            exec \(suite) /usr/bin/containerd-shim-runc-v2 --protocol --only \(checks)
             """
         )
         #expect(outcome.status == 0, "\(outcome)")

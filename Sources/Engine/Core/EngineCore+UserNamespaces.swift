@@ -14,9 +14,7 @@ extension EngineCore {
     func userNamespace(_ configuration: ContainerConfiguration) async throws -> UserNamespaceDecision.Outcome {
         let name = backendName(configuration)
         let program = try node.backend(name)
-        let maps = try await blocking { node in
-            try node.namespaces.backends.abilities(of: program).contains(BackendAbilities.mapsOwners)
-        }
+        let maps = try await node.namespaces.backends.abilities(of: program).contains(BackendAbilities.mapsOwners)
         var decision = UserNamespaceDecision(
             defaultMode: node.configuration.userNamespaces.defaultMode,
             missing: node.namespaces.missing,

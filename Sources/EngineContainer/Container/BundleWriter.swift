@@ -16,6 +16,8 @@ package struct BundleWriter: Sendable {
     let paths: ContainerPaths
     let record: ContainerRecord
     let joined: [RuntimeSpec.NamespaceType: String]
+    /// What the backend can beyond the contract.
+    let abilities: Set<String>
 
     private var configuration: ContainerConfiguration { record.configuration }
 
@@ -150,7 +152,6 @@ package struct BundleWriter: Sendable {
                 kernel: SystemFacts.kernelRelease
             )
         }
-        let abilities = try node.namespaces.backends.abilities(of: try node.backend(record.plan.backend))
         guard abilities.contains(BackendAbilities.takesPrograms) else {
             spec.linux?.seccomp = profile
             return

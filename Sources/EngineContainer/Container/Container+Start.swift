@@ -125,7 +125,13 @@ extension Container {
         for entry in record.plan.mounts where entry.point.kind == .bind {
             _ = try await node.isThere(entry.point.source)
         }
-        let bundle = BundleWriter(node: node, paths: paths, record: record, joined: try joinedNamespaces())
+        let bundle = BundleWriter(
+            node: node,
+            paths: paths,
+            record: record,
+            joined: try joinedNamespaces(),
+            abilities: try await node.namespaces.backends.abilities(of: launch.backend)
+        )
         return try await node.pool.run {
             let rootfs = try bundle.write()
             return (rootfs, try node.making { try ShimProcess.launch(launch) })

@@ -1,0 +1,73 @@
+import EngineContainer
+import EngineModel
+import EngineShim
+import Kernel
+
+/// One backend as it is configured, and what its program says of itself.
+public struct BackendStatus: Sendable {
+    /// The name that `--runtime` takes.
+    public var name: String
+    /// Absolute path of its program.
+    public var program: String
+    /// Whether containers that name no backend get it.
+    public var isDefault: Bool
+    /// Whether the operator has named it; else it was found beside the manager.
+    public var isConfigured: Bool
+    /// What it is told at every creation.
+    public var options: [String: String]
+    /// Version of its program; empty when it does not say.
+    public var version = ""
+    /// What it can beyond the contract, in alphabetical order.
+    public var capabilities: [String] = []
+    /// Why it could not be asked.
+    public var problem: String?
+}
+
+extension Engine {
+    /// How long a program may take to say what it is: one that takes longer is in the list with that.
+    private static var patience: Duration { .seconds(2) }
+
+    /// All backends by name; their programs are asked all at once, and each for two seconds at most.
+    public func backends() async -> [BackendStatus] {
+        await withTaskGroup(of: BackendStatus.self) { group in
+            for name in configuration.backends.keys { group.addTask { await self.status(of: name) } }
+            var results: [BackendStatus] = []
+            for await status in group { results.append(status) }
+            return results.sorted { $0.name < $1.name }
+        }
+    }
+
+    /// One backend.
+    ///
+    /// - Throws: ``EngineError`` `.notFound`.
+    public func backend(_ name: String) async throws -> BackendStatus {
+        guard configuration.backends[name] != nil else {
+            let known = configuration.backends.keys.sorted().joined(separator: ", ")
+            throw EngineError(.notFound, "no such backend: \(name); there are \(known)")
+        }
+        return await status(of: name)
+    }
+
+    private func status(of name: String) async -> BackendStatus {
+        var status = BackendStatus(
+            name: name,
+            program: configuration.backends[name] ?? "",
+            isDefault: name == configuration.defaultBackend,
+            isConfigured: !configuration.foundBackends.contains(name),
+            options: configuration.backendOptions[name] ?? [:]
+        )
+        let path = status.program
+        do {
+            let isThere = try await core.node.pool.run { (try? File.status(path, follow: true))?.isRegular ?? false }
+            guard isThere else {
+                status.problem = "'\(path)' is no file"
+                return status
+            }
+            let facts = try await core.node.namespaces.backends.facts(of: path, within: Self.patience)
+            (status.version, status.capabilities) = (facts.version, facts.abilities.sorted())
+        } catch {
+            status.problem = EngineError.wrap(error, "backend \(name)").message
+        }
+        return status
+    }
+}

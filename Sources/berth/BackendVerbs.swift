@@ -1,0 +1,82 @@
+import ArgumentParser
+import Client
+import DockerTypes
+import Kernel
+
+/// `berth backend …`.
+struct BackendCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backend",
+        abstract: "How containers can be isolated.",
+        subcommands: [BackendList.self, BackendInfo.self, BackendTest.self]
+    )
+}
+
+/// `berth backend ls`.
+struct BackendList: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ls",
+        abstract: "List the backends that --runtime takes: those of the configuration, and those found beside berthd."
+    )
+
+    @ParentCommand var berth: Berth
+
+    @Flag(name: .shortAndLong, help: "Names only.")
+    var quiet = false
+
+    @Option(help: ArgumentHelp("table, json, or a template.", valueName: "format"))
+    var format: String?
+
+    private static let columns = [
+        ("Name", "NAME"), ("Default", "DEFAULT"), ("Source", "SOURCE"), ("Version", "VERSION"), ("Program", "PROGRAM"),
+        ("Capabilities", "CAPABILITIES"),
+    ]
+
+    func run() throws {
+        let backends = try berth.client().get([BerthBackend].self, "/berth/v1/backends")
+        if quiet { return backends.forEach { Output.line($0.name) } }
+        let rows = backends.map { backend in
+            var row = Listing.Row(fields: [
+                ("Capabilities", backend.error ?? backend.capabilities.joined(separator: ",")),
+                ("Default", backend.isDefault ? "*" : ""), ("Name", backend.name), ("Program", backend.program),
+                ("Source", backend.source), ("Version", backend.version.isEmpty ? "-" : backend.version),
+            ])
+            if backend.error != nil { row.colours["Capabilities"] = .bad }
+            return row
+        }
+        try Listing(columns: Self.columns, rows: rows).print(format: format)
+    }
+}
+
+/// `berth backend info`.
+struct BackendInfo: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "info", abstract: "Show everything about a backend.")
+
+    @ParentCommand var berth: Berth
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("json, or a template such as {{.Program}}.", valueName: "format"))
+    var format: String?
+
+    @Argument(help: "The backend's name.")
+    var name: String
+
+    func run() throws {
+        let path = "/berth/v1/backends/\(APIClient.escape(name))"
+        let answer = try berth.client().raw("GET", path)
+        if let format { return try Document.print(answer, format: format) }
+        let backend = try DockerJSON.decode(BerthBackend.self, from: answer)
+        var facts = [
+            ("Name", backend.name + (backend.isDefault ? " (default)" : "")), ("Program", backend.program),
+            ("Source", backend.source), ("Version", backend.version),
+            ("Capabilities", backend.capabilities.joined(separator: ", ")),
+        ]
+        facts += backend.options.sorted { $0.key < $1.key }.map { ("Option \($0.key)", $0.value) }
+        if let error = backend.error { facts.append(("Error", error)) }
+        for (title, value) in facts {
+            Output.line(
+                "\(title):" + String(repeating: " ", count: max(1, 16 - title.count)) + (value.isEmpty ? "-" : value)
+            )
+        }
+        if backend.error != nil { throw ExitCode(1) }
+    }
+}

@@ -1,0 +1,107 @@
+import Kernel
+import ShimKitTesting
+
+/// A command line that cannot be obeyed.
+struct Misuse: Error {
+    let text: String
+}
+
+/// What the command line says.
+struct Options {
+    static let help = """
+        usage: shim-conformance PROGRAM… [--runtime BINARY] [--format table|json|markdown] [--only TEXT]
+               shim-conformance PROGRAM… (--protocol | --isolation | --succession) [--runtime BINARY] [--only TEXT]
+
+        Tries what a shim v2 program can and cannot do, with containers of its own, and prints one line for each ability:
+        passed, failed, or not claimed with the reason. PROGRAM is a path, or `runc` or `crun` for containerd's own shim with that
+        runtime.
+
+          --runtime BINARY   the OCI runtime of shims that drive one
+          --format FORM      a table (the default), one JSON object a line, or a table for a README
+          --only TEXT        checks whose names contain this
+          --protocol         one line a check: what a manager needs of a shim
+          --isolation        one line a check: what the OCI runtime-spec demands of a container
+          --succession       one line a check: upgrade in place and adoption, which shims of ShimKit have
+
+        Root is needed, and busybox as /usr/bin/busybox. Status 0 when nothing failed, 1 when something did, 2 when nothing could be
+        tried.
+        """
+
+    /// The status of a command line that cannot be obeyed, and of a machine on which nothing can be tried.
+    static let misuse: Int32 = 2
+
+    enum Form: String {
+        case table, json, markdown
+    }
+
+    var programs: [ShimProgram] = []
+    var form = Form.table
+    /// Checks one by one; nil for the abilities.
+    var family: [Conformance.Check]?
+    var only: String?
+    var wantsHelp = false
+
+    init(_ arguments: [String]) throws(Misuse) {
+        var rest = arguments[...]
+        var paths: [String] = []
+        var runtime: String?
+        while let word = rest.popFirst() {
+            switch word {
+            case "--help", "-h": wantsHelp = true
+            case "--only": only = try Self.value(of: word, &rest)
+            case "--runtime": runtime = try Self.value(of: word, &rest)
+            case "--format": form = try Self.form(try Self.value(of: word, &rest))
+            case "--protocol": family = Conformance.checks
+            case "--isolation": family = Conformance.isolation
+            case "--succession": family = Conformance.succession
+            case _ where word.hasPrefix("-"): throw Misuse(text: "unknown option '\(word)'; see --help")
+            default: paths.append(word)
+            }
+        }
+        if wantsHelp { return }
+        guard !paths.isEmpty else { throw Misuse(text: "no program to try; see --help") }
+        for path in paths { programs.append(try Self.program(path, runtime)) }
+    }
+
+    private static func value(of option: String, _ rest: inout ArraySlice<String>) throws(Misuse) -> String {
+        guard let value = rest.popFirst() else { throw Misuse(text: "\(option) wants a value") }
+        return value
+    }
+
+    private static func form(_ word: String) throws(Misuse) -> Form {
+        guard let form = Form(rawValue: word) else {
+            throw Misuse(text: "--format is table, json or markdown, not '\(word)'")
+        }
+        return form
+    }
+
+    private static func program(_ word: String, _ runtime: String?) throws(Misuse) -> ShimProgram {
+        var program: ShimProgram
+        switch word {
+        case "runc", ShimProgram.containerdRunc.path: program = .containerdRunc
+        case "crun": program = .containerdCrun
+        default: program = ShimProgram(name: baseName(word), path: try absolute(word))
+        }
+        guard (try? File.status(program.path, follow: true))?.kind == .regular else {
+            throw Misuse(text: "'\(program.path)' is no file")
+        }
+        guard let runtime else { return program }
+        let found = try absolute(runtime)
+        (program.runtime, program.prefix) = (found, ShimProgram.oci(program.path, runtime: found).prefix)
+        // What is known is known of another runtime.
+        (program.exceptions, program.unsteady) = ([:], [:])
+        program.name += " with " + runtime
+        return program
+    }
+
+    private static func baseName(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
+
+    /// A program is run in directories of its containers.
+    private static func absolute(_ path: String) throws(Misuse) -> String {
+        if path.hasPrefix("/") { return path }
+        guard let directory = try? CurrentProcess.workingDirectory() else {
+            throw Misuse(text: "'\(path)' is relative, and the working directory cannot be found")
+        }
+        return "\(directory)/\(path)"
+    }
+}

@@ -1,0 +1,129 @@
+import Foundation
+import Kernel
+import ShimKitTesting
+import Testing
+
+/// What `berth backend test` says, and that the READMEs say the same.
+@Suite struct AbilityTests {
+    private static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent()
+
+    @Test func everyCheckShowsOneAbility() {
+        let shown = Conformance.abilities.flatMap { $0.checks.map(\.name) }
+        let all = (Conformance.checks + Conformance.succession).map(\.name)
+        #expect(shown.sorted() == all.sorted())
+        #expect(Conformance.abilities.allSatisfy { !$0.checks.isEmpty })
+    }
+
+    /// Rows of the tables in a README, by what stands in the comment above each.
+    private static func tables(_ backend: String) throws -> [String: [[String]]] {
+        let file = repository.appendingPathComponent("Plugins/\(backend)/README.md")
+        var tables: [String: [[String]]] = [:]
+        var mark: String?
+        for line in try String(contentsOf: file, encoding: .utf8).components(separatedBy: "\n") {
+            if line.hasPrefix("<!-- berth backend test ") {
+                mark = String(line.dropFirst("<!-- berth backend test ".count).dropLast(" -->".count))
+            } else if let key = mark, line.hasPrefix("|") {
+                let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+                tables[key, default: []].append(cells)
+            } else {
+                mark = nil
+            }
+        }
+        return tables.mapValues { Array($0.dropFirst(2)) }
+    }
+
+    /// What is not claimed, by what stands above the table; everything else is passed.
+    private static let notClaimed: [String: [String: Set<String>]] = [
+        "native": ["native": []],
+        "oci": [
+            "oci --runtime runc": ["exec-group"], "oci --runtime crun": ["exec-group"],
+            "oci --runtime berth-runtime": ["exec-group"],
+        ],
+        "foreign": [
+            "foreign": ["upgrade", "exec-group", "adopt"],
+            "containerd-shim-runc-v2": ["empty-delete", "upgrade", "exec-group", "adopt"],
+        ],
+        "example": ["example": ["metrics", "limits", "upgrade", "exec-group", "adopt"]],
+    ]
+
+    /// The same checks are run on these programs by BackendTests; here is only what is written.
+    @Test(arguments: notClaimed.keys.sorted())
+    func tableOfTheReadmeIsOfThisSuite(_ backend: String) throws {
+        let tables = try Self.tables(backend)
+        let wanted = try #require(Self.notClaimed[backend])
+        #expect(Set(tables.keys) == Set(wanted.keys), "tools/backend-tables writes them")
+        for (key, rows) in tables {
+            let seen = rows.map { $0.prefix(3).joined(separator: " | ") }
+            let lines = Conformance.abilities.map { ability in
+                let isClaimed = !(wanted[key]?.contains(ability.name) ?? false)
+                let count = ability.checks.count
+                return [ability.title, isClaimed ? "passed" : "not claimed", "\(isClaimed ? count : 0)/\(count)"]
+                    .joined(separator: " | ")
+            }
+            #expect(seen == lines, "\(key): tools/backend-tables writes it anew")
+        }
+    }
+
+    // The command ----------------------------------------------------------------------------------------------------------
+
+    private func test(_ words: String...) throws -> (status: Int32, output: String, errors: String) {
+        let process = Process()
+        process.executableURL = BackendTests.testProducts.appendingPathComponent("berth")
+        process.arguments = ["backend", "test"] + words
+        let (output, errors) = (Pipe(), Pipe())
+        (process.standardOutput, process.standardError) = (output, errors)
+        try process.run()
+        let text = try output.fileHandleForReading.readToEnd() ?? Data()
+        let other = try errors.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        return (
+            process.terminationStatus, String(decoding: text, as: UTF8.self), String(decoding: other, as: UTF8.self)
+        )
+    }
+
+    private struct Report: Decodable {
+        struct Ability: Decodable {
+            struct Check: Decodable {
+                let name, result: String
+                let reason: String?
+            }
+
+            let name, result: String
+            let checks: [Check]
+        }
+
+        let version: String
+        let capabilities: [String]
+        let passed, failed, notClaimed: Int
+        let abilities: [Ability]
+    }
+
+    @Test func whatIsNotClaimedIsNoFailure() throws {
+        let outcome = try test("example", "--only", "numbersAreOfAKnownType", "--format", "json")
+        #expect(outcome.status == 0, "\(outcome)")
+        let report = try JSONDecoder().decode(Report.self, from: Data(outcome.output.utf8))
+        #expect((report.passed, report.failed, report.notClaimed) == (0, 0, 1))
+        let ability = try #require(report.abilities.first)
+        #expect(ability.name == "metrics" && ability.result == "not claimed")
+        #expect(ability.checks.first?.reason?.contains("cgroups") == true)
+    }
+
+    @Test func whatIsNoShimFails() throws {
+        let outcome = try test("/bin/false", "--only", "wholeLife", "--format", "json")
+        #expect(outcome.status == 1, "\(outcome)")
+        let report = try JSONDecoder().decode(Report.self, from: Data(outcome.output.utf8))
+        #expect((report.passed, report.failed, report.notClaimed) == (0, 1, 0))
+        #expect(report.abilities.first?.checks.first?.reason?.contains("start ended with exited(1)") == true)
+    }
+
+    @Test(arguments: [
+        (["/no/such/program"], "is no file"), (["nobody-knows-it"], "no program in PATH"),
+        (["native", "--runtime", "no-such"], "no-such"),
+    ])
+    func whatCannotBeTriedIsNamed(words: [String], text: String) throws {
+        let outcome = try words.count == 1 ? test(words[0]) : test(words[0], words[1], words[2])
+        #expect(outcome.status == 2, "\(outcome)")
+        #expect(outcome.errors.contains(text))
+    }
+}
