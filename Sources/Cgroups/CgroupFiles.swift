@@ -21,10 +21,12 @@ final class CgroupFiles: Sendable {
         return bytes
     }
 
-    /// Reads a file of a controller that the host may lack, or of a feature that is switched off.
+    /// Reads a file of a controller that the host may lack, of a feature that is switched off, or of a group that is gone.
+    ///
+    /// A file that was opened while the group was there says `noDevice` then.
     func readIfThere(_ name: String) throws(KernelError) -> [UInt8]? {
         do throws(KernelError) { return try read(name) } catch
-            where error.errno == .noEntry || error.errno == .notSupported
+            where error.errno == .noEntry || error.errno == .noDevice || error.errno == .notSupported
         {
             return nil
         }

@@ -74,7 +74,7 @@ struct CgroupMember: Sendable {
     }
 
     /// Whether the path still leads to this group, and not to none or to a later one.
-    private func isWhereItWas() throws(KernelError) -> Bool {
+    func isWhereItWas() throws(KernelError) -> Bool {
         do throws(KernelError) {
             let (now, own) = (try hierarchy.open(components).directory.status(), try directory.status())
             return now.inode == own.inode && now.device == own.device

@@ -1,6 +1,10 @@
 internal import Kernel
 
 extension CgroupV1 {
+    /// A group that somebody else has removed from one hierarchy counts nothing there.
+    ///
+    /// systemd does so where it is not asked for the group:
+    /// when its units begin or cease to need a controller, it moves every process of the machine in that hierarchy.
     func statistics() throws(CgroupError) -> CgroupStatistics {
         try attempt("read statistics of") { () throws(KernelError) in
             var result = CgroupStatistics()
@@ -12,8 +16,8 @@ extension CgroupV1 {
             }
             if let blkio = member("blkio")?.files {
                 result.blockIO = BlockIOText.merge(
-                    bytes: try blkio.read("blkio.throttle.io_service_bytes_recursive"),
-                    operations: try blkio.read("blkio.throttle.io_serviced_recursive")
+                    bytes: try blkio.readIfThere("blkio.throttle.io_service_bytes_recursive") ?? [],
+                    operations: try blkio.readIfThere("blkio.throttle.io_serviced_recursive") ?? []
                 )
             }
             if let files = member("hugetlb")?.files { result.hugePages = try readHugePages(files) }
@@ -27,10 +31,11 @@ extension CgroupV1 {
             cpu.usage = try account.number("cpuacct.usage") ?? 0
             cpu.user = try account.number("cpuacct.usage_user") ?? 0
             cpu.system = try account.number("cpuacct.usage_sys") ?? 0
-            cpu.perCPU = KeyedText.lines(try account.read("cpuacct.usage_percpu")).joined().compactMap { UInt64($0) }
+            let each = try account.readIfThere("cpuacct.usage_percpu") ?? []
+            cpu.perCPU = KeyedText.lines(each).joined().compactMap { UInt64($0) }
         }
         guard let files = member("cpu")?.files else { return }
-        let values = KeyedText.flat(try files.read("cpu.stat"))
+        let values = KeyedText.flat(try files.readIfThere("cpu.stat") ?? [])
         cpu.periods = values["nr_periods"] ?? 0
         cpu.throttledPeriods = values["nr_throttled"] ?? 0
         cpu.throttledTime = values["throttled_time"] ?? 0
@@ -48,9 +53,9 @@ extension CgroupV1 {
         memory.withSwap = try counter(files, "memory.memsw", "usage_in_bytes")
         memory.kernel = try counter(files, "memory.kmem", "usage_in_bytes")
         memory.kernelTCP = try counter(files, "memory.kmem.tcp", "usage_in_bytes")
-        memory.details = KeyedText.flat(try files.read("memory.stat"))
+        memory.details = KeyedText.flat(try files.readIfThere("memory.stat") ?? [])
         memory.swapUsage = memory.details["swap"]
-        let control = KeyedText.flat(try files.read("memory.oom_control"))
+        let control = KeyedText.flat(try files.readIfThere("memory.oom_control") ?? [])
         memory.isKillerDisabled = control["oom_kill_disable"] == 1
         memory.isOutOfMemory = control["under_oom"] == 1
     }

@@ -47,7 +47,7 @@ struct CgroupV1: Cgroup {
             }
         }
         if !isThere, let missing { throw .failed("open group in cgroup '\(path)'", missing) }
-        return try entrance(into: inside)
+        return try entrance(into: inside, passesOverLost: true)
     }
 
     /// Where groups for additional processes are.
@@ -83,18 +83,35 @@ struct CgroupV1: Cgroup {
 
     /// The way in where a group below stands in for this one.
     private func entrance(replacing subgroup: CgroupMember) throws(CgroupError) -> CgroupEntrance {
-        try entrance(into: members.map { $0.hierarchy.name == subgroup.hierarchy.name ? subgroup : $0 })
+        let inside = members.map { $0.hierarchy.name == subgroup.hierarchy.name ? subgroup : $0 }
+        return try entrance(into: inside, passesOverLost: true)
     }
 
-    private func entrance(into inside: [CgroupMember]) throws(CgroupError) -> CgroupEntrance {
+    /// The way into these.
+    ///
+    /// One that passes over what is lost leaves out a hierarchy from which somebody else has taken the group: an additional process is then as
+    /// little limited there as the first one. A first process is in all of them or does not start.
+    private func entrance(
+        into inside: [CgroupMember],
+        passesOverLost: Bool = false
+    ) throws(CgroupError) -> CgroupEntrance {
         var files: [SharedDescriptor] = []
+        var entered: [CgroupMember] = []
         try attempt("open") { () throws(KernelError) in
-            for member in inside where !member.hierarchy.isUnified {
-                files.append(SharedDescriptor(try File.open("tasks", .write, at: member.directory.raw)))
+            for member in inside {
+                if !member.hierarchy.isUnified {
+                    do throws(KernelError) {
+                        files.append(SharedDescriptor(try File.open("tasks", .write, at: member.directory.raw)))
+                    } catch  where passesOverLost && error.errno == .noEntry {
+                        if try member.isWhereItWas() { throw error }
+                        continue
+                    }
+                }
+                entered.append(member)
             }
         }
         let directory = inside.first { $0.hierarchy.isUnified }?.directory
-        return CgroupEntrance(directory: directory, taskFiles: files, members: inside)
+        return CgroupEntrance(directory: directory, taskFiles: files, members: entered)
     }
 
     func add(_ pid: Int32) throws(CgroupError) {

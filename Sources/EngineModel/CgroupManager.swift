@@ -1,6 +1,6 @@
 /// Who makes the cgroups of containers.
 public enum CgroupManager: String, Sendable, Codable, CaseIterable {
-    /// systemd where it runs and the node has cgroup v2 alone, else the shim itself.
+    /// systemd where it runs, else the shim itself.
     case auto
     /// The shim, in the cgroup file system.
     case cgroupfs
@@ -9,9 +9,10 @@ public enum CgroupManager: String, Sendable, Codable, CaseIterable {
 
     /// The manager that holds on this node: never `auto`.
     ///
-    /// Beside cgroup v1 systemd minds its own hierarchy only, so there a scope would limit nothing.
-    package static func resolve(_ asked: CgroupManager, systemdRuns: Bool, version: Int) -> CgroupManager {
+    /// On cgroup v1 as well: systemd takes processes out of groups that it was not asked for whenever its units begin or cease to need a
+    /// controller, and their limits with them. What a scope has in hierarchies that systemd does not use, the shim makes beside it.
+    package static func resolve(_ asked: CgroupManager, systemdRuns: Bool) -> CgroupManager {
         guard asked == .auto else { return asked }
-        return systemdRuns && version == 2 ? .systemd : .cgroupfs
+        return systemdRuns ? .systemd : .cgroupfs
     }
 }

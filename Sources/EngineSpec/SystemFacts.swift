@@ -53,7 +53,7 @@ package enum SystemFacts {
 
     /// The cgroup manager that holds here; the directory is how sd_booted(3) knows.
     package static func cgroupManager(_ asked: CgroupManager) -> CgroupManager {
-        CgroupManager.resolve(asked, systemdRuns: File.exists("/run/systemd/system"), version: cgroupVersion)
+        CgroupManager.resolve(asked, systemdRuns: File.exists("/run/systemd/system"))
     }
 
     /// Processor time of the whole node in nanoseconds.

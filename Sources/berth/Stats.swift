@@ -94,10 +94,11 @@ struct Stats: ParsableCommand {
         return Listing.Row(fields: fields)
     }
 
-    /// Per cent of one CPU between two samples.
+    /// Per cent of one CPU between two samples; none when the container did not run at one of them, which the year 1 says.
     private func cpu(_ now: ContainerStats, _ before: ContainerStats?) -> Double {
         guard let before, now.cpuStats.cpuUsage.totalUsage >= before.cpuStats.cpuUsage.totalUsage,
-            let end = Timestamp(now.read.text), let start = Timestamp(before.read.text), end > start
+            let end = Timestamp(now.read.text), let start = Timestamp(before.read.text),
+            start.nanosecondsSinceEpoch > 0, end > start
         else { return 0 }
         let elapsed = Double(end.nanosecondsSinceEpoch - start.nanosecondsSinceEpoch)
         return Double(now.cpuStats.cpuUsage.totalUsage - before.cpuStats.cpuUsage.totalUsage) / elapsed * 100

@@ -217,10 +217,10 @@ struct UserNamespaceTests {
     // Cgroups ---------------------------------------------------------------------------------------------------------
 
     @Test func cgroupManagerOfTheNode() {
-        #expect(CgroupManager.resolve(.auto, systemdRuns: true, version: 2) == .systemd)
-        #expect(CgroupManager.resolve(.auto, systemdRuns: true, version: 1) == .cgroupfs)
-        #expect(CgroupManager.resolve(.auto, systemdRuns: false, version: 2) == .cgroupfs)
-        #expect(CgroupManager.resolve(.systemd, systemdRuns: false, version: 1) == .systemd)
+        #expect(CgroupManager.resolve(.auto, systemdRuns: true) == .systemd)
+        #expect(CgroupManager.resolve(.auto, systemdRuns: false) == .cgroupfs)
+        #expect(CgroupManager.resolve(.cgroupfs, systemdRuns: true) == .cgroupfs)
+        #expect(CgroupManager.resolve(.systemd, systemdRuns: false) == .systemd)
     }
 
     @Test func cgroupPlaces() throws {

@@ -5,14 +5,12 @@ import Testing
 extension SystemTests {
     /// Cgroups of containers, in whichever versions the host has them, made by the manager or by systemd.
     @Suite struct GroupTests {
-        /// Who makes the groups; systemd does where it runs on version 2.
+        /// Who makes the groups; systemd does where it runs.
         enum Maker: String, CaseIterable, CustomTestStringConvertible {
             case cgroupfs, systemd
 
             static let isUnified = FileManager.default.fileExists(atPath: "/sys/fs/cgroup/cgroup.controllers")
-            static let all =
-                isUnified && FileManager.default.fileExists(atPath: "/run/systemd/private")
-                ? allCases : [.cgroupfs]
+            static let all = FileManager.default.fileExists(atPath: "/run/systemd/private") ? allCases : [.cgroupfs]
             var testDescription: String { rawValue }
         }
 
@@ -62,8 +60,8 @@ extension SystemTests {
         }
 
         @Test(arguments: Maker.all) func limitsAreThoseOfTheGroup(_ maker: Maker) throws {
-            // One more than was asked for, for who keeps a scope.
-            let keeper = maker == .systemd ? 1 : 0
+            // One more than was asked for, for who keeps a scope, where it is counted.
+            let keeper = maker == .systemd && Maker.isUnified ? 1 : 0
             try with(maker) { daemon in
                 let asked = ["--memory", "64m", "--pids-limit", "50", "--cpus", "0.5"]
                 let words = ["run", "-d", "--name", "one"] + asked + ["berth/default", "sleep", "1000"]
@@ -82,6 +80,30 @@ extension SystemTests {
                 try daemon.ok("restart", "-t", "0", "one")
                 #expect(try limits(daemon, "one") == updated)
                 #expect(try daemon.ok("stats", "--no-stream", "--format", "{{.PIDs}}", "one") == "1")
+            }
+        }
+
+        /// What systemd does to groups of version 1 that it was not asked for, when its units begin to need a controller and cease to.
+        @Test(.enabled(if: !Maker.isUnified, "cgroup v1"))
+        func aGroupThatSomebodyRemovedIsMissedInItsHierarchyOnly() throws {
+            try with(.cgroupfs) { daemon in
+                try daemon.ok("run", "-d", "--name", "one", "--pids-limit", "50", "berth/default", "sleep", "1000")
+                let (pid, lost) = (try daemon.field(".State.Pid", "one"), try group(daemon, "one", "pids"))
+                // Read once, so that files of it are open.
+                #expect(try daemon.ok("stats", "--no-stream", "--format", "{{.PIDs}}", "one") == "1")
+                try pid.write(toFile: "/sys/fs/cgroup/blkio/cgroup.procs", atomically: false, encoding: .utf8)
+                // Where systemd runs beside, it may have been faster.
+                #expect(rmdir("/sys/fs/cgroup/blkio\(lost)") == 0 || errno == ENOENT)
+                #expect(try daemon.ok("stats", "--no-stream", "--format", "{{.PIDs}}", "one") == "1")
+                try daemon.crash()
+                try start(daemon, .cgroupfs)
+                #expect(try daemon.ok("stats", "--no-stream", "--format", "{{.PIDs}}", "one") == "1")
+                // In all other hierarchies a further process is where it belongs.
+                let line = try daemon.ok("exec", "one", "sh", "-c", "grep pids: /proc/self/cgroup")
+                #expect(line.hasSuffix(":/"))
+                #expect(try file(group(daemon, "one", "pids"), "pids", "pids.max") == "50")
+                try daemon.ok("restart", "-t", "0", "one")
+                #expect(try group(daemon, "one", "pids") == lost)
             }
         }
 

@@ -191,6 +191,37 @@ extension SystemTests {
             }
         }
 
+        /// Asked again and again while the container is started again and again: the numbers of a run, or none.
+        @Test func statsOfAContainerThatIsStartedAgain() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "100")
+                let restarts = try daemon.client(["restart", "-t", "0"] + Array(repeating: "one", count: 1000))
+                let path = "http://localhost/containers/one/stats?stream=false&one-shot=true"
+                let options = ["-s", "-w", "%{http_code}", "--unix-socket", daemon.socket]
+                var counts: Set<String> = []
+                for _ in 0..<5 {
+                    // A share of processor time is that between two samples of one run, a second apart.
+                    let shown = try (0..<3).map { _ in
+                        try daemon.client(["stats", "--no-stream", "--format", "{{.PIDs}}", "one"])
+                    }
+                    while shown.contains(where: \.isRunning) {
+                        let answer = try Command("curl", options + [path], in: daemon.scratch).finish().output
+                        #expect(answer.hasSuffix("200"), "\(answer)")
+                        counts.insert(answer.contains("\"current\":1") ? "1" : "0")
+                    }
+                    for outcome in try shown.map({ try $0.finish() }) {
+                        #expect(outcome.status == 0, "\(outcome)")
+                        #expect(["0", "1"].contains(outcome.text), "\(outcome)")
+                    }
+                }
+                #expect(restarts.isRunning)
+                restarts.send(SIGKILL)
+                try restarts.finish()
+                // Both moments were met.
+                #expect(counts == ["0", "1"])
+            }
+        }
+
         @Test func topStatsInspectEvents() throws {
             try Daemon.with { (daemon) throws in
                 let began = String(Int(Date().timeIntervalSince1970))

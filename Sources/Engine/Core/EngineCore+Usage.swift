@@ -23,9 +23,7 @@ extension EngineCore {
         let container = try node.table.find(reference)
         let snapshot = container.view.snapshot
         var statistics = ContainerStatistics(id: snapshot.id, name: snapshot.name)
-        guard snapshot.state.pid != nil else { return statistics }
-        let any: Google_Protobuf_Any
-        do { any = try await container.stats() } catch { throw EngineError.wrap(error, "stats") }
+        guard let any = try await container.statsOfItsRun() else { return statistics }
         statistics.read = .now
         statistics.systemCPU = SystemFacts.systemCPU
         statistics.onlineCPUs = SystemFacts.cpus
@@ -45,7 +43,27 @@ extension EngineCore {
 }
 
 extension Container {
-    func stats() async throws -> Google_Protobuf_Any {
+    /// What the container uses; nil when it does not run.
+    ///
+    /// One that ends or is started again while it is asked is no failure: the run that was meant is over, and the next one, if there is one,
+    /// is asked instead.
+    nonisolated func statsOfItsRun() async throws -> Google_Protobuf_Any? {
+        for _ in 0..<3 {
+            guard let run = view.snapshot.state.pid else { return nil }
+            do {
+                return try await stats()
+            } catch let error as EngineError where error.code == .notFound {
+                // Its first process has ended: the shim knows that before its event has come.
+                return nil
+            } catch {
+                guard view.snapshot.state.pid == run else { continue }
+                throw EngineError.wrap(error, "stats")
+            }
+        }
+        return nil
+    }
+
+    private func stats() async throws -> Google_Protobuf_Any {
         try await adopted()
         do { return try await connected().stats() } catch { throw EngineError.shim(error, "stats", id) }
     }
