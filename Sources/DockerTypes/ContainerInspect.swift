@@ -168,11 +168,11 @@ public struct ContainerInspect: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var driver: String
     /// Operating system.
     @Zero public var platform: String
-    /// SELinux label; empty.
+    /// SELinux label of its files; empty for none of its own.
     @Zero public var mountLabel: String
-    /// SELinux label; empty.
+    /// SELinux label of its processes; empty for none of its own.
     @Zero public var processLabel: String
-    /// AppArmor profile; empty.
+    /// AppArmor profile; empty for none of its own.
     @Zero public var appArmorProfile: String
     /// Ids of running exec sessions.
     public var execIDs: [String]?

@@ -59,6 +59,10 @@ public struct ContainerConfiguration: Sendable, Equatable, Codable {
     public var capabilitiesToDrop: [String] = []
     /// Seccomp profile; nil takes the engine's default.
     public var seccomp: SeccompProfile?
+    /// AppArmor profile of every process; `unconfined` or nil for none of the container's own.
+    public var appArmorProfile: String?
+    /// SELinux label; nil for none of the container's own.
+    public var selinuxLabel: SELinuxLabel?
     /// Whether exec may never gain privileges: set-id bits and file capabilities have no effect.
     public var noNewPrivileges = true
     /// Whether to give all devices and capabilities and take all masks away.

@@ -20,6 +20,26 @@ package enum ConfigurationCheck {
         )
     }
 
+    /// A label that nobody would enforce is worse than none, whichever backend is asked to set it.
+    ///
+    /// `modules` are those that are active here.
+    package static func labels(_ configuration: ContainerConfiguration, modules: Set<SecurityModule>) throws {
+        let (profile, label) = SpecBuilder.labels(configuration)
+        for (option, value, module) in [("apparmor", profile, SecurityModule.appArmor), ("label", label, .selinux)] {
+            guard let value else { continue }
+            try oneLine(value, "security option '\(option)'")
+            guard value.utf8.count < 4096 else {
+                throw EngineError.invalid("invalid security option '\(option)': too long")
+            }
+            guard modules.contains(module) else {
+                throw EngineError(
+                    .unsupported,
+                    "security option '\(option)': '\(value)' cannot be set, \(module.rawValue) is not active in this kernel"
+                )
+            }
+        }
+    }
+
     // Text that must stay on its line -----------------------------------------------------------------------------------
 
     private static func texts(_ configuration: ContainerConfiguration) throws {

@@ -85,6 +85,7 @@ package struct SpecBuilder: Sendable {
         process.cwd = plan.resolved.workingDirectory
         process.capabilities = try Self.capabilities(configuration)
         process.noNewPrivileges = configuration.noNewPrivileges
+        (process.apparmorProfile, process.selinuxLabel) = Self.labels(configuration)
         process.oomScoreAdj = configuration.oomScoreAdjustment
         process.rlimits = configuration.ulimits.map(Self.rlimit)
         return process
@@ -111,6 +112,12 @@ package struct SpecBuilder: Sendable {
         )
         // Inheritable and ambient stay empty (security.md R9).
         return RuntimeSpec.Capabilities(bounding: set, effective: set, inheritable: [], permitted: set, ambient: [])
+    }
+
+    /// What security modules shall know of every process of the container: the profile of the one, the label of the other.
+    package static func labels(_ configuration: ContainerConfiguration) -> (profile: String?, label: String?) {
+        let profile = configuration.appArmorProfile == "unconfined" ? nil : configuration.appArmorProfile
+        return (profile, configuration.selinuxLabel?.process)
     }
 
     package static let rlimits: Set<String> = [
@@ -140,6 +147,7 @@ package struct SpecBuilder: Sendable {
         linux.resources = resources()
         linux.devices = surroundings.devices.isEmpty ? nil : surroundings.devices
         linux.sysctl = sysctls()
+        linux.mountLabel = configuration.selinuxLabel?.mount
         linux.maskedPaths = configuration.privileged ? [] : configuration.maskedPaths ?? Self.maskedPaths
         linux.readonlyPaths = configuration.privileged ? [] : configuration.readonlyPaths ?? Self.readonlyPaths
         return linux

@@ -51,6 +51,16 @@ package enum SystemFacts {
 
     package static var cgroupVersion: Int { File.exists("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1 }
 
+    /// The security modules that bind processes here, of those that a container may be given a label of.
+    package static var securityModules: Set<SecurityModule> {
+        var found: Set<SecurityModule> = []
+        if text("/sys/module/apparmor/parameters/enabled").hasPrefix("Y") { found.insert(.appArmor) }
+        if File.exists("/sys/fs/selinux/enforce") || text("/sys/kernel/security/lsm").contains("selinux") {
+            found.insert(.selinux)
+        }
+        return found
+    }
+
     /// The cgroup manager that holds here; the directory is how sd_booted(3) knows.
     package static func cgroupManager(_ asked: CgroupManager) -> CgroupManager {
         CgroupManager.resolve(asked, systemdRuns: File.exists("/run/systemd/system"))
@@ -76,4 +86,10 @@ extension Substring {
         if text.last == character { text.removeLast() }
         return String(text)
     }
+}
+
+/// A part of the kernel that binds processes by labels.
+package enum SecurityModule: String, Sendable {
+    case appArmor = "AppArmor"
+    case selinux = "SELinux"
 }

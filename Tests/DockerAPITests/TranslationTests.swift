@@ -59,6 +59,23 @@ struct TranslationTests {
         #expect(try translate(profile).configuration.seccomp == .json(#"{"defaultAction":"SCMP_ACT_ALLOW"}"#))
     }
 
+    @Test func labelsAreRead() throws {
+        func options(_ list: String) throws -> ContainerConfiguration {
+            let result = try translate(#"{"Image":"a","HostConfig":{"SecurityOpt":[\#(list)]}}"#)
+            #expect(result.warnings.isEmpty)
+            return result.configuration
+        }
+        #expect(try options(#""apparmor=box""#).appArmorProfile == "box")
+        #expect(try options(#""apparmor:unconfined""#).appArmorProfile == "unconfined")
+        let label = try options(#""label=type:box_t","label=level:s0:c1,c2","label=user:some_u""#).selinuxLabel
+        #expect(label?.process == "some_u:system_r:box_t:s0:c1,c2")
+        #expect(label?.mount == "some_u:object_r:container_file_t:s0:c1,c2")
+        #expect(try options(#""label=type:box_t","label=disable""#).selinuxLabel == nil)
+        for bad in ["label=type:a:b", "label=type:", "label=colour:red", "label=level:s0 c1", "apparmor="] {
+            #expect(throws: APIError.self, "\(bad)") { try options("\"\(bad)\"") }
+        }
+    }
+
     @Test func privilegesAreNotGainedUnlessSomebodySaysSo() throws {
         #expect(try translate(#"{"Image":"a"}"#).configuration.noNewPrivileges)
         #expect(!(try translate(#"{"Image":"a","HostConfig":{"Privileged":true}}"#).configuration.noNewPrivileges))

@@ -24,6 +24,27 @@ struct CheckTests {
         try check { _ in }
     }
 
+    @Test func labelsNeedTheirModule() throws {
+        func code(_ modules: Set<SecurityModule>, _ change: (inout ContainerConfiguration) -> Void) -> ErrorCode? {
+            var configuration = ContainerConfiguration(image: "x")
+            change(&configuration)
+            do {
+                try ConfigurationCheck.labels(configuration, modules: modules)
+                return nil
+            } catch {
+                return (error as? EngineError)?.code
+            }
+        }
+        #expect(code([]) { _ in } == nil)
+        #expect(code([]) { $0.appArmorProfile = "unconfined" } == nil)
+        #expect(code([]) { $0.appArmorProfile = "box" } == .unsupported)
+        #expect(code([.selinux]) { $0.appArmorProfile = "box" } == .unsupported)
+        #expect(code([.appArmor]) { $0.appArmorProfile = "box" } == nil)
+        #expect(code([.appArmor]) { $0.appArmorProfile = "a\nb" } == .invalidArgument)
+        #expect(code([.appArmor]) { $0.selinuxLabel = SELinuxLabel() } == .unsupported)
+        #expect(code([.selinux]) { $0.selinuxLabel = SELinuxLabel() } == nil)
+    }
+
     @Test func memory() {
         #expect(code { $0.resources.memoryInBytes = 6 << 20 } == nil)
         #expect(code { $0.resources.memoryInBytes = (6 << 20) - 1 } == .invalidArgument)

@@ -58,6 +58,20 @@ struct SpecTests {
         #expect(spec.hostname == id.short)
     }
 
+    @Test func labelsAreThoseOfTheDocument() throws {
+        let none = try spec { $0.appArmorProfile = "unconfined" }
+        #expect(none.process?.apparmorProfile == nil && none.process?.selinuxLabel == nil)
+        #expect(none.linux?.mountLabel == nil)
+        let both = try spec {
+            $0.appArmorProfile = "box"
+            $0.selinuxLabel = SELinuxLabel()
+            $0.selinuxLabel?.level = "s0:c1,c2"
+        }
+        #expect(both.process?.apparmorProfile == "box")
+        #expect(both.process?.selinuxLabel == "system_u:system_r:container_t:s0:c1,c2")
+        #expect(both.linux?.mountLabel == "system_u:object_r:container_file_t:s0:c1,c2")
+    }
+
     @Test func clientWins() throws {
         let spec = try spec {
             $0.command = ["other"]

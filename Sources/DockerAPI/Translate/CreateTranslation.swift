@@ -22,7 +22,7 @@ package enum CreateTranslation {
         let host = request.hostConfig
         try refuse(host)
         try isolation(host, networkDisabled: request.config.networkDisabled ?? false, into: &configuration)
-        try security(host, into: &configuration, warnings: &warnings)
+        try security(host, into: &configuration)
         try storage(host, into: &configuration)
         configuration.resources = ResourceLimits(host)
         try misc(host, into: &configuration)
@@ -129,25 +129,17 @@ package enum CreateTranslation {
         return mode == "shareable" ? .shareable : .own
     }
 
-    private static func security(
-        _ host: HostConfig,
-        into result: inout ContainerConfiguration,
-        warnings: inout [String]
-    ) throws {
+    private static func security(_ host: HostConfig, into result: inout ContainerConfiguration) throws {
         result.privileged = host.privileged
         result.noNewPrivileges = !host.privileged
         result.capabilitiesToAdd = host.capAdd?.values ?? []
         result.capabilitiesToDrop = host.capDrop?.values ?? []
         result.maskedPaths = host.maskedPaths
         result.readonlyPaths = host.readonlyPaths
-        for option in host.securityOpt ?? [] { try apply(option, to: &result, &warnings) }
+        for option in host.securityOpt ?? [] { try apply(option, to: &result) }
     }
 
-    private static func apply(
-        _ option: String,
-        to result: inout ContainerConfiguration,
-        _ warnings: inout [String]
-    ) throws {
+    private static func apply(_ option: String, to result: inout ContainerConfiguration) throws {
         guard let split = option.firstIndex(where: { $0 == "=" || $0 == ":" }) else {
             guard option == "no-new-privileges" else { throw APIError.invalid("invalid security option '\(option)'") }
             result.noNewPrivileges = true
@@ -161,9 +153,16 @@ package enum CreateTranslation {
         case ("seccomp", "unconfined"): result.seccomp = .unconfined
         case ("seccomp", "builtin"), ("seccomp", "default"): result.seccomp = .default
         case ("seccomp", _) where value.contains("{"): result.seccomp = .json(value)
-        case ("apparmor", "unconfined"), ("label", "disable"): break
-        case ("apparmor", _), ("label", _):
-            warnings.append("security option '\(option)' has no effect: the module is not used")
+        case ("apparmor", _) where !value.isEmpty: result.appArmorProfile = value
+        case ("label", "disable"): result.selinuxLabel = nil
+        case ("label", _):
+            var label = result.selinuxLabel ?? SELinuxLabel()
+            guard label.take(value) else {
+                throw APIError.invalid(
+                    "invalid security option '\(option)': a label is disable, user:, role:, type:, level: or filetype:NAME"
+                )
+            }
+            result.selinuxLabel = label
         default: throw APIError.invalid("invalid security option '\(option)'")
         }
     }

@@ -22,6 +22,9 @@ enum InspectTranslation {
         result.restartCount = container.restartCount
         result.driver = "overlay2"
         result.platform = "linux"
+        result.appArmorProfile = container.configuration.appArmorProfile ?? ""
+        result.processLabel = container.configuration.selinuxLabel?.process ?? ""
+        result.mountLabel = container.configuration.selinuxLabel?.mount ?? ""
         result.execIDs = container.execIDs.isEmpty ? nil : container.execIDs.map(\.description)
         result.hostConfig = hostConfig(container, request)
         result.graphDriver.name = "overlay2"

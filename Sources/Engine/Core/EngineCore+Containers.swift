@@ -33,6 +33,7 @@ extension EngineCore {
     private func createAnew(_ configuration: ContainerConfiguration, name: String?) async throws -> CreatedContainer {
         let id = ContainerID.random()
         try ConfigurationCheck.check(configuration, cpus: SystemFacts.cpus)
+        try ConfigurationCheck.labels(configuration, modules: SystemFacts.securityModules)
         let given = try name.flatMap { $0.isEmpty ? nil : try Names.validated($0) }
         let image = try await blocking { node in try node.images.find(configuration.image) }
         let outcome = try await userNamespace(configuration)

@@ -251,6 +251,7 @@ extension Container {
         process.cwd = exec.workingDirectory.isEmpty ? plan.resolved.workingDirectory : exec.workingDirectory
         process.capabilities = try SpecBuilder.capabilities(configuration)
         process.noNewPrivileges = configuration.noNewPrivileges
+        (process.apparmorProfile, process.selinuxLabel) = SpecBuilder.labels(configuration)
         process.oomScoreAdj = configuration.oomScoreAdjustment
         process.rlimits = configuration.ulimits.map(SpecBuilder.rlimit)
         return process
