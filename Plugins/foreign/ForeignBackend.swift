@@ -34,6 +34,7 @@ final class ForeignBackend: Backend {
     func create(_ request: BackendCreateRequest) throws(BackendError) -> ContainerProcess {
         var record = ForeignRecord(program: try Self.program(request, context))
         let root = BundleRoot(bundle: record.program.bundle)
+        record.groupWasThere = try ContainerGroup.isThere(forDocument: request.specification)
         try record.write(context.bundle)
         do throws(BackendError) {
             try prepare(record.program.bundle)

@@ -10,6 +10,8 @@ struct ForeignRecord: Codable {
     var program: ForeignShim.Program
     var address: ShimAddress?
     var cgroup: String?
+    /// Whether the group that the document names was there before the container.
+    var groupWasThere: Bool?
 
     func write(_ bundle: String) throws(BackendError) {
         do throws(KernelError) {
@@ -39,7 +41,7 @@ struct ForeignRecord: Codable {
         } catch {
             failures.append("\(error)")
         }
-        failures += HostLeftovers.remove(of: program.bundle, cgroup: cgroup)
+        failures += HostLeftovers.remove(of: program.bundle, cgroup: cgroup, wasThere: groupWasThere)
         // It is where the shim has said; nothing but a socket is removed on its word. One that stays does no harm.
         if let path = address?.path, (try? File.status(path))?.kind == .socket { _ = try? File.remove(path) }
         return failures

@@ -67,9 +67,14 @@ extension OCIBackend {
         }
     }
 
-    /// Kills what is left in the container's groups and removes them.
+    /// Kills what is left in the container's group and removes it.
     static func removeGroups(of context: BackendContext, _ record: RuntimeRecord?) {
-        for failure in ContainerGroup.remove(bundle: context.bundle, and: record?.cgroup) { RuntimeLog.note(failure) }
+        let failures = ContainerGroup.remove(
+            bundle: context.bundle,
+            found: record?.cgroup,
+            wasThere: record?.groupWasThere
+        )
+        for failure in failures { RuntimeLog.note(failure) }
     }
 
     /// Does what must be tried and may fail; a failure is noted.

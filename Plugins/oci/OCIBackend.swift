@@ -38,7 +38,8 @@ final class OCIBackend: Backend {
     // Create, start, exec -----------------------------------------------------------------------------------------------
 
     func create(_ request: BackendCreateRequest) throws(BackendError) -> ContainerProcess {
-        let (runtime, record) = try Self.runtime(request, context)
+        var (runtime, record) = try Self.runtime(request, context)
+        record.groupWasThere = try ContainerGroup.isThere(forDocument: request.specification)
         try record.write(context.bundle)
         self.runtime = runtime
         do throws(BackendError) {

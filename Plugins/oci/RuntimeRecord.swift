@@ -14,6 +14,8 @@ struct RuntimeRecord: Codable {
     var usesSystemdCgroup: Bool
     /// Path of the container's group below each hierarchy; nil while there is none, and for a container without one.
     var cgroup: String?
+    /// Whether the group that the document names was there before the container.
+    var groupWasThere: Bool?
     var pid: Int32?
 
     /// Writes the record.

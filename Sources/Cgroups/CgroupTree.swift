@@ -117,6 +117,26 @@ public struct CgroupTree: Sendable {
         return group(components, members, isNew: false)
     }
 
+    /// Looks for a group in every hierarchy, whoever has made it.
+    ///
+    /// - Parameter path: as given to `create`.
+    /// - Returns: whether it or a group below it has processes; nil when it exists nowhere.
+    /// - Throws: `CgroupError`.
+    public func hasProcesses(_ path: String) throws(CgroupError) -> Bool? {
+        let components = try CgroupTree.components(path)
+        var found: Bool?
+        for hierarchy in hierarchies {
+            do throws(KernelError) {
+                found = try !hierarchy.open(components).allProcesses().isEmpty || found == true
+            } catch  where error.errno == .noEntry {
+                continue
+            } catch {
+                throw .failed("look for cgroup '\(path)' in \(hierarchy.name)", error)
+            }
+        }
+        return found
+    }
+
     /// Takes over a group that systemd has made, and makes it in the hierarchies that systemd does not use.
     func adopt(_ path: String, for owner: String) throws(CgroupError) -> (group: any Cgroup, members: [CgroupMember]) {
         let components = try CgroupTree.components(path)

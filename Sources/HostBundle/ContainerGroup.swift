@@ -30,14 +30,32 @@ public enum ContainerGroup {
         return controllers.lazy.compactMap { byController[$0] }.first ?? byController[""]
     }
 
-    /// The group that a bundle's document names.
+    /// Looks, before anything of a container is made, at the group that its document names.
     ///
-    /// - Parameter bundle: Absolute path of the bundle.
-    /// - Returns: Its path; nil for none.
-    public static func path(inDocumentOf bundle: String) -> String? {
-        guard let json = try? File.read("\(bundle)/config.json", limit: 1 << 24),
-            let path = (try? RuntimeSpec(parsing: json))?.linux?.cgroupsPath, !path.isEmpty
-        else { return nil }
+    /// - Parameter specification: The document.
+    /// - Returns: Whether the group is there already, and so stays when the container goes.
+    /// - Throws: `alreadyExists` for one with processes: they are another's.
+    public static func isThere(forDocument specification: [UInt8]) throws(BackendError) -> Bool {
+        guard let path = path(inDocument: specification) else { return false }
+        let hasProcesses: Bool?
+        do throws(CgroupError) { hasProcesses = try CgroupTree().hasProcesses(path) } catch {
+            throw .refused(stage: "cgroup", operation: error.operation, code: error.code, detail: "\(error)")
+        }
+        guard hasProcesses != true else {
+            throw .refused(
+                stage: "cgroup",
+                operation: "create",
+                object: path,
+                code: .alreadyExists,
+                detail: "it has processes, which are another's"
+            )
+        }
+        return hasProcesses != nil
+    }
+
+    /// The group that a document names; nil for none.
+    private static func path(inDocument json: [UInt8]) -> String? {
+        guard let path = (try? RuntimeSpec(parsing: json))?.linux?.cgroupsPath, !path.isEmpty else { return nil }
         if let scope = try? SystemdScopeName(path) { return scope.path }
         return path.hasPrefix("/") ? path : nil
     }
@@ -60,21 +78,35 @@ public enum ContainerGroup {
         _ = try? group.killAll(timeout: .seconds(2))
     }
 
-    /// Kills what is left of a container in its groups and removes them; none is fine.
+    /// Kills what is left of a container in its group and removes the group; none is fine.
+    ///
+    /// A group that only the document names may be another's: nobody in it is killed, and it is removed when it is empty and was not there
+    /// before the container.
     ///
     /// - Parameters:
     ///   - bundle: Absolute path of the bundle, whose document may name a group.
-    ///   - path: The group that the container was found in; nil for none.
+    ///   - found: The group that the container was found in; nil for none.
+    ///   - wasThere: What `isThere` has said; nil when that is not known, as good as true.
     /// - Returns: What could not be removed, and why.
-    public static func remove(bundle: String, and path: String?) -> [String] {
+    public static func remove(bundle: String, found: String?, wasThere: Bool?) -> [String] {
+        // Without a document there is none that it names.
+        let named = (try? File.read("\(bundle)/config.json", limit: 1 << 24)).flatMap(path(inDocument:))
         var failures: [String] = []
-        for path in Set([path, ContainerGroup.path(inDocumentOf: bundle)].compactMap(\.self)) {
-            kill(path)
-            guard let group = try? CgroupTree().open(path) else { continue }
-            do throws(CgroupError) { try group.remove(timeout: .seconds(2)) } catch {
-                failures.append("remove cgroup \(path): \(error)")
-            }
+        if let found {
+            kill(found)
+            if found != named || wasThere == false { failures += remove(found) }
+        }
+        if let named, named != found, wasThere == false, (try? CgroupTree().hasProcesses(named)) == false {
+            failures += remove(named)
         }
         return failures
+    }
+
+    private static func remove(_ path: String) -> [String] {
+        guard let group = try? CgroupTree().open(path) else { return [] }
+        do throws(CgroupError) { try group.remove(timeout: .seconds(2)) } catch {
+            return ["remove cgroup \(path): \(error)"]
+        }
+        return []
     }
 }

@@ -13,9 +13,13 @@ import Testing
         let client: ShimClient
         private let script: String
 
-        init(_ body: String) throws {
+        init(_ body: String, group: String = "") throws {
             let program = BackendTests.directory.appendingPathComponent("berth-shim-oci").path
-            shim = try RunningShim(program: program, config: #"{"ociVersion":"1.0.2","root":{"path":"rootfs"}}"#)
+            let linux = #""linux":{"cgroupsPath":"\#(group)"}"#
+            shim = try RunningShim(
+                program: program,
+                config: #"{"ociVersion":"1.0.2","root":{"path":"rootfs"},\#(linux)}"#
+            )
             client = try shim.connect()
             script = "\(shim.directory)/runtime"
             // Where a runtime puts the number, and the command, whatever flags come before it.
@@ -70,6 +74,60 @@ import Testing
         #expect(ContinuousClock.now - start < .seconds(20))
         let child = try place.number("child")
         #expect((try? ProcessFacts(child))?.state ?? "Z" == "Z", "its child lives")
+    }
+
+    /// A group of the host's, in the best hierarchy that there is for it.
+    private final class Group {
+        let path = "/berth-test-\(UUID().uuidString.prefix(8).lowercased())"
+        let directory: String
+        let stranger: Child
+
+        init(isThere: Bool) throws {
+            let unified = FileManager.default.fileExists(atPath: "/sys/fs/cgroup/cgroup.controllers")
+            directory = (unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/pids") + path
+            if isThere {
+                try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
+            }
+            stranger = try Spawn(arguments: ["sleep", "1000"]).start("/bin/sleep")
+        }
+
+        /// The words with which a script puts the stranger in.
+        var enter: String { "echo \(stranger.pid) >\(directory)/cgroup.procs" }
+        var exists: Bool { FileManager.default.fileExists(atPath: directory) }
+        var strangerLives: Bool { (try? stranger.pidfd.poll(for: .readable, timeout: .zero).isEmpty) == true }
+
+        func put() throws {
+            try File.writeOnce("\(directory)/cgroup.procs", "\(stranger.pid)")
+        }
+
+        deinit {
+            // Its end is all that is left to do.
+            _ = try? stranger.pidfd.send(.kill)
+            _ = try? stranger.pidfd.wait()
+            rmdir(directory)
+        }
+    }
+
+    @Test func groupOfAStrangerIsRefusedAndStaysAsItIs() throws {
+        let group = try Group(isThere: true)
+        try group.put()
+        let (code, message) = try Place("exit 1", group: group.path).refusal()
+        #expect(code == .alreadyExists, "\(message)")
+        #expect(group.strangerLives && group.exists)
+    }
+
+    @Test func strangerWhoHasComeInMeanwhileLives() throws {
+        let group = try Group(isThere: false)
+        let (code, message) = try Place("mkdir \(group.directory); \(group.enter); exit 1", group: group.path).refusal()
+        #expect(code == .internal, "\(message)")
+        #expect(group.strangerLives && group.exists)
+    }
+
+    @Test(arguments: [true, false]) func emptyGroupGoesUnlessItWasThere(_ wasThere: Bool) throws {
+        let group = try Group(isThere: wasThere)
+        let (code, message) = try Place("mkdir -p \(group.directory); exit 1", group: group.path).refusal()
+        #expect(code == .internal, "\(message)")
+        #expect(group.exists == wasThere)
     }
 
     @Test func numberOfAStrangerIsNotBelieved() throws {
