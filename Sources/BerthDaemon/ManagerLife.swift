@@ -1,3 +1,4 @@
+import ArgumentParser
 import DockerAPI
 import DockerTypes
 import Engine
@@ -51,6 +52,8 @@ final class ManagerLife: ManagerControl {
     private static let grace = Duration.seconds(5)
     /// How long the engine may take to end.
     private static let patience = Duration.seconds(15)
+    /// How long may take to end what was cancelled.
+    private static let rest = Duration.seconds(2)
 
     private let engine: Engine
     private let settings: Settings
@@ -116,25 +119,28 @@ final class ManagerLife: ManagerControl {
     func run(replace: @Sendable (Replacement, Remains) -> String) async throws -> Ending {
         guard let face = face.withLock({ $0 }) else { return .stopped }
         let (ended, end) = AsyncStream<Void>.makeStream()
+        let (left, gone) = AsyncStream<Void>.makeStream()
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 await self.runEngine()
                 end.finish()
             }
-            group.addTask { await face.run() }
+            group.addTask {
+                await face.run()
+                gone.finish()
+            }
             group.addTask { await self.followSignals() }
             group.addTask { await self.feedWatchdog(face) }
             defer { group.cancelAll() }
             let first = await orders.first { _ in true } ?? .stop
             if case .fail(let error) = first { logger.critical("the engine ended", metadata: ["error": "\(error)"]) }
-            let connections = await leave(face, first)
+            let connections = await self.leave(face, first)
             await engine.shutdown()
-            await withTaskGroup(of: Void.self) { race in
-                race.addTask { for await _ in ended {} }
-                // Cancelled when the engine has ended.
-                race.addTask { try? await Task.sleep(for: Self.patience) }
-                await race.next()
-                race.cancelAll()
+            let isOver = await Self.isFinished(ended, within: Self.patience)
+            if case .stop = first {
+                group.cancelAll()
+                let hasLeft = await Self.isFinished(left, within: Self.rest)
+                if !isOver || !hasLeft { await abandon(ended, engine: isOver, face: hasLeft) }
             }
             switch first {
             case .replace(let replacement) where !state.withLock({ $0.isStopping }):
@@ -146,6 +152,37 @@ final class ManagerLife: ManagerControl {
                 return .stopped
             }
         }
+    }
+
+    /// Waits for the end of a stream that says nothing; false when it does not come in time.
+    private static func isFinished(_ stream: AsyncStream<Void>, within deadline: Duration) async -> Bool {
+        await withTaskGroup(of: Bool.self) { race in
+            race.addTask {
+                for await _ in stream {}
+                return !Task.isCancelled
+            }
+            race.addTask {
+                // Cancelled when the stream has ended.
+                try? await Task.sleep(for: deadline)
+                return false
+            }
+            let first = await race.next() ?? false
+            race.cancelAll()
+            return first
+        }
+    }
+
+    /// Ends the process although not everything in it has come to an end.
+    ///
+    /// What a job leaves in the middle is what SIGKILL would leave, and the next start finishes it: an end that was asked for takes no
+    /// longer than an end by force.
+    private func abandon(_ ended: AsyncStream<Void>, engine: Bool, face: Bool) async {
+        if !engine, await Self.isFinished(ended, within: Self.rest), face { return }
+        logger.error(
+            "work that does not end is left to the next start",
+            metadata: ["engine": "\(engine ? "ended" : "works")", "requests": "\(face ? "ended" : "open")"]
+        )
+        DaemonCommand.exit()
     }
 
     private func leave(_ face: DockerFace, _ order: Order) async -> [CarriedConnection] {

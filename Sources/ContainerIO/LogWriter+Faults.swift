@@ -66,10 +66,17 @@ extension LogWriter {
 
     /// Counts records as lost.
     ///
-    /// Every record is one line, and all of it but the format is output.
+    /// Every record is one line, and all of it but the format is output; so is the newline of one that ends a line.
     private func drop(_ records: UnsafeRawBufferPointer, reason: Errno?) {
-        let count = UInt64(unsafe Memory.count(of: LogFormat.newline, in: records))
-        let bytes = UInt64(records.count) - count * UInt64(LogFormat.prefixByteCount + 1)
+        var (count, ends) = (UInt64(0), UInt64(0))
+        // Sound: slices of the caller's buffer, used before this call returns.
+        var rest = unsafe records
+        while let newline = unsafe Memory.firstIndex(of: LogFormat.newline, in: rest) {
+            count += 1
+            if unsafe rest[LogPrefix.tagOffset] == LogFormat.full { ends += 1 }
+            unsafe rest = UnsafeRawBufferPointer(rebasing: rest[(newline + 1)...])
+        }
+        let bytes = UInt64(records.count) - count * UInt64(LogFormat.prefixByteCount + 1) + ends
         for path in [\LogWriter.loss, \LogWriter.unreported] {
             self[keyPath: path].bytes += bytes
             self[keyPath: path].records += count

@@ -24,7 +24,7 @@ public struct LogWriterOptions: Sendable {
 
 /// What a log lost because its file could not be written.
 public struct LogLoss: Sendable, Equatable {
-    /// Bytes of output, without the format around them.
+    /// Bytes of output, without the format around them: exactly what is missing between what was written before and after.
     public var bytes: UInt64 = 0
     /// Records.
     public var records: UInt64 = 0
@@ -45,6 +45,9 @@ public struct LogLoss: Sendable, Equatable {
 public final class LogWriter {
     /// How far a line that never ends may exceed the size limit before it is divided between two files.
     public static let maximumExcessInBytes: Int64 = 1 << 20
+
+    /// A notice takes no more than this, in any language of the kernel's.
+    static let longestNoticeInBytes: Int64 = 256
 
     /// Where and how much.
     package let options: LogWriterOptions
@@ -169,7 +172,9 @@ public final class LogWriter {
 
     private func shouldRotate(before size: Int) -> Bool {
         let limit = options.maximumFileSizeInBytes
-        let used = fileSize + Int64(pending)
+        // The notice of a loss comes first, and counts as well.
+        let notice = unreported.records > 0 ? Self.longestNoticeInBytes : 0
+        let used = fileSize + Int64(pending) + notice
         guard limit > 0, used > 0, used + Int64(size) > limit, used >= rotationBarrier else { return false }
         return openLines.isEmpty || used + Int64(size) > limit + Self.maximumExcessInBytes
     }

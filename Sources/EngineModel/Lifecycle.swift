@@ -80,6 +80,8 @@ package struct Lifecycle: Sendable, Equatable {
 
     static let firstDelay = Duration.milliseconds(100)
     static let longestDelay = Duration.seconds(60)
+    /// How long a restart waits for what it lacks.
+    static let postponement = Duration.seconds(1)
     /// A run of this length counts as a success and resets the delay.
     static let steadyRun = Duration.seconds(10)
 
@@ -160,13 +162,28 @@ package struct Lifecycle: Sendable, Equatable {
     }
 
     /// The start failed and is undone.
-    package mutating func startFailed(_ message: String, exitCode: Int) -> [Action] {
+    ///
+    /// One that a policy has made is made again after a delay: it counts as an end, unless it is for want of something that will be
+    /// there again (`isShortage`), such as descriptors or space.
+    package mutating func startFailed(_ message: String, exitCode: Int, isShortage: Bool = false) -> [Action] {
         guard case .starting(let rest, _) = phase else { return [] }
+        if rest == .restarting, let delay = delay(afterFailure: exitCode, isShortage) {
+            phase = .restarting(delay: delay)
+            error = message
+            return [.commit(event: ""), .scheduleRestart(after: delay)]
+        }
         phase = rest == .created ? .created : .exited
         error = message
         lastExit = ContainerExit(status: .code(UInt8(truncatingIfNeeded: exitCode)))
         if autoRemove { return [.releaseExitWaits(code: exitCode), .remove] }
         return [.commit(event: ""), .releaseExitWaits(code: exitCode)]
+    }
+
+    private mutating func delay(afterFailure exitCode: Int, _ isShortage: Bool) -> Duration? {
+        guard isShortage else {
+            return restartDelay(after: ContainerExit(status: .code(UInt8(truncatingIfNeeded: exitCode))), ran: .zero)
+        }
+        return autoRemove || stoppedByUser || policy == .no ? nil : Self.postponement
     }
 
     // Exit ------------------------------------------------------------------------------------------------------------

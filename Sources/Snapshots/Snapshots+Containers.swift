@@ -1,5 +1,6 @@
 internal import Kernel
 internal import OCISpec
+internal import Synchronization
 
 extension Snapshots {
     /// Makes `containers/<id>`, or finds it.
@@ -80,15 +81,26 @@ extension Snapshots {
         }
     }
 
-    /// Moves something out of sight and removes it.
+    /// Moves something out of sight and removes it, and with it what earlier calls could not remove.
     ///
+    /// A call that failed may be repeated: it fails until nothing is left.
     /// - Returns: False when it was not there.
     func discard(_ name: String) throws(SnapshotError) -> Bool {
-        let hidden = Random.hex(16)
+        while let left = shared.withLock({ $0.left.popFirst() }) { try removeHidden(left) }
         guard File.exists(name, at: root.raw) else { return false }
+        let hidden = Random.hex(16)
         try hide(name, as: hidden)
-        try kernel("remove '\(path)/\(name)'") { () throws(KernelError) in _ = try trash().removeTree(hidden) }
+        try removeHidden(hidden)
         return true
+    }
+
+    private func removeHidden(_ name: String) throws(SnapshotError) {
+        do {
+            try kernel("remove '\(path)/trash/\(name)'") { () throws(KernelError) in _ = try trash().removeTree(name) }
+        } catch {
+            shared.withLock { _ = $0.left.insert(name) }
+            throw error
+        }
     }
 
     func hide(_ name: String, as hidden: String) throws(SnapshotError) {

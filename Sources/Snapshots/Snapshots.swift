@@ -74,6 +74,8 @@ public final class Snapshots: Sendable {
     struct Shared {
         /// Calls that unpack or prepare.
         var users = 0
+        /// What was moved to `trash/` and could not be removed there.
+        var left = Set<String>()
         /// Layers that are known to have both marks, or not to get them.
         var marked = Set<String>()
     }

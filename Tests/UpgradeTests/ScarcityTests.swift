@@ -11,6 +11,50 @@ extension UpgradeTests {
             try #require(outcome.status == 0, "\(outcome)")
         }
 
+        @Test func aShimThatIsShortOfDescriptorsRestartsItsContainerLater() throws {
+            try Daemon.with { (daemon) throws in
+                let gate = daemon.scratch.appendingPathComponent("gate")
+                try FileManager.default.createDirectory(at: gate, withIntermediateDirectories: false)
+                let script = "echo >>/gate/starts; until [ -e /gate/go ]; do sleep 0.05; done; rm /gate/go; exit 3"
+                try daemon.ok(
+                    "run",
+                    "-d",
+                    "--name",
+                    "one",
+                    "--restart",
+                    "on-failure:2",
+                    "-v",
+                    "\(gate.path):/gate",
+                    "berth/default",
+                    "sh",
+                    "-c",
+                    script
+                )
+                let shim = try daemon.shim("one")
+                let log = try daemon.bundle("one").appendingPathComponent("shim.log")
+                #expect(
+                    try Command("prlimit", ["--pid", "\(shim)", "--nofile=3:"], in: daemon.scratch).finish().status == 0
+                )
+                try Data().write(to: gate.appendingPathComponent("go"))
+                try eventually("the restart was tried more than once") {
+                    try String(contentsOf: log, encoding: .utf8).components(separatedBy: "restart postponed").count > 2
+                }
+                #expect(try daemon.field(".State.Status", "one") == "restarting")
+                #expect(
+                    try Command("prlimit", ["--pid", "\(shim)", "--nofile=4096:"], in: daemon.scratch).finish().status
+                        == 0
+                )
+                try eventually("it runs again") { try daemon.field(".State.Running", "one") == "true" }
+                #expect(try daemon.field(".RestartCount", "one") == "1")
+                var told: [String] = []
+                try eventually("its second start is told once, and nothing else: \(told)") {
+                    told = try daemon.told("one")
+                    return told == ["create", "start", "die", "start"]
+                }
+                #expect(try daemon.shim("one") == shim)
+            }
+        }
+
         @Test func whatATearDownCouldNotRemoveIsNoObstacleToTheNextStart() throws {
             try Daemon.with { (daemon) throws in
                 try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
@@ -43,6 +87,12 @@ extension UpgradeTests {
                 }
                 try eventually(within: 30, "it is gone") { try daemon.ok("ps", "-aq").isEmpty }
                 #expect(try daemon.told("one").suffix(2) == ["die", "destroy"])
+                // What could not be removed at first is gone as well.
+                let trash = daemon.root.appendingPathComponent("snapshots/trash").path
+                let bundles = daemon.state.appendingPathComponent("containers").path
+                for folder in [trash, bundles] {
+                    #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == [], "\(folder)")
+                }
             }
         }
 

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from .builds import Build
 from .ledger import Books, Ending, Ledger, Made
-from .logs import Follower, Tail, sizes
+from .logs import Account, Follower, Tail
 from .node import Node
 from .place import Place, Trouble
+from .rotation import Limit, Watch
 from .workloads import document
 
 RECORD = 1024
@@ -54,15 +55,15 @@ class Away:
             time.sleep(3)
             before = self.written(names)
             node.kill()
-            space = _Space()
-            space.watch(made, self.seconds)
+            time.sleep(self.seconds)
             away = self.written(names) - before
             node.start()
             how = [node.upgrade(new), node.upgrade_shims(new)]
-            space.watch(made, 3)
+            time.sleep(3)
             for each in made:
                 node.api.patiently("POST", f"/containers/{each.id}/stop", {"t": "20"})
-            accounts = [follower.finish(name) for name in names]
+            watches = [watch for name in names if (watch := follower.watch(name))]
+            accounts, remains = zip(*[follower.finish(name) for name in names])
             codes = {node.inspect(name)["State"]["ExitCode"] for name in names}
         finally:
             follower.close()
@@ -75,10 +76,11 @@ class Away:
             "records doubled": sum(account.doubled for account in accounts),
             "records reordered": sum(account.reordered for account in accounts),
             "records changed": sum(account.changed for account in accounts),
-            "largest file at any time, MiB": round(space.largest / (1 << 20), 1),
-            "most files of a log at any time": space.files,
+            "largest file at any time, MiB": round(max(watch.largest for watch in watches) / (1 << 20), 3),
+            "most files of a log at any time": max(watch.most for watch in watches),
+            "looks at the files of a log": min(watch.looks for watch in watches),
             "exit codes": sorted(codes),
-            "problems": [problem for account in accounts for problem in account.problems][:10] + left,
+            "problems": judge([*accounts, *remains], watches, self.written(names) // len(names)) + left,
         }
 
     def _start(self, node: Node, ledger: Ledger, follower: Follower, index: int) -> Made:
@@ -88,7 +90,8 @@ class Away:
         made.id = node.api.call("POST", "/containers/create", {"name": made.name}, request)["Id"]
         node.api.call("POST", f"/containers/{made.id}/start")
         made.notes["log"] = node.inspect(made.id)["LogPath"]
-        follower.follow(made.name, Tail(made.notes["log"], ledger.books(made), record=RECORD))
+        tail = Tail(made.notes["log"], ledger.books(made), record=RECORD, limit=Limit(LIMIT, FILES))
+        follower.follow(made.name, tail)
         return made
 
     # containerd beside it
@@ -102,23 +105,19 @@ class Away:
             return _Containerd(self, stack, through_pipes).run()
 
 
-class _Space:
-    """What logs took at most."""
+def judge(accounts: list[Account], watches: list[Watch], written: int) -> list[str]:
+    """What contradicts that nothing is lost and that rotation keeps to its limits: here nothing excuses anything.
 
-    def __init__(self) -> None:
-        self.largest = 0
-        self.files = 0
-
-    def watch(self, writers: list[Made], seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while True:
-            found = [sizes(each.notes["log"]) for each in writers]
-            self.largest = max(self.largest, *(size for each in found for size in each))
-            self.files = max(self.files, *(len(each) for each in found))
-            rest = end - time.monotonic()
-            if rest <= 0:
-                return
-            time.sleep(min(0.5, rest))
+    `written` is what each of the writers has written, in bytes.
+    """
+    problems = [text for account in accounts if not account.clean for text in account.problems]
+    for watch in watches:
+        problems += watch.problems + watch.gaps
+        # Whoever has written more than all files take must have as many as are allowed.
+        if written > watch.limit.files * watch.limit.size and watch.most != watch.limit.files:
+            problems.append(f"{os.path.basename(watch.path)}: at most {watch.most} of {watch.limit.files} files were there")
+    problems += [f"{account.dropped} bytes were dropped" for account in accounts if account.dropped]
+    return problems[:20]
 
 
 class _Containerd:

@@ -9,17 +9,16 @@ import heapq
 import json
 import os
 import random
-import resource
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from .ledger import Ledger
 from .node import Died, Node
 from .place import Trouble
+from .shortages import Shortages
 
 # How often each kind is chosen, and for how many seconds its effect lasts at most.
 KINDS: dict[str, tuple[int, float]] = {
@@ -31,6 +30,8 @@ KINDS: dict[str, tuple[int, float]] = {
     "disk-full": (6, 1.5),
     "descriptors": (6, 1.5),
     "memory": (6, 1.5),
+    "shim-descriptors": (8, 3.0),
+    "shim-memory": (8, 3.0),
 }
 
 
@@ -70,7 +71,7 @@ def recorded(lines: Iterable[str]) -> list[Fault]:
             for line in lines if json.loads(line).get("type") == "fault"]
 
 
-class Faults:
+class Faults(Shortages):
     """Carries faults out, in a thread of its own, and keeps the manager alive in between."""
 
     def __init__(self, node: Node, ledger: Ledger, faults: Iterable[Fault], replays: bool) -> None:
@@ -86,8 +87,11 @@ class Faults:
         self._undo: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
         self._stopped: set[int] = set()
+        self._limited: set[int] = set()
         self._down_until: float | None = None
         self._pressed = 0.0
+        # When the disk was full last.
+        self._full_until = 0.0
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
@@ -129,9 +133,8 @@ class Faults:
 
     def _tend(self) -> None:
         """Undoes what is due, and starts a manager that has ended."""
+        self._undo_due()
         now = time.monotonic()
-        while self._undo and self._undo[0][0] <= now:
-            heapq.heappop(self._undo)[2]()
         if self._down_until is not None:
             if now >= self._down_until:
                 self._bring_up()
@@ -142,6 +145,10 @@ class Faults:
             else:
                 self.problems.append(f"the manager ended with {code}: {self._node.last_words()}")
             self._bring_up()
+
+    def _undo_due(self) -> None:
+        while self._undo and self._undo[0][0] <= time.monotonic():
+            heapq.heappop(self._undo)[2]()
 
     def _bring_up(self) -> None:
         self._down_until = None
@@ -170,7 +177,8 @@ class Faults:
         fault.since = round(fault.since, 3)
         act = {"manager-kill": self._kill_manager, "manager-restart": self._restart_manager,
                "manager-stop": self._stop_manager, "shim-kill": self._kill_shim, "shim-stop": self._stop_shim,
-               "disk-full": self._fill_disk, "descriptors": self._take_descriptors, "memory": self._take_memory}
+               "disk-full": self._fill_disk, "descriptors": self._take_descriptors, "memory": self._take_memory,
+               "shim-descriptors": self._take_shim_descriptors, "shim-memory": self._take_shim_memory}
         fault.outcome = act[fault.kind](fault) or "done"
         self._count(fault.kind if fault.outcome == "done" else f"{fault.kind}: {fault.outcome}")
         self.done.append(fault)
@@ -188,7 +196,8 @@ class Faults:
         if self._down_until is not None or not self._node.runs or self._node.pid in self._stopped:
             return "no manager"
         try:
-            code = self._node.stop()
+            # What else is going on goes on: nothing that was to be short stays so for the time of the end.
+            code = self._node.stop(meanwhile=self._undo_due)
             if code:
                 self.problems.append(f"the manager ended with {code} after SIGTERM: {self._node.last_words()}")
         except Died as error:
@@ -231,9 +240,8 @@ class Faults:
     def _kill_shim(self, fault: Fault) -> str | None:
         if (shim := self._shim(fault)) is None:
             return "no shim"
-        # A manager that has just come needs a moment until it holds what the shims hold.
-        held = self._down_until is None and time.monotonic() - self._node.ready_since > HOLD_AFTER
-        self._ledger.shim_killed(shim[1], held)
+        held = self._are_held()
+        self._ledger.shim_killed(shim[1], held, self._is_full())
         self._count("shim-kill, descriptors held" if held else "shim-kill, nobody held its descriptors")
         _send(shim[0], signal.SIGKILL)
         return None
@@ -242,51 +250,13 @@ class Faults:
         shim = self._shim(fault)
         return "no shim" if shim is None else self._freeze(shim[0], fault.seconds)
 
-    # What there is not enough of
+    def _are_held(self) -> bool:
+        """Whether a manager holds what the shims hold; one that has just come needs a moment for it."""
+        return self._down_until is None and time.monotonic() - self._node.ready_since > HOLD_AFTER
 
-    def _fill_disk(self, fault: Fault) -> str | None:
-        """Takes all space of the file system that the root directory is on; only of one that is the harness's own."""
-        if not os.path.ismount(self._node.root):
-            return "no file system of its own"
-        ballast = self._node.root / "ballast"
-        if ballast.exists():
-            return "full already"
-        with open(ballast, "wb", buffering=0) as file:
-            for size in (1 << 20, 1 << 16, 4096):
-                try:
-                    while file.write(b"\0" * size) == size:
-                        pass
-                except OSError:
-                    continue
-        self._later(fault.seconds, lambda: ballast.unlink(missing_ok=True))
-        return None
-
-    def _take_descriptors(self, fault: Fault) -> str | None:
-        """Leaves the manager three descriptors more than it has."""
-        pid = self._node.pid
-        try:
-            used = len(os.listdir(f"/proc/{pid}/fd"))
-            soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(used + 3, soft), hard))
-        except OSError:
-            return "no manager"
-        self._later(fault.seconds, lambda: _restore_descriptors(pid, soft, hard))
-        return None
-
-    def _take_memory(self, fault: Fault) -> str | None:
-        """Leaves the manager's cgroup 2 MiB more than it uses."""
-        limit = next((self._node.cgroup / name for name in ("memory.max", "memory.limit_in_bytes")
-                      if (self._node.cgroup / name).exists()), None)
-        if limit is None:
-            return "no memory controller"
-        used = int((limit.parent / limit.name.replace("limit", "usage").replace("max", "current")).read_text())
-        self._pressed = time.monotonic() + fault.seconds
-        try:
-            limit.write_text(str(used + (2 << 20)))
-        except OSError:
-            return "refused by the kernel"
-        self._later(fault.seconds, lambda: _write(limit, "max" if limit.name == "memory.max" else "-1"))
-        return None
+    def _is_full(self) -> bool:
+        """Whether the disk is full, or was a moment ago, so that what was dropped is not yet written down."""
+        return time.monotonic() < self._full_until + 1
 
 
 def choose(names: str | None) -> list[str]:
@@ -311,17 +281,3 @@ def _send(pid: int, number: int) -> bool:
         return True
     except ProcessLookupError:
         return False
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text)
-    except OSError:
-        return
-
-
-def _restore_descriptors(pid: int, soft: int, hard: int) -> None:
-    try:
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
-    except OSError:
-        return

@@ -15,12 +15,12 @@ from typing import Any
 
 from .api import Answer
 from .ledger import Ledger, Made
-from .logs import sizes
+from .logs import Account
 from .node import Node, command_line
 from .place import hierarchies
 from .runs import unknown_reason
 from .sessions import Poller
-from .workloads import LOG_FILES, MAXIMUM_LOG, Mix
+from .workloads import Mix
 
 # What only a shim's memory had when it was killed: one read of a pipe, in bytes.
 SHIM_MEMORY = 64 << 10
@@ -87,6 +87,7 @@ class Checker:
             "one instance": self._one_instance,
             "processes": self._processes,
             "logs": self._final_logs,
+            "rotation": self._final_rotation,
             "events": self._events,
             "names": self._names,
         })
@@ -301,25 +302,29 @@ class Checker:
     def _writers(self) -> list[Made]:
         return [made for made in self._ledger.all() if made.notes.get("log")]
 
-    def _faults(self, made: Made, account: Any) -> list[str]:
-        """A shim that was killed takes along what only its memory had; nothing else is ever lost."""
-        allowed = len(made.shim_kills) * SHIM_MEMORY // 128
-        if account.clean or account.dropped_marks or (
-                made.shim_kills and not account.doubled and account.lost <= allowed
-                and account.changed <= 2 * len(made.shim_kills)):
+    def _faults(self, made: Made, account: Account) -> list[str]:
+        """A shim that was killed takes along what only its memory had; nothing else is ever lost without being counted."""
+        if account.clean or account.excused(len(made.shim_kills), made.untold, SHIM_MEMORY):
             return []
         return [f"{made.name}: {text}" for text in account.problems]
 
     def _rotation(self) -> list[str]:
-        """A log never takes more than its limit."""
+        """At no time did a log take more than its limit, and no file went but the oldest."""
         problems = []
         for made in self._writers():
-            files = sizes(made.notes["log"])
-            # A line without end may go beyond the limit by 1 MiB before it is divided.
-            excess = 1 << 20 if made.kind == "part-writer" else 0
-            if len(files) > LOG_FILES + 1 or any(size > MAXIMUM_LOG + excess + (64 << 10) for size in files):
-                problems.append(f"{made.name}: {len(files)} files of {files} bytes")
+            watch = self._mix.follower.watch(made.name) if self._mix else None
+            if watch is None or not watch.looks:
+                problems.append(f"{made.name}: nobody looked at its files")
+                continue
+            problems += [f"{made.name}: {text}" for text in watch.problems]
+            if not made.shim_kills:
+                problems += [f"{made.name}: {text}" for text in watch.gaps]
         return problems
+
+    def _final_rotation(self) -> list[str]:
+        """What is left of each log is the end of the output, in one piece."""
+        left = [problem for made in self._writers() for problem in self._faults(made, made.notes["remains"])]
+        return self._rotation() + left
 
     def _sessions(self) -> list[str]:
         """Every session goes on, with every answer once and in order."""
@@ -392,10 +397,13 @@ class Checker:
                 continue
             books = self._ledger.books(made)
             before = books.starts
-            count = self._node.inspect(made.id)["RestartCount"]
+            found = self._node.inspect(made.id)
+            count, state = found["RestartCount"], found["State"]
             after = books.starts
             if not before - 2 <= count <= after:
                 problems.append(f"{made.name}: RestartCount is {count}, and it was started {after} times")
+            if not (state["Running"] or state["Restarting"]):
+                problems.append(f"{made.name}: is {state['Status']} although it is started again and again")
         return problems
 
     def _events(self) -> list[str]:

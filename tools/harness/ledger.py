@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ class Made:
     # Its shim was killed while no manager held its descriptors: then its sessions are gone, and a terminal is hung up. Output goes
     # on, for the process has the pipe's other end as well.
     unheld: bool = False
+    # How often its shim was killed while the disk was full: with it goes the count of what was dropped since the last mark.
+    untold: int = 0
     notes: dict[str, Any] = field(default_factory=dict)
 
     def accepts(self, code: int, was_killed: bool = False, began: bool = True) -> bool:
@@ -163,12 +166,25 @@ class Ledger:
         with self._lock:
             return self._begun.get(index)
 
-    def shim_killed(self, container: str, held: bool = True) -> None:
-        """Written down before the signal is sent, so that nobody who sees its effect finds no cause."""
+    def shim_killed(self, container: str, held: bool = True, is_full: bool = False) -> Callable[[], None]:
+        """Written down before the signal is sent, so that nobody who sees its effect finds no cause.
+
+        What is returned takes it back, for a shim that was not killed after all.
+        """
         made = self.by_id(container)
-        if made:
-            made.shim_kills.append(time.time())
-            made.unheld = made.unheld or not held
+        if made is None:
+            return lambda: None
+        before, at = made.unheld, time.time()
+        made.shim_kills.append(at)
+        made.unheld = made.unheld or not held
+        made.untold += is_full
+
+        def take_back() -> None:
+            made.shim_kills.remove(at)
+            made.unheld = before
+            made.untold -= is_full
+
+        return take_back
 
     def judge(self, made: Made, code: int, reason: str, where: str) -> None:
         """Holds an exit code against the known ending; an unknown one needs a reason that is true."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,12 @@ class Node:
         path = tops[0] / name
         path.mkdir(exist_ok=True)
         return path
+
+    def shim_limit(self) -> Path | None:
+        """The memory limit of a cgroup beside the manager's, for one shim at a time."""
+        path = self.cgroup.with_name(self.place.scratch.name + ".shim")
+        path.mkdir(exist_ok=True)
+        return memory_limit(path)
 
     # The process
 
@@ -100,22 +107,27 @@ class Node:
             self.signal(signal.SIGKILL)
             self.reap()
 
-    def stop(self) -> int:
-        """SIGTERM, and its exit code."""
+    def stop(self, meanwhile: Callable[[], None] = lambda: None) -> int:
+        """SIGTERM, and its exit code; `meanwhile` is called all the time until then."""
         with self.lock:
             self.signal(signal.SIGTERM)
-            return self.reap(30)
+            return self.reap(30, meanwhile)
 
-    def reap(self, within: float = 10) -> int:
+    def reap(self, within: float = 10, meanwhile: Callable[[], None] = lambda: None) -> int:
         """Waits for the end of the process."""
         if self._process is None:
             return 0
-        try:
-            return self._process.wait(within)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-            raise Died(f"berthd did not end in {within:.0f} s after SIGTERM: {self.last_words()}") from None
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            meanwhile()
+            try:
+                return self._process.wait(0.02)
+            except subprocess.TimeoutExpired:
+                continue
+        doing = "; ".join(threads(self._process.pid))
+        self._process.kill()
+        self._process.wait()
+        raise Died(f"berthd did not end in {within:.0f} s after SIGTERM: {self.last_words()} (threads: {doing})")
 
     # Upgrades
 
@@ -231,6 +243,23 @@ def command_line(pid: int) -> list[bytes]:
         return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
     except OSError:
         return []
+
+
+def memory_limit(group: Path) -> Path | None:
+    """The file of a cgroup's memory limit; none where the controller is missing."""
+    return next((group / name for name in ("memory.max", "memory.limit_in_bytes") if (group / name).exists()), None)
+
+
+def threads(pid: int) -> list[str]:
+    """What each thread of a process waits for in the kernel."""
+    found = []
+    try:
+        for task in sorted(Path(f"/proc/{pid}/task").iterdir()):
+            words = [(task / name).read_text().strip() for name in ("comm", "wchan", "syscall")]
+            found.append(f"{words[0]} {words[1]} {words[2].split()[0]}")
+    except OSError:
+        pass
+    return found
 
 
 def _is_program(pid: int, file: Path) -> bool:

@@ -10,6 +10,7 @@ from .api import Answer, Cut, Refused
 from .ledger import Ending, Ledger, Made
 from .logs import Follower, Tail
 from .node import IMAGE, Node
+from .rotation import Limit
 from .sessions import Session, attach, connect, execute
 
 KINDS = ("writer", "part-writer", "server", "terminal", "crash-loop", "health", "held")
@@ -63,7 +64,9 @@ class Mix:
             self._start(made)
             path = self.node.inspect(made.id)["LogPath"]
             made.notes["log"] = path
-            tail = Tail(path, self.ledger.books(made), b"\n" if separator == "n" else b",")
+            # A line without end may go beyond the limit by 1 MiB before it is divided.
+            limit = Limit(MAXIMUM_LOG, LOG_FILES, 0 if separator == "n" else 1 << 20)
+            tail = Tail(path, self.ledger.books(made), b"\n" if separator == "n" else b",", limit=limit)
             self.follower.follow(name, tail)
         elif kind == "server":
             self._create(made, document(self.node, made, ["serve", code]))
@@ -124,7 +127,7 @@ class Mix:
                 self._stop(made)
         for made in self.ledger.all():
             if made.notes.get("log"):
-                made.notes["account"] = self.follower.finish(made.name)
+                made.notes["account"], made.notes["remains"] = self.follower.finish(made.name)
 
     def _stop(self, made: Made) -> None:
         # A crash loop is told between two runs, or in the middle of one: by the kill after the delay at the latest.

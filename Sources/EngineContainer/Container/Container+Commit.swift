@@ -42,8 +42,17 @@ extension Container {
         return true
     }
 
+    /// Whether all that happened is in the database, after one more attempt if need be.
+    ///
+    /// Until it is, the journal is the only record of it, and stays.
+    func isWritten() async -> Bool {
+        guard outbox.written < outbox.wanted else { return true }
+        return await commit([])
+    }
+
     private func writeOnce() async -> Bool {
         let state = persistedState
+        let run = run
         record.state = state
         let (events, number) = (outbox.events, outbox.wanted)
         outbox.events = []
@@ -52,7 +61,8 @@ extension Container {
         do {
             try await node.store.write(events: events, try ContainerRecord.stateChange(id, state))
             outbox.written = max(outbox.written, number)
-            durable = state.journaled ?? 0
+            // A number of an earlier run says nothing about the journal of this one.
+            if run == self.run { durable = max(durable, state.journaled ?? 0) }
         } catch {
             outbox.events = events + outbox.events
             failure = error
@@ -77,9 +87,12 @@ extension Container {
 
     private func retry(_ pause: Duration) async {
         outbox.retries = false
-        guard outbox.written < outbox.wanted, lifecycle.phase != .removed else { return }
-        if outbox.isWriting { return retryLater(after: pause) }
-        guard await writeOnce() else { return retryLater(after: min(pause * 2, Outbox.longestPause)) }
+        guard lifecycle.phase != .removed else { return }
+        // Somebody else may have written it meanwhile; what waits for that is done here.
+        if outbox.written < outbox.wanted {
+            if outbox.isWriting { return retryLater(after: pause) }
+            guard await writeOnce() else { return retryLater(after: min(pause * 2, Outbox.longestPause)) }
+        }
         logger.notice("state is written at last")
         let deferred = afterCommit
         afterCommit = []

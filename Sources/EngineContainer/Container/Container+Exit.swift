@@ -58,7 +58,7 @@ extension Container {
 
     /// A start may have come first and have torn down what was to be torn down.
     private func tearDownIfEnded() async {
-        guard !lifecycle.isActive, !isStarting else { return }
+        guard !lifecycle.isActive, !isStarting, !lifecycle.awaitsRestart else { return }
         await tearDown()
     }
 
@@ -205,6 +205,7 @@ extension Container {
     /// Init runs: again, or as an earlier life of the engine did not live to write down.
     private func takeStart(_ event: ShimEvent, exclusive: Bool) async {
         let (pid, at) = (Int32(truncatingIfNeeded: event.pid), Timestamp(event.time))
+        if isStarting, overtaking[.initial] == nil { overtaking[.initial] = event.seq }
         let actions = lifecycle.reported(.started(pid: pid, at: at))
         // What is told later may be gone by now, and its number another's: it is looked for when all is known.
         if !actions.isEmpty { initProcess = exclusive ? nil : HeldProcess(pid: pid) }

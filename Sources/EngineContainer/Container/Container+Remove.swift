@@ -29,6 +29,7 @@ extension Container {
         }
         try await exclusively {
             if lifecycle.phase == .removed { return }
+            try await requireWritten()
             let actions: [Lifecycle.Action]
             do throws(Lifecycle.Refusal) {
                 actions = try lifecycle.removeRequested(force: force)
@@ -84,10 +85,22 @@ extension Container {
         }
     }
 
+    /// What happened is told before the container goes, and with it the journal that is the record of it.
+    private func requireWritten() async throws {
+        guard await isWritten() else {
+            throw EngineError(
+                .resourceExhausted,
+                "remove container \(id): what happened to it cannot be written to the database; make room and try again"
+            )
+        }
+    }
+
     private func removeEverything(volumes: Bool) async throws {
+        try await requireWritten()
         await commit([])
         node.faults.reached(.removeMarked)
         await tearDown()
+        try await requireTornDown()
         node.faults.reached(.removeBundle)
         attaches = []
         let (node, id, paths) = (node, id, paths)
@@ -107,6 +120,13 @@ extension Container {
             [.removed, .notRunning, .nextExit],
             waitResult()
         )
+    }
+
+    /// A bundle that could not be removed is what its shim is found by: the container stays until it is gone, too.
+    private func requireTornDown() async throws {
+        let bundle = paths.bundle
+        guard try await node.pool.run({ try File.isThere(bundle) }) else { return }
+        throw EngineError(.unavailable, "remove container \(id): its bundle '\(bundle)' could not be removed")
     }
 
     /// Deletes the row, and gives the ids back when nothing that could have them is left.

@@ -49,7 +49,12 @@ extension Container {
             failure.cleanUpErrors += await undoStart()
             // The clients that waited for this start learn of its end by the end of their connections.
             attaches = []
-            let actions = lifecycle.startFailed(failure.message, exitCode: failure.startExitCode)
+            let isShortage = failure.code == .resourceExhausted || ShimConnection.isShortage(error)
+            let actions = lifecycle.startFailed(
+                failure.message,
+                exitCode: failure.startExitCode,
+                isShortage: isShortage
+            )
             await perform(actions, exclusive: true)
             throw failure
         }
@@ -61,10 +66,11 @@ extension Container {
     private func launch() async throws -> Int32 {
         try await refuseSecondInstance()
         // The end of the run before is in its journal alone until it is written, and the journal goes with the bundle.
-        if outbox.written < outbox.wanted, await !commit([]) {
-            throw EngineError.internalFailure("the end of the run before cannot be written to the database")
+        guard await isWritten() else {
+            throw EngineError(.resourceExhausted, "the end of the run before cannot be written to the database")
         }
         await tearDown()
+        afterCommit.removeAll { $0 == .tearDown }
         // A new shim counts its events from 1 again.
         (run, journaled, durable, overtaking, probes, recordDamage) = (Random.hex(8), 0, 0, [:], 0, nil)
         let (rootfs, launched) = try await prepareAndSpawn()
@@ -249,6 +255,7 @@ extension Container {
     /// Runs under ``exclusively(_:)``. An answer that does not come within its deadline is not waited for again: the exit is on
     /// record by then, so the process may be ended from outside.
     func tearDown() async {
+        guard await isWritten() else { return afterCommit.append(.tearDown) }
         // A shim that was silent before is not waited for in full length again.
         let deadline: Duration? = reachable ? nil : .seconds(2)
         if let shim {

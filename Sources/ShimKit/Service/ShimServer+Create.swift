@@ -108,8 +108,15 @@ extension ShimServer {
     func restart() {
         guard table.restartDue() else { return }
         startFailure = nil
+        let handle: Handle
         do throws(RPCError) {
-            let handle = try recreate()
+            handle = try recreate()
+        } catch {
+            let isShortage = error.status == .resourceExhausted
+            ShimLog.write(isShortage ? "restart postponed" : "restart failed", ("error", error.message))
+            return perform(isShortage ? table.restartPostponed() : table.restartFailed(error.message, at: .now))
+        }
+        do throws(RPCError) {
             perform(table.recreated(pid: handle.process?.pid ?? 0))
             try run(handle)
         } catch {

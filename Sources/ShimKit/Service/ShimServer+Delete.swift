@@ -18,6 +18,7 @@ extension ShimServer {
         }
         let (pid, exit, effects) = try table.deleted(key, at: .now)
         if key == .initial {
+            forgetExitRecord()
             handles.values.forEach(close)
             handles = [:]
         } else if let handle = handles.removeValue(forKey: key) {

@@ -156,7 +156,11 @@ extension ShimServer {
         }
     }
 
+    /// Writes how the container ended; what a full disk refuses is tried again until there is room, or nobody needs it.
+    ///
+    /// Until then the journal has it, which is on another file system.
     func writeExitRecord(_ exit: ProcessExit, pid: Int32) {
+        forgetExitRecord()
         guard !exitRecordPath.isEmpty else {
             return
         }
@@ -164,7 +168,27 @@ extension ShimServer {
             try ExitRecord.write(exitRecordPath, id: table.id, pid: pid, exit: exit)
         } catch {
             ShimLog.write("exit record failed", ("path", exitRecordPath), ("error", error.description))
+            retryExitRecord(exit, pid: pid)
         }
+    }
+
+    private func retryExitRecord(_ exit: ProcessExit, pid: Int32) {
+        recordTimer = loop.after(.seconds(1)) { [weak self] in
+            guard let self else { return }
+            do throws(KernelError) {
+                try ExitRecord.write(exitRecordPath, id: table.id, pid: pid, exit: exit)
+                recordTimer = nil
+                ShimLog.write("exit record written at last", ("path", exitRecordPath))
+            } catch {
+                retryExitRecord(exit, pid: pid)
+            }
+        }
+    }
+
+    /// The record that could not be written is not needed any more.
+    func forgetExitRecord() {
+        if let recordTimer { loop.cancel(recordTimer) }
+        recordTimer = nil
     }
 
     // Events ------------------------------------------------------------------------------------------------------------

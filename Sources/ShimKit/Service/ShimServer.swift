@@ -67,6 +67,8 @@ final class ShimServer {
     var health: HealthMonitor?
     /// Until the planned restart.
     var restartTimer: EventLoop.Timer?
+    /// Until an exit record that could not be written is tried again.
+    var recordTimer: EventLoop.Timer?
     /// Until exec sessions that outlive the init process are given up.
     var execsTimer: EventLoop.Timer?
     /// Numbers the descriptors that a successor would need.

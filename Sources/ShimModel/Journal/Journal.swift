@@ -16,6 +16,8 @@ package final class Journal {
     private var events: [ShimEvent] = []
     private let file: SharedDescriptor?
     private var length = 0
+    /// Lines that the file did not take, until it does.
+    private var unwritten: [UInt8] = []
     /// Called before the file is emptied: what is to know the last number must know it then.
     package var beforeEmptying: (() -> Void)?
 
@@ -47,11 +49,17 @@ package final class Journal {
         guard let file else {
             return nil
         }
+        // The manager has them from memory; what the file misses of very many, a successor does.
+        if unwritten.count > Self.lengthWorthEmptying { unwritten = [] }
+        unwritten += line
         do throws(KernelError) {
-            try file.writeAll(line)
-            length += line.count
+            try file.writeAll(unwritten)
+            length += unwritten.count
+            unwritten = []
             return nil
         } catch {
+            // Half of a line would spoil the next one; where it cannot be cut off either, a reader leaves both out.
+            try? file.truncate(to: Int64(length))
             return error
         }
     }
@@ -75,6 +83,7 @@ package final class Journal {
         // A file that cannot be emptied only stays long.
         if (try? file.truncate(to: 0)) != nil {
             length = 0
+            unwritten = []
         }
     }
 

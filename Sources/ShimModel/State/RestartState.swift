@@ -60,6 +60,9 @@ package struct RestartState: Sendable, Hashable {
     /// A run of this length starts the delays over.
     static let steadyRun = Duration.seconds(10)
 
+    /// How long a restart waits for what it lacks.
+    static let postponement = Duration.seconds(1)
+
     package var rule: RestartRule
     /// Where the doubling of the delay ends.
     package var longestDelay = Duration.seconds(60)
@@ -156,6 +159,19 @@ package struct RestartState: Sendable, Hashable {
         count = planned.count
         phase = .starting
         return true
+    }
+
+    /// The restart could not even be begun for want of something that will be there again: it is as if its time had not come.
+    ///
+    /// - Returns: The restart as it is planned now; nil when none was being made.
+    package mutating func postpone() -> PlannedRestart? {
+        guard case .starting = phase, count > 0 else {
+            return nil
+        }
+        let planned = PlannedRestart(count: count, delay: Self.postponement)
+        count -= 1
+        phase = .waiting(planned)
+        return planned
     }
 
     /// The user stops the container.

@@ -35,6 +35,11 @@ extension TaskTable {
         )
     }
 
+    /// The container could not be created again for want of descriptors, memory or space: no end, and nobody is told.
+    package mutating func restartPostponed() -> [Effect] {
+        restart.postpone().map { [.planRestart(after: $0.delay)] } ?? []
+    }
+
     /// Takes over a policy.
     ///
     /// - Parameters:

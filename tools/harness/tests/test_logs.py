@@ -91,6 +91,97 @@ class LogTests(unittest.TestCase):
         self.assertTrue(account.clean, account.problems)
         self.assertEqual(account.records, 299)
 
+    # What the log says it dropped
+
+    def mark(self, count: int) -> None:
+        self.append(line(b"%d bytes in 1 records dropped: no space left on device" % count, b"F:dropped").replace(b"stdout", b"stderr"))
+
+    def lines(self, *numbers: int, run: int = 1) -> None:
+        self.append(b"".join(line(record(run, number)[:-1]) for number in numbers))
+
+    def test_what_a_mark_counts_is_missing(self) -> None:
+        self.book(9 * 128)
+        self.lines(1, 2)
+        self.mark(3 * 128)
+        self.lines(6, 7)
+        self.mark(128)
+        self.lines(9)
+        account = self.tail().finish()
+        self.assertTrue(account.clean, account.problems)
+        self.assertEqual(account.dropped, 4 * 128)
+
+    def test_mark_excuses_no_other_place(self) -> None:
+        self.lines(1, 2)
+        self.mark(128)
+        self.lines(4, 6)
+        account = self.tail().finish()
+        self.assertEqual((account.lost, account.losses), (1, [128]))
+        self.assertFalse(account.excused(0, 0, 1 << 16))
+
+    def test_more_is_missing_than_a_mark_counts(self) -> None:
+        self.lines(1, 2)
+        self.mark(128)
+        self.lines(5)
+        self.assertEqual(self.tail().finish().lost, 1)
+
+    def test_less_is_missing_than_a_mark_counts(self) -> None:
+        self.lines(1, 2)
+        self.mark(2 * 128)
+        self.lines(4)
+        self.assertFalse(self.tail().finish().clean)
+
+    def test_mark_excuses_no_doubling(self) -> None:
+        self.lines(1, 2)
+        self.mark(128)
+        self.lines(4, 4, 5)
+        account = self.tail().finish()
+        self.assertEqual(account.doubled, 1)
+        self.assertFalse(account.excused(1, 1, 1 << 16))
+
+    def test_mark_excuses_no_way_back(self) -> None:
+        self.lines(1, 2, 3)
+        self.mark(128)
+        self.lines(2, 3, 4)
+        account = self.tail().finish()
+        self.assertGreater(account.reordered, 0)
+        self.assertFalse(account.excused(1, 1, 1 << 16))
+
+    def test_mark_within_a_record_of_a_line_without_end(self) -> None:
+        stream = b"".join(record(1, number, b",") for number in range(1, 40))
+        self.append(line(stream[:1000], b"P"))
+        self.mark(700)
+        self.append(line(stream[1700:2100], b"P"))
+        # What lies between two marks may not say where it belongs.
+        self.mark(100)
+        self.append(line(stream[2200:2220], b"P"))
+        self.mark(1000)
+        self.append(line(stream[3220:], b"P"))
+        account = self.tail(b",").finish()
+        self.assertTrue(account.clean, account.problems)
+        self.assertEqual(account.dropped, 1800)
+
+    def test_mark_at_the_end(self) -> None:
+        for count, clean in ((2 * 128, True), (128, False)):
+            Path(self.path).write_bytes(b"")
+            self.book(4 * 128)
+            self.lines(1, 2)
+            self.mark(count)
+            self.assertEqual(self.tail().finish().clean, clean, count)
+
+    def test_mark_between_two_runs(self) -> None:
+        self.book(3 * 128, 3 * 128)
+        self.lines(1)
+        self.mark(3 * 128)
+        self.lines(2, 3, run=2)
+        account = self.tail().finish()
+        self.assertTrue(account.clean, account.problems)
+
+    def test_kill_excuses_what_memory_had_and_no_more(self) -> None:
+        account = self.account((1, 1), (1, 20))
+        self.assertTrue(account.excused(1, 0, 18 * 128))
+        self.assertFalse(account.excused(1, 0, 17 * 128))
+        self.assertTrue(account.excused(1, 1, 0))
+
     def test_rotations_are_followed(self) -> None:
         tail = self.tail()
         number = 0
@@ -116,6 +207,25 @@ class LogTests(unittest.TestCase):
         account = tail.finish()
         self.assertTrue(account.clean, account.problems)
         self.assertEqual(account.records, 4)
+
+    def test_what_rotation_leaves_is_in_one_piece(self) -> None:
+        for number in range(1, 12):
+            self.lines(number)
+            self.rotate(keep=4)
+        self.lines(12)
+        self.book(12 * 128)
+        tail = self.tail()
+        self.assertTrue(tail.remains().clean, tail.remains().problems)
+        os.unlink(f"{self.path}.2")
+        os.rename(f"{self.path}.3", f"{self.path}.2")
+        self.assertEqual(tail.remains().lost, 1)
+
+    def test_end_that_is_missing_is_no_remains(self) -> None:
+        self.lines(1)
+        self.rotate()
+        self.lines(2)
+        self.book(3 * 128)
+        self.assertEqual(self.tail().remains().lost, 1)
 
     def test_reader_that_is_overtaken_says_so(self) -> None:
         tail = self.tail()

@@ -1,0 +1,107 @@
+import Foundation
+import SystemFixture
+import Testing
+
+extension UpgradeTests {
+    /// A full disk together with kills of the manager: what happened is told once, as soon as there is room.
+    @Suite struct FullDiskTests {
+        /// A manager whose root directory is on a small disk, and a directory that containers see at `/gate`.
+        private func withDisk(_ body: (Daemon, PrivateDisk, _ gate: URL) throws -> Void) throws {
+            let disk = try PrivateDisk.small(96)
+            defer { disk.remove() }
+            try Daemon.with(root: URL(fileURLWithPath: disk.path), mountsOf: disk.pid) { (daemon) throws in
+                let gate = daemon.scratch.appendingPathComponent("gate")
+                try FileManager.default.createDirectory(at: gate, withIntermediateDirectories: false)
+                try body(daemon, disk, gate)
+            }
+        }
+
+        private func run(_ daemon: Daemon, _ gate: URL, _ options: String...) throws {
+            let script = "echo >>/gate/starts; until [ -e /gate/go ]; do sleep 0.05; done; sleep 0.2; exit 42"
+            let words = ["-v", "\(gate.path):/gate", "berth/default", "sh", "-c", script]
+            let started = try daemon.client(["run", "-d", "--name", "one"] + options + words).finish()
+            try #require(started.status == 0, "\(started)")
+        }
+
+        private func go(_ gate: URL) throws { try Data().write(to: gate.appendingPathComponent("go")) }
+
+        private func starts(_ gate: URL) -> Int {
+            (try? Data(contentsOf: gate.appendingPathComponent("starts")).count) ?? 0
+        }
+
+        @Test func aContainerIsNotRemovedBeforeItsEndIsWritten() throws {
+            try withDisk { daemon, disk, gate in
+                try run(daemon, gate)
+                try disk.fill()
+                let wait = try daemon.client(["wait", "one"])
+                try go(gate)
+                #expect(try wait.finish(within: 20).text == "42")
+                try #require(daemon.logs().contains("state was not written"))
+                #expect(try daemon.berth("rm", "one").status != 0)
+                #expect(try daemon.field(".State.Status", "one") == "exited")
+                try daemon.crash()
+                try disk.empty()
+                try daemon.start()
+                try eventually("its end is known") { try daemon.field(".State.ExitCode", "one") == "42" }
+                try daemon.ok("rm", "one")
+                #expect(try daemon.told("one") == ["create", "start", "die", "destroy"])
+            }
+        }
+
+        @Test func aContainerThatGoesByItselfGoesWhenItsEndIsWritten() throws {
+            try withDisk { daemon, disk, gate in
+                try run(daemon, gate, "--rm")
+                try disk.fill()
+                try go(gate)
+                try eventually("its end was not written") { daemon.logs().contains("state was not written") }
+                try disk.empty()
+                try eventually(within: 30, "it has gone") { try daemon.ok("ps", "-aq").isEmpty }
+                #expect(try daemon.told("one") == ["create", "start", "die", "destroy"])
+            }
+        }
+
+        @Test func whatACrashLoopDoesMeanwhileIsToldOnce() throws {
+            try withDisk { daemon, disk, gate in
+                try run(daemon, gate, "--restart", "always")
+                try disk.fill()
+                try go(gate)
+                for round in 1...2 {
+                    let before = starts(gate)
+                    try eventually("it was started again") { starts(gate) > before }
+                    try daemon.crash()
+                    if round == 2 { try disk.empty() }
+                    try daemon.start()
+                }
+                try eventually("it was started again") { starts(gate) > 5 }
+                try daemon.ok("stop", "-t", "0", "one")
+                let count = starts(gate)
+                #expect(try daemon.field(".RestartCount", "one") == "\(count - 1)")
+                let lives = Array(repeating: ["start", "die"], count: count).flatMap { $0 }
+                #expect(
+                    try daemon.told("one").filter { ["create", "start", "die"].contains($0) } == ["create"] + lives
+                )
+            }
+        }
+
+        @Test func theRecordOfAnEndIsWrittenWhenThereIsRoomAgain() throws {
+            try withDisk { daemon, disk, gate in
+                try run(daemon, gate)
+                let folder = "\(disk.path)/containers/\(try daemon.field(".Id", "one"))"
+                let log = try daemon.bundle("one").appendingPathComponent("shim.log")
+                try daemon.crash()
+                try disk.fill()
+                try go(gate)
+                try eventually("the shim could not write the record") {
+                    try String(contentsOf: log, encoding: .utf8).contains("exit record failed")
+                }
+                try disk.empty()
+                // Nobody but the shim is there.
+                try eventually("the record is written") {
+                    try disk.run("sh", "-c", "grep -l '\"code\":42' \(folder)/exit-*.json").status == 0
+                }
+                try daemon.start()
+                #expect(try daemon.field(".State.ExitCode", "one") == "42")
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+"""What the files of a rotated log may be, and what they were seen to be while it was written."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+
+# A record of a writer, and where in a file the first one is looked for.
+HEAD = re.compile(rb"(\d{6})\.(\d{12}) ")
+BEGINNING = 512
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a log was told to keep to."""
+
+    size: int
+    files: int
+    # By how much a line that does not end may exceed the size.
+    excess: int = 0
+
+
+@dataclass
+class _File:
+    name: str
+    number: int
+    inode: int
+    size: int
+    first: tuple[int, int] | None
+
+
+@dataclass
+class Watch:
+    """Looks at the files of one log, again and again."""
+
+    path: str
+    limit: Limit
+    largest: int = 0
+    most: int = 0
+    looks: int = 0
+    problems: list[str] = field(default_factory=list)
+    # Files that were there and are missing although there is room for them; a shim that was killed in the middle of a
+    # rotation leaves such a gap in the numbers.
+    gaps: list[str] = field(default_factory=list)
+
+    def look(self) -> None:
+        """One look. Sizes and names always hold; the order is that of a moment at which no rotation was under way."""
+        self.looks += 1
+        for _ in range(5):
+            files = self._files()
+            self._judge_sizes(files)
+            if self._is_still(files):
+                # A new file that has no name yet: the others are being moved, and one number may be free.
+                moves = any(file.number < 0 for file in files)
+                self._judge_order([file for file in files if file.number >= 0], moves)
+                return
+
+    def _files(self) -> list[_File]:
+        folder, name = os.path.split(self.path)
+        found = []
+        for entry in os.listdir(folder):
+            if entry != name and not entry.startswith(name + "."):
+                continue
+            suffix = entry[len(name) + 1:]
+            number = 0 if entry == name else int(suffix) if suffix.isdigit() else -1
+            try:
+                with open(os.path.join(folder, entry), "rb") as file:
+                    head = HEAD.search(file.read(BEGINNING))
+                    status = os.fstat(file.fileno())
+            except FileNotFoundError:
+                continue
+            found.append(_File(entry, number, status.st_ino, status.st_size, (int(head[1]), int(head[2])) if head else None))
+        return sorted(found, key=lambda file: file.number)
+
+    def _is_still(self, files: list[_File]) -> bool:
+        """Whether the names are still those of the same files, the one that is written among them."""
+        folder = os.path.dirname(self.path)
+        try:
+            same = all(os.stat(os.path.join(folder, file.name)).st_ino == file.inode for file in files)
+        except FileNotFoundError:
+            return False
+        return same and any(file.number == 0 for file in files)
+
+    def _judge_sizes(self, files: list[_File]) -> None:
+        for file in files:
+            self.largest = max(self.largest, file.size)
+            if file.size > self.limit.size + self.limit.excess:
+                self._say(f"{file.name} has {file.size} bytes, and may have {self.limit.size + self.limit.excess}")
+            if file.number >= self.limit.files:
+                self._say(f"{file.name} is one more than {self.limit.files} files")
+            if file.number < 0 and (not file.name.endswith(".new") or file.size):
+                self._say(f"{file.name} ({file.size} bytes) is no file of a log")
+
+    def _judge_order(self, files: list[_File], moves: bool) -> None:
+        count = len(files)
+        if not moves and count < self.most and len(self.gaps) < 20:
+            self.gaps.append(f"{count} files are left of {self.most}: {', '.join(file.name for file in files)}")
+        self.most = max(self.most, count)
+        known = [file for file in files if file.first]
+        for younger, older in zip(known, known[1:]):
+            if younger.first and older.first and younger.first <= older.first:
+                self._say(f"{younger.name} begins with record {younger.first}, and the older {older.name} with {older.first}")
+
+    def _say(self, text: str) -> None:
+        if len(self.problems) < 20 and text not in self.problems:
+            self.problems.append(text)
