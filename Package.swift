@@ -9,6 +9,7 @@ let products: [Product] = [
     .executable(name: "berthd", targets: ["berthd"]),
     .executable(name: "berth", targets: ["berth"]),
     .executable(name: "berth-shim-native", targets: ["berth-shim-native"]),
+    .executable(name: "berth-shim-restricted", targets: ["berth-shim-restricted"]),
     .executable(name: "berth-shim-oci", targets: ["berth-shim-oci"]),
     .executable(name: "berth-shim-foreign", targets: ["berth-shim-foreign"]),
     .executable(name: "berth-runtime", targets: ["berth-runtime"]),
@@ -119,14 +120,30 @@ let targets: [Target] = [
         swiftSettings: strict
     ),
 
-    // 4 backends
-    .executableTarget(
-        name: "berth-shim-native",
+    .target(
+        name: "NativeShim",
         dependencies: [
             "ShimKit", "ShimProtocol", "NativeContainer", "Sandbox", "Seccomp", "Cgroups", "CgroupMetrics", "Kernel",
             "OCISpec", protobuf,
         ],
+        swiftSettings: strict
+    ),
+
+    // 4 backends
+    .executableTarget(
+        name: "berth-shim-native",
+        dependencies: ["NativeShim", "ShimKit"],
         path: "Plugins/native",
+        exclude: ["README.md"],
+        swiftSettings: strict,
+        linkerSettings: staticExecutable
+    ),
+    .executableTarget(
+        name: "berth-shim-restricted",
+        dependencies: [
+            "NativeShim", "ShimKit", "ShimProtocol", "Sandbox", "Seccomp", "Kernel", "OCISpec", protobuf,
+        ],
+        path: "Plugins/restricted",
         exclude: ["README.md"],
         swiftSettings: strict,
         linkerSettings: staticExecutable
@@ -378,8 +395,8 @@ let targets: [Target] = [
     .testTarget(
         name: "BackendTests",
         dependencies: [
-            "ShimKitTesting", "ShimProtocol", "Kernel", "berth-shim-native", "berth-shim-oci", "berth-shim-foreign",
-            "berth-shim-example", "berth-runtime", "berth", "shim-conformance", protobuf,
+            "ShimKitTesting", "ShimProtocol", "Kernel", "berth-shim-native", "berth-shim-restricted", "berth-shim-oci",
+            "berth-shim-foreign", "berth-shim-example", "berth-runtime", "berth", "shim-conformance", protobuf,
         ],
         swiftSettings: swift
     ),

@@ -98,7 +98,7 @@ build_release() {
     say "building the products (release)"
     # One by one: the helpers of tests need the testing library, which cannot be linked statically.
     local product
-    for product in berth-shim-native berth-shim-oci berth-shim-foreign berth-runtime berth berthd shim-conformance sandbox-run; do
+    for product in berth-shim-native berth-shim-restricted berth-shim-oci berth-shim-foreign berth-runtime berth berthd shim-conformance sandbox-run; do
         swift build -c release --static-swift-stdlib -j 2 --product "$product"
     done
     BERTH_BIN_DIR=$(swift build -c release --static-swift-stdlib --show-bin-path)
@@ -117,6 +117,7 @@ build_tests() {
     local products
     products=$(swift build --show-bin-path)
     gcc -std=gnu11 -Wall -Wextra -Werror -Os -static -s -o "$products/isolation-probe" Tests/Support/isolation-probe/*.c
+    gcc -std=gnu11 -Wall -Wextra -Werror -Os -static -s -o "$products/syscall-load" Tests/Support/syscall-load/*.c
     gcc -std=gnu11 -Wall -Wextra -Werror -O1 -static -no-pie -o "$products/hostile" Tests/Support/hostile/hostile.c
     # As for the products: scopes of systemd are kept by it.
     gcc -std=gnu11 -Wall -Wextra -Werror -Os -static -s -o "$products/berth-init" Sources/berth-init/main.c

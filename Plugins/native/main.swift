@@ -1,3 +1,4 @@
+import NativeShim
 import ShimKit
 
 Shim.main(NativeBackend.self)

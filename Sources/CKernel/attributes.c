@@ -4,6 +4,7 @@
 #include "ckernel.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -36,6 +37,9 @@ uint32_t *ck_shared_words(int memory)
 void ck_shared_words_free(uint32_t *words) { munmap(words, 4096); }
 uint32_t ck_shared_load(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 void ck_shared_store(uint32_t *word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+const char *ck_errno_name(int number) { return strerrorname_np(number); }
+uint64_t ck_shared_load_wide(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+void ck_shared_store_wide(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
 
 static inline void relax(void)
 {

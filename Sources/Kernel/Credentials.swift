@@ -241,6 +241,15 @@ public enum SeccompFilter {
             }
         }
     }
+    /// `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`: a call whose question was taken is interrupted by death alone (Linux 5.19).
+    public static let waitsKillable: UInt32 = 1 << 5
+
+    /// Whether the kernel takes a flag for a filter with a listener; nothing is loaded.
+    public static func knows(_ flag: UInt32) -> Bool {
+        // With flags that it knows, the kernel comes to look at the filter that is not there.
+        ck_seccomp(1, flag | 8, nil) == -1 && Errno.current.rawValue == EFAULT
+    }
+
     /// Loads a filter that has a listener, and waits until somebody has taken the listener over.
     ///
     /// Between the two this process makes no system call, because the filter may hold any: it tells the listener's number

@@ -111,6 +111,15 @@ extension Errno {
     public static let tooManyReferences = Errno(ETOOMANYREFS)
 }
 
+extension Errno {
+    /// The constant's name, such as `EPERM`; the number where it has none.
+    public var name: String {
+        guard let text = unsafe ck_errno_name(rawValue) else { return "\(rawValue)" }
+        // Sound: a constant text of the C library, NUL-terminated.
+        return unsafe String(cString: text)
+    }
+}
+
 extension Errno: CustomStringConvertible {
     /// The C library's text, its first letter in lower case, for example `no such file or directory`.
     public var description: String {

@@ -23,6 +23,8 @@ public final class NativeContainer: Sendable {
     public let layout: CgroupTree.Layout
     /// The filter that confines every process of the container.
     public let filter: SeccompProgram?
+    /// What the caller answers the filter's questions by; nil when it does not, see `FilterGuard`.
+    public let answers: SeccompProgram?
 
     /// What every process of the container takes from its document.
     public let surroundings: SandboxSurroundings
@@ -32,8 +34,10 @@ public final class NativeContainer: Sendable {
         cgroup: any Cgroup,
         layout: CgroupTree.Layout,
         filter: SeccompProgram?,
+        answers: SeccompProgram? = nil,
         surroundings: SandboxSurroundings
     ) {
+        self.answers = answers
         self.process = process
         self.surroundings = surroundings
         self.cgroup = cgroup
@@ -70,6 +74,7 @@ public final class NativeContainer: Sendable {
                 cgroup: cgroup,
                 layout: layout,
                 filter: request.seccomp,
+                answers: request.answers,
                 surroundings: SandboxSurroundings(
                     id: request.id,
                     specification: request.specification,
@@ -129,6 +134,7 @@ public final class NativeContainer: Sendable {
     ///   - path: Name of its group, in the manager's form.
     ///   - manager: Who has made the group.
     ///   - filter: Its filter.
+    ///   - answers: What the caller answers the filter's questions by; nil when it does not.
     ///   - memory: What that program knew about memory that ran out.
     /// - Returns: The container.
     /// - Throws: `NativeError`, `notFound` when the group is gone.
@@ -140,6 +146,7 @@ public final class NativeContainer: Sendable {
         cgroup path: String,
         manager: CgroupManager,
         filter: SeccompProgram?,
+        answers: SeccompProgram? = nil,
         memory: OutOfMemoryRecord?
     ) throws(NativeError) -> NativeContainer {
         try group { () throws(CgroupError) in
@@ -151,6 +158,7 @@ public final class NativeContainer: Sendable {
                 cgroup: cgroup,
                 layout: tree.layout,
                 filter: filter,
+                answers: answers,
                 surroundings: SandboxSurroundings(id: id, specification: specification, bundle: bundle)
             )
         }
@@ -169,9 +177,10 @@ public final class NativeContainer: Sendable {
 
     /// Lets the program run, and returns when it does.
     ///
+    /// - Parameter guardian: Who answers the filter's questions, where the caller does.
     /// - Throws: The step that failed; the process has ended then or is about to.
-    public func start() throws(NativeError) {
-        try sandbox { () throws(SandboxError) in try process.start() }
+    public func start(answering guardian: (any FilterGuard)? = nil) throws(NativeError) {
+        try sandbox { () throws(SandboxError) in try process.start(answering: guardian) }
     }
 
     /// Lets the created process wait for a start by another program; see `SandboxProcess.leave`.
@@ -187,13 +196,15 @@ public final class NativeContainer: Sendable {
     ///   - preservedDescriptors: See `SandboxExecRequest`.
     ///   - subgroup: Path of an existing group below the container's to run in instead of an own one, see
     ///     `Cgroup.entrance(below:)`.
+    ///   - guardian: Who answers the filter's questions, where the caller does.
     /// - Returns: The process, which runs its program already and is a child of the caller, and its group.
     /// - Throws: The step that failed. No process is left then.
     public func exec(
         _ process: RuntimeSpec.Process,
         streams: SandboxStreams,
         preservedDescriptors: Int = 0,
-        subgroup: String? = nil
+        subgroup: String? = nil,
+        answering guardian: (any FilterGuard)? = nil
     ) throws(NativeError) -> NativeExec {
         var document: RuntimeSpec.Process? = process
         Self.raiseScore(&document)
@@ -212,7 +223,10 @@ public final class NativeContainer: Sendable {
                 surroundings: surroundings
             )
             request.preservedDescriptors = preservedDescriptors
-            let process = try sandbox { [request] () throws(SandboxError) in try Sandbox.exec(request) }
+            request.answers = answers
+            let process = try sandbox { [request] () throws(SandboxError) in
+                try Sandbox.exec(request, answering: guardian)
+            }
             try Self.verify(process, in: entrance)
             return NativeExec(process: process, group: own)
         } catch {

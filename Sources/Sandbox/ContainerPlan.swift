@@ -97,6 +97,7 @@ extension ContainerPlan {
             specProcess,
             streams: request.streams,
             seccomp: request.seccomp,
+            answers: request.answers,
             surroundings: SandboxSurroundings(id: request.id, specification: spec, bundle: request.bundle),
             isFirst: true
         )

@@ -85,6 +85,7 @@ extension ProcessPlan {
     ///   - process: The section.
     ///   - streams: Its standard streams.
     ///   - seccomp: Its filter.
+    ///   - answers: What the caller answers the filter's questions by; nil when it does not.
     ///   - surroundings: What the process takes from its container; nil when nothing is known of that.
     ///   - isFirst: Whether it is the container's first process.
     ///   - grantable: The capabilities that the process can get; nil for those of the caller.
@@ -93,6 +94,7 @@ extension ProcessPlan {
         _ process: RuntimeSpec.Process,
         streams: SandboxStreams,
         seccomp: SeccompProgram?,
+        answers: SeccompProgram? = nil,
         surroundings: SandboxSurroundings? = nil,
         isFirst: Bool = false,
         grantable: CapabilitySet? = nil
@@ -142,9 +144,14 @@ extension ProcessPlan {
         if let seccomp {
             filter = seccomp.records
             filterFlags = seccomp.flags
-            if !isFirst { cloning = try ExecCloning(seccomp, loadsLast: filterIsLast) }
+            if !isFirst { cloning = try ExecCloning(answers ?? seccomp, loadsLast: filterIsLast) }
         }
-        listener = try SeccompListener.plan(surroundings, asks: seccomp?.asks ?? false, flags: filterFlags)
+        listener = try SeccompListener.plan(
+            surroundings,
+            asks: seccomp?.asks ?? false,
+            isCaller: answers != nil,
+            flags: filterFlags
+        )
     }
 
     /// The longest text that exec takes (MAX_ARG_STRLEN), its end included.

@@ -5,13 +5,18 @@ internal import OCISpec
 extension Sandbox {
     /// Starts one more process in a running container, under the same confinement as its first.
     ///
-    /// - Parameter request: What to run.
+    /// - Parameters:
+    ///   - request: What to run.
+    ///   - guardian: Who answers the filter's questions, where the caller does.
     /// - Returns: The process, which runs its program already. It is a child of the caller, who reaps it.
     /// - Throws: The step that failed; `failedPrecondition` when the container's first process has ended. No process is left
     ///   then.
-    public static func exec(_ request: SandboxExecRequest) throws(SandboxError) -> SandboxProcess {
+    public static func exec(
+        _ request: SandboxExecRequest,
+        answering guardian: (any FilterGuard)? = nil
+    ) throws(SandboxError) -> SandboxProcess {
         let setup = try begin(request)
-        do throws(SandboxError) { return try setup.handOver() } catch {
+        do throws(SandboxError) { return try setup.handOver(guardian) } catch {
             SandboxProcess.abandon(setup)
             throw error
         }
@@ -30,6 +35,7 @@ extension Sandbox {
             request.process,
             streams: request.streams,
             seccomp: request.seccomp,
+            answers: request.answers,
             surroundings: request.surroundings,
             grantable: user.root == nil ? nil : .allKnown
         )

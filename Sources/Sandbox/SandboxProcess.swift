@@ -40,11 +40,12 @@ public final class SandboxProcess: Sendable {
 
     /// Lets a created process run its program, and returns when the program has been executed.
     ///
+    /// - Parameter guardian: Who answers the filter's questions, where the caller does.
     /// - Throws: The step that failed, a hook that follows the start among them. The process has ended then or is about to;
     ///   the caller reaps it.
-    public func start() throws(SandboxError) {
+    public func start(answering guardian: (any FilterGuard)? = nil) throws(SandboxError) {
         do throws(SandboxError) {
-            try waitForExecution(try door.open())
+            try waitForExecution(try door.open(), guardian)
             try hooks?.run(.poststart, status: .running, pid: pid)
         } catch {
             // It may wait for an answer, or run its program already. One that is gone is what is wanted.
@@ -112,6 +113,7 @@ public final class SandboxProcess: Sendable {
     ///   - pidfd: The process, which may have ended.
     ///   - terminal: The terminal's other end, nil without a terminal.
     ///   - conversation: As the other program had it; nil for a process that has been started.
+    ///   - isGuarded: Whether the caller answers the filter's questions.
     /// - Returns: The process.
     /// - Throws: `SandboxError` when there is no stand-in for a missing conversation.
     public static func resume(
@@ -121,7 +123,8 @@ public final class SandboxProcess: Sendable {
         pid: Int32,
         pidfd: SharedDescriptor,
         terminal: SharedDescriptor?,
-        conversation: SharedDescriptor?
+        conversation: SharedDescriptor?,
+        isGuarded: Bool = false
     ) throws(SandboxError) -> SandboxProcess {
         let channel = try step(.handshake) { () throws(KernelError) in
             if let conversation { return conversation }
@@ -135,7 +138,7 @@ public final class SandboxProcess: Sendable {
             terminal: terminal,
             door: .channel(channel),
             warnings: [],
-            listener: SeccompListener(surroundings)?.telling(.created, pid: pid),
+            listener: SeccompListener(surroundings, isCaller: isGuarded)?.telling(.created, pid: pid),
             hooks: HookRunner(id: id, specification: specification, bundle: bundle)
         )
     }
@@ -173,14 +176,14 @@ public final class SandboxProcess: Sendable {
     /// Lets the set-up of an additional process clone it, and returns that when it has executed its program.
     ///
     /// - Throws: The step that failed; the cloned process has been reaped then, the set-up is the caller's still.
-    func handOver() throws(SandboxError) -> SandboxProcess {
+    func handOver(_ guardian: (any FilterGuard)?) throws(SandboxError) -> SandboxProcess {
         let channel = try door.open()
-        let (process, failure) = try receiveClone(channel)
+        let (process, failure) = try receiveClone(channel, guardian)
         // It has nothing left to do, and its filter might ask somebody even about its end.
         Self.abandon(pidfd.raw)
         do throws(SandboxError) {
             if let failure { throw failure }
-            try process.waitForExecution(channel)
+            try process.waitForExecution(channel, guardian)
         } catch {
             Self.abandon(process)
             throw error
@@ -193,7 +196,10 @@ public final class SandboxProcess: Sendable {
 
     /// The process that the set-up has cloned, and why it has failed already if so: it may be faster than the set-up, whose
     /// message must be waited for all the same, or nobody would reap the process.
-    private func receiveClone(_ channel: SharedDescriptor) throws(SandboxError) -> (SandboxProcess, SandboxError?) {
+    private func receiveClone(
+        _ channel: SharedDescriptor,
+        _ guardian: (any FilterGuard)?
+    ) throws(SandboxError) -> (SandboxProcess, SandboxError?) {
         // The other end must not see ours close before it has said what it has to say.
         defer { withExtendedLifetime(channel) {} }
         let end = HandshakeEnd(socket: channel.raw)
@@ -204,7 +210,7 @@ public final class SandboxProcess: Sendable {
         for _ in 0..<Self.messageLimit {
             let answer: HandshakeAnswer
             do throws(SandboxError) {
-                guard let next = try Self.next(end, filter) else { break }
+                guard let next = try Self.next(end, filter, guardian) else { break }
                 answer = next
             } catch  where error.code == .internal {
                 failure = failure ?? error
@@ -212,7 +218,8 @@ public final class SandboxProcess: Sendable {
             }
             switch answer.message {
             case .failed(let error): failure = failure ?? error
-            case .filterNext where answer.sender == pid && filter == nil: filter = try take(answer.descriptors)
+            case .filterNext where answer.sender == pid && filter == nil:
+                filter = try take(answer.descriptors, guardian)
             // Nobody but the set-up may say which process it has cloned: the caller reaps that, and signals it.
             case .cloned(let cloned) where answer.sender == pid:
                 guard let pidfd = answer.descriptors.first else { continue }
@@ -241,7 +248,12 @@ public final class SandboxProcess: Sendable {
         )
     }
 
-    private static func next(_ end: HandshakeEnd, _ filter: LoadedFilter?) throws(SandboxError) -> HandshakeAnswer? {
+    private static func next(
+        _ end: HandshakeEnd,
+        _ filter: LoadedFilter?,
+        _ guardian: (any FilterGuard)?
+    ) throws(SandboxError) -> HandshakeAnswer? {
+        if let guardian { return try end.receive(within: Sandbox.patience, answering: guardian) }
         guard let filter else { return try end.receive(within: Sandbox.patience) }
         return try filter.answerSetUp(until: end)
     }
@@ -260,37 +272,50 @@ public final class SandboxProcess: Sendable {
                 }
             }
         }
-        if let filter, let listener { try listener.send(filter.listener, of: pidfd.raw) }
+        if let filter, let listener, !listener.isCaller { try listener.send(filter.listener, of: pidfd.raw) }
         guard lateScheduler != nil || filter != nil else { return }
         try step(.handshake) { () throws(KernelError) in try HandshakeEnd(socket: channel.raw).send(.proceed) }
     }
 
     /// Takes the listener of the filter that the set-up loads; it is handed on with the process that the filter is for.
-    private func take(_ descriptors: [SharedDescriptor]) throws(SandboxError) -> LoadedFilter {
+    private func take(
+        _ descriptors: [SharedDescriptor],
+        _ guardian: (any FilterGuard)?
+    ) throws(SandboxError) -> LoadedFilter {
         guard let listener, descriptors.count == 2 else {
             throw .refused(.handshake, "start process", "", "a filter that nobody expects", code: .internal)
         }
-        return LoadedFilter(listener: try listener.take(from: descriptors[0].raw, descriptors[1]))
+        return LoadedFilter(
+            listener: try listener.take(from: descriptors[0].raw, descriptors[1]) { taken in
+                guardian?.took(taken, setUp: pid)
+            }
+        )
     }
 
     /// Hands the listener of a filter that is about to be loaded to who answers it.
-    private func deliver(_ descriptors: [SharedDescriptor]) throws(SandboxError) {
+    private func deliver(
+        _ descriptors: [SharedDescriptor],
+        _ guardian: (any FilterGuard)?
+    ) throws(SandboxError) {
         guard let listener, descriptors.count == 2 else {
             throw .refused(.handshake, "start process", "", "a filter that nobody expects", code: .internal)
         }
         // A hook of the container loads the filter too, so the process is that of the message, not this one.
-        try listener.deliver(from: descriptors[0].raw, descriptors[1])
+        try listener.deliver(from: descriptors[0].raw, descriptors[1], guardian)
     }
 
-    private func waitForExecution(_ channel: SharedDescriptor) throws(SandboxError) {
+    private func waitForExecution(
+        _ channel: SharedDescriptor,
+        _ guardian: (any FilterGuard)?
+    ) throws(SandboxError) {
         // The other end must not see ours close before it has said what it has to say.
         defer { withExtendedLifetime(channel) {} }
         let patience = Sandbox.patience + HookRunner.patience(hooks?.hooks.startContainer)
         // Closed by exec. A death before it looks the same from here; its exit status tells.
-        while let answer = try HandshakeEnd(socket: channel.raw).receive(within: patience) {
+        while let answer = try HandshakeEnd(socket: channel.raw).receive(within: patience, answering: guardian) {
             switch answer.message {
             case .failed(let error): throw error
-            case .filterNext: try deliver(answer.descriptors)
+            case .filterNext: try deliver(answer.descriptors, guardian)
             default: throw .refused(.handshake, "start process", "", "unexpected message", code: .internal)
             }
         }

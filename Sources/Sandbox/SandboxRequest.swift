@@ -44,6 +44,8 @@ public struct SandboxRequest: Sendable {
     public var cgroup: CgroupEntrance?
     /// The system call filter, see `Sandbox.seccompProgram`.
     public var seccomp: SeccompProgram?
+    /// What the caller answers the filter's questions by, when it is the caller who does; see `FilterGuard`.
+    public var answers: SeccompProgram?
     /// How many of the caller's descriptors from 3 on the program gets too, under their own numbers.
     public var preservedDescriptors = 0
     /// Where the process waits for its start after `SandboxProcess.leave`.
@@ -81,6 +83,8 @@ public struct SandboxExecRequest: Sendable {
     public var cgroup: CgroupEntrance?
     /// The container's system call filter.
     public var seccomp: SeccompProgram?
+    /// What the caller answers the filter's questions by, when it is the caller who does; see `FilterGuard`.
+    public var answers: SeccompProgram?
     /// How many of the caller's descriptors from 3 on the program gets too, under their own numbers.
     public var preservedDescriptors = 0
     /// What the container's processes share; nil gives the process only what its own section says.

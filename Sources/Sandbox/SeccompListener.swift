@@ -13,6 +13,7 @@ internal import OCISpec
 
 /// Who answers the questions of a process's filter.
 struct SeccompListener: Sendable {
+    /// Empty when it is the caller.
     let path: String
     let metadata: String
     /// The container as it is when the filter is loaded.
@@ -26,16 +27,23 @@ struct SeccompListener: Sendable {
     /// - Parameters:
     ///   - surroundings: What the document says of it.
     ///   - asks: Whether the filter asks at all.
+    ///   - isCaller: Whether the caller answers.
     ///   - flags: The filter's SECCOMP_FILTER_FLAG_*.
     /// - Returns: Nil when nobody is asked.
     /// - Throws: `invalidArgument` when the filter asks and nobody is named, or nobody asks for what is said.
     static func plan(
         _ surroundings: SandboxSurroundings?,
         asks: Bool,
+        isCaller: Bool,
         flags: UInt32
     ) throws(SandboxError) -> SeccompListener? {
         let path = surroundings?.listenerPath ?? ""
         let field = "linux.seccomp.listenerPath"
+        if isCaller {
+            guard path.isEmpty else { throw .invalid(field, "'\(path)': the filter's questions are answered already") }
+            // A filter that refuses nothing has nothing to ask.
+            return asks ? surroundings.map { SeccompListener(path: "", metadata: "", state: $0.state) } : nil
+        }
         guard asks else {
             // The kernel refuses the flag without a listener, and a listener without questions is never answered.
             guard flags & 1 << 5 == 0 else {
@@ -55,9 +63,20 @@ struct SeccompListener: Sendable {
         return listener
     }
 
+    private init(path: String, metadata: String, state: ContainerState) {
+        (self.path, self.metadata, self.state) = (path, metadata, state)
+    }
+
+    /// Whether the caller answers by himself.
+    var isCaller: Bool { path.isEmpty }
+
     /// The listener of a container; nil when its document names none.
-    init?(_ surroundings: SandboxSurroundings) {
-        guard !surroundings.listenerPath.isEmpty else { return nil }
+    ///
+    /// - Parameters:
+    ///   - surroundings: What the document says.
+    ///   - isCaller: Whether the caller answers in any case.
+    init?(_ surroundings: SandboxSurroundings, isCaller: Bool = false) {
+        guard isCaller || !surroundings.listenerPath.isEmpty else { return nil }
         path = surroundings.listenerPath
         metadata = surroundings.listenerMetadata
         state = surroundings.state
@@ -76,9 +95,16 @@ struct SeccompListener: Sendable {
     /// - Parameters:
     ///   - process: A pidfd of the process.
     ///   - memory: What it has passed to tell the number in.
+    ///   - guardian: The caller's, where the caller answers.
     /// - Throws: `seccomp`, when the process ends or nobody takes the filter; the process waits for ever then.
-    func deliver(from process: RawDescriptor, _ memory: SharedDescriptor) throws(SandboxError) {
-        try take(from: process, memory) { (filter) throws(SandboxError) in try send(filter, of: process) }
+    func deliver(
+        from process: RawDescriptor,
+        _ memory: SharedDescriptor,
+        _ guardian: (any FilterGuard)?
+    ) throws(SandboxError) {
+        try take(from: process, memory) { (filter) throws(SandboxError) in
+            if isCaller { guardian?.took(filter, setUp: nil) } else { try send(filter, of: process) }
+        }
     }
 
     /// The parent's side: waits for the process to load its filter, and takes the listener.

@@ -43,6 +43,12 @@ public struct SeccompProgram: Sendable, Equatable {
         self.instructions = instructions
     }
 
+    /// The same with other constants.
+    init(flags: UInt32, checked instructions: [UInt8]) {
+        self.flags = flags
+        self.instructions = instructions
+    }
+
     /// The file form: magic, flags, number of instructions, checksum, instructions.
     ///
     /// The checksum finds torn and damaged files. It is no signature: the file's owner and mode protect it from others.

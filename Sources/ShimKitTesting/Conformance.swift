@@ -33,9 +33,13 @@ public enum Conformance {
         /// - Throws: why it does not hold; for a program that is known not to pass, that it does.
         public func run(on program: ShimProgram) throws {
             if program.unsteady[name] != nil { return }
-            guard let reason = program.exceptions[name] else { return try body(program) }
-            do { try body(program) } catch { return }
+            guard let reason = program.exceptions[name] else { return try attempt(program) }
+            do { try attempt(program) } catch { return }
             throw ConformanceFailure("it holds, although \(program.name) is said not to pass: \(reason)")
+        }
+
+        private func attempt(_ program: ShimProgram) throws {
+            try ConformanceBundle.$guarding.withValue(program.guarding) { try body(program) }
         }
     }
 

@@ -66,6 +66,9 @@ struct ConformanceBundle {
         "sh", "sleep", "cat", "echo", "stty", "head", "yes", "true", "kill", "seq", "touch", "ls", "test", "mkdir",
     ]
 
+    /// What the documents ask of a guard while a check runs.
+    @TaskLocal static var guarding: GuardDocument?
+
     /// Scratch directory that holds everything.
     let directory: String
     /// The bundle.
@@ -141,14 +144,14 @@ struct ConformanceBundle {
     static func config(_ process: Process, cgroupPath: String) -> String {
         let namespaces = ["pid", "ipc", "uts", "mount", "network"].map { "{\"type\":\"\($0)\"}" }.joined(separator: ",")
         return """
-            {"ociVersion":"1.0.2","process":\(process.json),"root":{"path":"rootfs"},"hostname":"conformance",\
+            {"ociVersion":"1.0.2",\(guarding?.annotations ?? "")"process":\(process.json),"root":{"path":"rootfs"},"hostname":"conformance",\
             "mounts":[\
             {"destination":"/proc","type":"proc","source":"proc","options":["nosuid","noexec","nodev"]},\
             {"destination":"/dev","type":"tmpfs","source":"tmpfs","options":["nosuid","strictatime","mode=755","size=65536k"]},\
             {"destination":"/dev/pts","type":"devpts","source":"devpts",\
             "options":["nosuid","noexec","newinstance","ptmxmode=0666","mode=0620"]},\
             {"destination":"/dev/shm","type":"tmpfs","source":"shm","options":["nosuid","noexec","nodev","mode=1777"]}],\
-            "linux":{"cgroupsPath":"\(cgroupPath)","namespaces":[\(namespaces)],\
+            "linux":{\(guarding?.seccomp ?? "")"cgroupsPath":"\(cgroupPath)","namespaces":[\(namespaces)],\
             "resources":{"devices":[{"allow":false,"access":"rwm"}],"memory":{"limit":536870912}},\
             "maskedPaths":["/proc/kcore"],"readonlyPaths":["/proc/sys"]}}
             """

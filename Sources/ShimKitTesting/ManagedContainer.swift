@@ -13,15 +13,28 @@ final class ManagedContainer {
     var id: String { shim.id }
 
     /// Starts a shim and creates the container.
-    init(_ program: ShimProgram, _ script: String, input: Bool = false) throws {
+    convenience init(_ program: ShimProgram, _ script: String, input: Bool = false) throws {
+        try self.init(program, .init(script), input: input)
+    }
+
+    /// The same for any process; `prepare` is called with the root.
+    init(
+        _ program: ShimProgram,
+        _ process: ConformanceBundle.Process,
+        input: Bool = false,
+        prepare: (String) throws -> Void = { _ in }
+    ) throws {
         self.program = program
         let id = "conformance-\(Random.hex(6))"
         shim = try RunningShim(
             program: program.path,
-            config: ConformanceBundle.config(.init(script), cgroupPath: "/berth-\(id)"),
+            config: ConformanceBundle.config(process, cgroupPath: "/berth-\(id)"),
             id: id,
             prefix: program.prefix,
-            prepare: { try ConformanceBundle.makeRoot($0 + "/rootfs") }
+            prepare: {
+                try ConformanceBundle.makeRoot($0 + "/rootfs")
+                try prepare($0 + "/rootfs")
+            }
         )
         client = try shim.connect()
         logPath = shim.directory + "/container.log"
@@ -85,8 +98,9 @@ final class ManagedContainer {
         try client.task(.state, TaskStateRequest.with { ($0.id, $0.execID) = (id, exec) }, TaskStateResponse.self)
     }
 
-    func addExec(_ exec: String, _ script: String) throws {
-        let process = ConformanceBundle.Process(script)
+    func addExec(_ exec: String, _ script: String) throws { try addExec(exec, .init(script)) }
+
+    func addExec(_ exec: String, _ process: ConformanceBundle.Process) throws {
         let request = TaskExecRequest.with { request in
             (request.id, request.execID) = (id, exec)
             request.spec = Google_Protobuf_Any(typeURL: TypeURL.process, json: Array(process.json.utf8))

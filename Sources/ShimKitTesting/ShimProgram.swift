@@ -13,6 +13,8 @@ public struct ShimProgram: Sendable {
     public var prefix: [String] = []
     /// The OCI runtime that the shim drives (`binary_name` of runc's options); nil when it does not drive any.
     public var runtime: String?
+    /// What the documents of its containers ask of a guard over system calls; nil for none.
+    public var guarding: GuardDocument?
     /// Names of checks that it is known not to pass, each with the reason.
     public var exceptions: [String: String]
     /// Names of checks that it passes at some times and not at others, each with the reason; they are not tried on it.

@@ -10,7 +10,7 @@ struct Misuse: Error {
 struct Options {
     static let help = """
         usage: shim-conformance PROGRAM… [--runtime BINARY] [--format table|json|markdown] [--only TEXT]
-               shim-conformance PROGRAM… (--protocol | --isolation | --succession) [--runtime BINARY] [--only TEXT]
+               shim-conformance PROGRAM… (--protocol | --isolation | --succession | --guarding) [--runtime BINARY] [--only TEXT]
 
         Tries what a shim v2 program can and cannot do, with containers of its own, and prints one line for each ability:
         passed, failed, or not claimed with the reason. PROGRAM is a path, or `runc` or `crun` for containerd's own shim with that
@@ -22,6 +22,8 @@ struct Options {
           --protocol         one line a check: what a manager needs of a shim
           --isolation        one line a check: what the OCI runtime-spec demands of a container
           --succession       one line a check: upgrade in place and adoption, which shims of ShimKit have
+          --guarding         one line a check: system calls are counted and told, by shims that have a guard over them
+          --guard MODE       every container asks for that guard: learn, enforce, kill or audit
 
         Root is needed, and busybox as /usr/bin/busybox. Status 0 when nothing failed, 1 when something did, 2 when nothing could be
         tried.
@@ -45,6 +47,7 @@ struct Options {
         var rest = arguments[...]
         var paths: [String] = []
         var runtime: String?
+        var mode: String?
         while let word = rest.popFirst() {
             switch word {
             case "--help", "-h": wantsHelp = true
@@ -54,13 +57,19 @@ struct Options {
             case "--protocol": family = Conformance.checks
             case "--isolation": family = Conformance.isolation
             case "--succession": family = Conformance.succession
+            case "--guarding": family = Conformance.guarding
+            case "--guard": mode = try Self.value(of: word, &rest)
             case _ where word.hasPrefix("-"): throw Misuse(text: "unknown option '\(word)'; see --help")
             default: paths.append(word)
             }
         }
         if wantsHelp { return }
         guard !paths.isEmpty else { throw Misuse(text: "no program to try; see --help") }
-        for path in paths { programs.append(try Self.program(path, runtime)) }
+        for path in paths {
+            var program = try Self.program(path, runtime)
+            program.guarding = mode.map { GuardDocument(mode: $0) }
+            programs.append(program)
+        }
     }
 
     private static func value(of option: String, _ rest: inout ArraySlice<String>) throws(Misuse) -> String {

@@ -23,6 +23,15 @@ import Testing
             for name in entry.value { exceptions[name] = entry.key }
         }
     )
+    /// With a guard over every container: what is refused is asked about, in the second one all calls are.
+    static func restricted(_ mode: String) -> ShimProgram {
+        var program = ShimProgram(
+            name: "restricted, \(mode)",
+            path: directory.appendingPathComponent("berth-shim-restricted").path
+        )
+        program.guarding = GuardDocument(mode: mode)
+        return program
+    }
     static let oci = ShimProgram(
         name: "oci",
         path: directory.appendingPathComponent("berth-shim-oci").path,
@@ -42,6 +51,31 @@ import Testing
     @Test(arguments: Conformance.succession)
     func succession(_ check: Conformance.Check) throws {
         try check.run(on: Self.native)
+    }
+
+    @Test(arguments: Conformance.checks)
+    func restricted(_ check: Conformance.Check) throws {
+        try check.run(on: Self.restricted("enforce"))
+    }
+
+    @Test(arguments: Conformance.checks)
+    func learning(_ check: Conformance.Check) throws {
+        try check.run(on: Self.restricted("learn"))
+    }
+
+    @Test(arguments: Conformance.succession)
+    func successionWithAGuard(_ check: Conformance.Check) throws {
+        try check.run(on: Self.restricted("enforce"))
+    }
+
+    @Test(arguments: Conformance.succession.filter { learningExceptions[$0.name] == nil })
+    func successionWhileLearning(_ check: Conformance.Check) throws {
+        try check.run(on: Self.restricted("learn"))
+    }
+
+    @Test(arguments: Conformance.guarding)
+    func guarding(_ check: Conformance.Check) throws {
+        try check.run(on: Self.restricted("enforce"))
     }
 
     @Test(.enabled(if: runcIsInstalled), arguments: Conformance.succession)

@@ -172,6 +172,10 @@ uint32_t *ck_shared_words(int memory);
 void ck_shared_words_free(uint32_t *words);
 uint32_t ck_shared_load(const uint32_t *word);
 void ck_shared_store(uint32_t *word, uint32_t value);
+uint64_t ck_shared_load_wide(const uint64_t *word);
+void ck_shared_store_wide(uint64_t *word, uint64_t value);
+// Such as "EPERM"; NULL for a number that has none.
+const char *ck_errno_name(int number);
 // Loads a filter with a listener, stores the listener's number + 1 in words[0] and spins until words[1] is not zero:
 // between the two no system call is made, because the filter might stop it for ever. Returns the listener.
 int ck_seccomp_listen(unsigned flags, void *program, uint32_t *words);

@@ -1,24 +1,36 @@
 import CgroupMetrics
 import Cgroups
-import Kernel
+public import Kernel
 import NativeContainer
-import OCISpec
-import Sandbox
-import Seccomp
-import ShimKit
-import ShimProtocol
+public import OCISpec
+public import Sandbox
+public import Seccomp
+public import ShimKit
+public import ShimProtocol
 import SwiftProtobuf
 
 /// Containers in namespaces and a cgroup of their own, made by this shim without any other program.
-final class NativeBackend: Backend {
-    static let information = BackendInformation(
-        name: "native",
-        version: "0.1.0",
-        capabilities: ["exec", "terminal", "pause", "update", "seccomp-program", "idmap", "exec-group"],
-        mountTypes: ["overlay", "bind"]
-    )
+///
+/// A backend with a guard inherits from it: `filter(asking:_:)` and `guardian` are what it needs to answer for the filters of the
+/// container's processes.
+open class NativeBackend: Backend {
+    /// The native backend's own.
+    open class var information: BackendInformation {
+        BackendInformation(
+            name: "native",
+            version: "0.1.0",
+            capabilities: capabilities,
+            mountTypes: ["overlay", "bind"]
+        )
+    }
 
-    let context: BackendContext
+    /// What every backend of this kind can do.
+    public static let capabilities = [
+        "exec", "terminal", "pause", "update", "seccomp-program", "idmap", "exec-group",
+    ]
+
+    /// Which container this is.
+    public let context: BackendContext
     var container: NativeContainer?
     /// Groups of execs, by process id; an exec's stays here while anybody is inside.
     var execGroups: [Int32: CgroupSubgroup] = [:]
@@ -30,28 +42,41 @@ final class NativeBackend: Backend {
     /// Whether the init process waits for its start.
     var isWaiting = false
 
-    init(_ context: BackendContext) throws(BackendError) {
+    /// Makes the backend of one container.
+    public required init(_ context: BackendContext) throws(BackendError) {
         self.context = context
     }
 
-    func create(_ request: BackendCreateRequest) throws(BackendError) -> ContainerProcess {
+    // The guard ---------------------------------------------------------------------------------------------------------
+
+    /// Who answers the questions of the filters of the container's processes; nil without a guard.
+    open var guardian: (any FilterGuard)? { nil }
+
+    /// The filter that is loaded in the place of the document's, with questions that `guardian` answers.
+    ///
+    /// - Parameters:
+    ///   - filter: The document's; nil without one.
+    ///   - specification: The document.
+    /// - Returns: The filter; nil leaves the document's as it is, and nobody is asked.
+    /// - Throws: A document that cannot be guarded.
+    open func filter(
+        asking filter: SeccompProgram?,
+        _ specification: RuntimeSpec
+    ) throws(BackendError) -> SeccompProgram? { nil }
+
+    // The container -----------------------------------------------------------------------------------------------------
+
+    /// Creates the container, waiting for `start`.
+    open func create(_ request: BackendCreateRequest) throws(BackendError) -> ContainerProcess {
         let (specification, kept) = try Self.document("config.json") { () throws(DocumentError) in
             try RuntimeSpec.parsing(request.specification)
         }
         let cgroup =
             request.usesSystemdCgroup ? "system.slice:berth:\(context.id)" : Self.defaultCgroup(context)
+        let sandbox = try sandboxRequest(request, specification)
         let container = try native { () throws(NativeError) in
             try NativeContainer.create(
-                SandboxRequest(
-                    id: context.id,
-                    specification: specification,
-                    bundle: context.bundle,
-                    rootMounts: request.rootMounts.map {
-                        SandboxRootMount(type: $0.type, source: $0.source, options: $0.options)
-                    },
-                    streams: request.streams.sandbox,
-                    seccomp: try Self.filter(specification, context.bundle)
-                ),
+                sandbox,
                 defaultCgroup: cgroup,
                 owner: Self.groupOwner(context),
                 manager: Self.manager(systemd: request.usesSystemdCgroup)
@@ -65,26 +90,49 @@ final class NativeBackend: Backend {
         return ContainerProcess(container.process)
     }
 
-    func start() throws(BackendError) {
-        let container = try existing("start")
-        isWaiting = false
-        try native { () throws(NativeError) in try container.start() }
+    private func sandboxRequest(
+        _ request: BackendCreateRequest,
+        _ specification: RuntimeSpec
+    ) throws(BackendError) -> SandboxRequest {
+        let filter = try native { () throws(NativeError) in try Self.filter(specification, context.bundle) }
+        let asking = try self.filter(asking: filter, specification)
+        var sandbox = SandboxRequest(
+            id: context.id,
+            specification: specification,
+            bundle: context.bundle,
+            rootMounts: request.rootMounts.map {
+                SandboxRootMount(type: $0.type, source: $0.source, options: $0.options)
+            },
+            streams: request.streams.sandbox,
+            seccomp: asking ?? filter
+        )
+        if asking != nil { sandbox.answers = filter }
+        return sandbox
     }
 
-    func exec(_ request: BackendExecRequest) throws(BackendError) -> ContainerProcess {
+    /// Lets the init process run its program.
+    open func start() throws(BackendError) {
+        let container = try existing("start")
+        isWaiting = false
+        try native { () throws(NativeError) in try container.start(answering: guardian) }
+    }
+
+    /// Starts one more process, in a group of its own inside of the container's.
+    open func exec(_ request: BackendExecRequest) throws(BackendError) -> ContainerProcess {
         let container = try existing("exec")
         let document = try Self.document("process") { () throws(DocumentError) in
             try RuntimeSpec.Process(parsing: request.process)
         }
         let exec = try native { () throws(NativeError) in
-            try container.exec(document, streams: request.streams.sandbox)
+            try container.exec(document, streams: request.streams.sandbox, answering: guardian)
         }
         Self.log(exec.process.warnings)
         execGroups[exec.process.pid] = exec.group
         return ContainerProcess(exec.process)
     }
 
-    func killAll(_ process: ContainerProcess, signal: Signal) throws(BackendError) {
+    /// Sends a signal to the process's group.
+    open func killAll(_ process: ContainerProcess, signal: Signal) throws(BackendError) {
         guard let group = execGroups[process.pid] else { return try kill(process, signal: signal) }
         do throws(CgroupError) {
             // What is still there after that is in the kernel's hands; it goes with the container.
@@ -94,27 +142,32 @@ final class NativeBackend: Backend {
         }
     }
 
-    func ended(_ process: ContainerProcess) {
+    /// Removes the groups of exec sessions that nobody is in any more.
+    open func ended(_ process: ContainerProcess) {
         // What an exec has left running keeps its group, which is looked at again at the end of the next one.
         execGroups = execGroups.filter { (try? $0.value.removeIfEmpty()) != true }
     }
 
-    func killAll(signal: Signal) throws(BackendError) {
+    /// Sends a signal to every process of the container's group.
+    open func killAll(signal: Signal) throws(BackendError) {
         // What is still there after that is in the kernel's hands; the shim asks again when it deletes.
         try native { () throws(NativeError) in try container?.signalAll(signal) }
     }
 
-    func pause() throws(BackendError) {
+    /// Freezes the container's group.
+    open func pause() throws(BackendError) {
         let container = try existing("pause")
         try native { () throws(NativeError) in try container.pause() }
     }
 
-    func resume() throws(BackendError) {
+    /// Thaws the container's group.
+    open func resume() throws(BackendError) {
         let container = try existing("resume")
         try native { () throws(NativeError) in try container.resume() }
     }
 
-    func update(resources: [UInt8]) throws(BackendError) {
+    /// Changes the limits of the container's group.
+    open func update(resources: [UInt8]) throws(BackendError) {
         let container = try existing("update")
         let limits = try Self.document("resources") { () throws(DocumentError) in
             try RuntimeSpec.Resources(parsing: resources)
@@ -122,23 +175,27 @@ final class NativeBackend: Backend {
         try native { () throws(NativeError) in try container.update(limits) }
     }
 
-    func metrics() throws(BackendError) -> BackendMetrics {
+    /// What the container's group uses.
+    open func metrics() throws(BackendError) -> BackendMetrics {
         let container = try existing("metrics")
         let statistics = try native { () throws(NativeError) in try container.statistics() }
         return container.layout == .v1
             ? .version1(.init(statistics, kills: container.outOfMemory().kills)) : .version2(.init(statistics))
     }
 
-    func processes() throws(BackendError) -> [Int32] {
+    /// The processes of the container's group.
+    open func processes() throws(BackendError) -> [Int32] {
         try native { () throws(NativeError) in try container?.processes() ?? [] }
     }
 
-    func outOfMemory() -> OutOfMemory {
+    /// What the container's group says of memory that ran out.
+    open func outOfMemory() -> OutOfMemory {
         guard let verdict = container?.outOfMemory() else { return OutOfMemory() }
         return OutOfMemory(kills: verdict.kills, owner: verdict.owner)
     }
 
-    func delete() throws(BackendError) {
+    /// Removes the container's group and runs the hooks that follow.
+    open func delete() throws(BackendError) {
         guard let container else { return }
         let failures = try native { () throws(NativeError) in try container.delete() }
         self.container = nil
@@ -153,10 +210,11 @@ final class NativeBackend: Backend {
         for line in lines { try? BorrowedDescriptor.standardError.writeAll("\(line)\n") }
     }
 
-    static func cleanUp(_ context: BackendContext) throws(BackendError) {
+    /// Kills what is left of the container, and removes its group.
+    open class func cleanUp(_ context: BackendContext) throws(BackendError) {
         var path = defaultCgroup(context)
         // What the shim has written down about itself; when it has not come so far, what it was asked for.
-        let kept = context.writtenState().flatMap { try? ShimNativeState(serializedBytes: $0) }
+        let kept = context.writtenState().flatMap(nativeState)
         if let kept, !kept.cgroup.isEmpty { path = kept.cgroup }
         if let specification = specification(kept, context) {
             if kept?.cgroup.isEmpty != false { path = NativeContainer.cgroupPath(of: specification, default: path) }
@@ -168,6 +226,46 @@ final class NativeBackend: Backend {
             throw BackendError(error)
         }
     }
+
+    // Going on in another process ---------------------------------------------------------------------------------------
+
+    /// It is.
+    open class var isRestorable: Bool { true }
+
+    /// The native part, which is all.
+    open func state() throws(BackendError) -> [UInt8] { nativeState()?.bytes ?? [] }
+
+    /// The native part's, which are all.
+    open var heldDescriptors: [String: SharedDescriptor] { nativeDescriptors }
+
+    /// Goes on with a container that another object has created.
+    open class func restore(
+        _ context: BackendContext,
+        state: [UInt8],
+        descriptors: [String: SharedDescriptor],
+        processes: [String: ContainerProcess]
+    ) throws(BackendError) -> Self {
+        guard let state = nativeState(state) else { throw notAState }
+        let backend = try self.init(context)
+        try backend.goOn(with: state, descriptors, processes)
+        return backend
+    }
+
+    /// The native part of what `state` gave.
+    ///
+    /// - Parameter state: The bytes.
+    /// - Returns: Nil when that cannot be read.
+    open class func nativeState(_ state: [UInt8]) -> ShimNativeState? {
+        try? ShimNativeState(serializedBytes: state)
+    }
+
+    // In the shim -------------------------------------------------------------------------------------------------------
+
+    /// Does nothing.
+    open func attach(to host: BackendHost) {}
+
+    /// Does nothing.
+    open func endIsNear() {}
 
     private static func specification(_ kept: ShimNativeState?, _ context: BackendContext) -> RuntimeSpec? {
         if let kept, !kept.document.isEmpty { return try? RuntimeSpec(parsing: Array(kept.document)) }

@@ -1,23 +1,22 @@
 import Cgroups
-import FoundationEssentials
-import Kernel
+public import FoundationEssentials
+public import Kernel
 import NativeContainer
 import OCISpec
 import Sandbox
-import Seccomp
-import ShimKit
-import ShimProtocol
+public import Seccomp
+public import ShimKit
+public import ShimProtocol
 import SwiftProtobuf
 
 // What another program needs to go on with the container.
 extension NativeBackend {
-    static var isRestorable: Bool { true }
-
     /// The conversation with an init process that waits for its start.
     private static let door = "door"
 
-    func state() throws(BackendError) -> [UInt8] {
-        guard let container else { return [] }
+    /// What there is of the native part of the container.
+    public func nativeState() -> ShimNativeState? {
+        guard let container else { return nil }
         return ShimNativeState.with { state in
             state.cgroup = cgroupName
             state.systemd = usesSystemd
@@ -28,49 +27,60 @@ extension NativeBackend {
             state.groups = execGroups.map { pid, group in
                 ShimNativeGroup.with { ($0.pid, $0.path) = (UInt32(pid), group.path) }
             }
-        }.bytes
+        }
     }
 
-    var heldDescriptors: [String: SharedDescriptor] {
+    /// Descriptors of the native part.
+    public var nativeDescriptors: [String: SharedDescriptor] {
         guard isWaiting, let door = container?.process.conversation else { return [:] }
         return [Self.door: door]
     }
 
-    static func restore(
-        _ context: BackendContext,
-        state: [UInt8],
-        descriptors: [String: SharedDescriptor],
-        processes: [String: ContainerProcess]
-    ) throws(BackendError) -> NativeBackend {
-        let backend = try NativeBackend(context)
-        guard let state = try? ShimNativeState(serializedBytes: state) else {
-            throw refused("decode state", "not a state of this backend", code: .invalidArgument)
-        }
-        guard !state.cgroup.isEmpty else { return backend }
+    /// Goes on with the native part of a container.
+    ///
+    /// - Parameters:
+    ///   - state: What `nativeState` gave.
+    ///   - descriptors: What is still there of `nativeDescriptors`.
+    ///   - processes: As for `restore`.
+    ///   - answers: What `guardian` answers by; nil without a guard.
+    /// - Throws: As `restore`.
+    public func goOn(
+        with state: ShimNativeState,
+        _ descriptors: [String: SharedDescriptor],
+        _ processes: [String: ContainerProcess],
+        answers: SeccompProgram? = nil
+    ) throws(BackendError) {
+        guard !state.cgroup.isEmpty else { return }
         guard let initial = processes[""] else {
-            throw refused("find init process", "the state has none", code: .invalidArgument)
+            throw Self.refused("find init process", "the state has none", code: .invalidArgument)
         }
-        try backend.resume(state, initial, descriptors[door])
-        return backend
+        try resume(state, initial, descriptors[Self.door], answers)
+    }
+
+    /// The error for a state that is none.
+    public static var notAState: BackendError {
+        refused("decode state", "not a state of this backend", code: .invalidArgument)
     }
 
     private func resume(
         _ state: ShimNativeState,
         _ initial: ContainerProcess,
-        _ door: SharedDescriptor?
+        _ door: SharedDescriptor?,
+        _ answers: SeccompProgram?
     ) throws(BackendError) {
         document = Array(state.document)
         let specification = try Self.specification(document, context.bundle)
         let filter = try Self.filter(state.filter)
         container = try native { () throws(NativeError) in
             try NativeContainer.resume(
-                try Self.process(initial, context, specification, door),
+                try Self.process(initial, context, specification, door, isGuarded: answers != nil),
                 id: context.id,
                 specification: specification,
                 bundle: context.bundle,
                 cgroup: state.cgroup,
                 manager: Self.manager(systemd: state.systemd),
                 filter: filter,
+                answers: answers,
                 memory: state.hasMemory ? state.memory.record : nil
             )
         }
@@ -87,7 +97,8 @@ extension NativeBackend {
         _ initial: ContainerProcess,
         _ context: BackendContext,
         _ specification: RuntimeSpec,
-        _ door: SharedDescriptor?
+        _ door: SharedDescriptor?,
+        isGuarded: Bool
     ) throws(NativeError) -> SandboxProcess {
         do throws(SandboxError) {
             return try SandboxProcess.resume(
@@ -97,7 +108,8 @@ extension NativeBackend {
                 pid: initial.pid,
                 pidfd: initial.pidfd,
                 terminal: initial.terminal,
-                conversation: door
+                conversation: door,
+                isGuarded: isGuarded
             )
         } catch {
             throw .sandbox(error)
@@ -121,7 +133,10 @@ extension NativeBackend {
         return try document("config.json") { () throws(DocumentError) in try RuntimeSpec(parsing: bytes) }
     }
 
-    private static func filter(_ bytes: Data) throws(BackendError) -> SeccompProgram? {
+    /// A filter of a state; nil for no bytes.
+    ///
+    /// - Throws: One that is damaged.
+    public static func filter(_ bytes: Data) throws(BackendError) -> SeccompProgram? {
         guard !bytes.isEmpty else { return nil }
         do throws(SeccompError) {
             return try SeccompProgram(encoded: Array(bytes))

@@ -1,0 +1,111 @@
+import Kernel
+import Seccomp
+import ShimKit
+import ShimProtocol
+import SwiftProtobuf
+
+/// Tells the manager what the guard has counted: at once when nothing was told for a while, else once a second.
+final class UseReports {
+    /// From one report to the next.
+    private static let interval = Duration.milliseconds(900)
+    /// So that what belongs together is told together.
+    private static let delay = Duration.milliseconds(50)
+    /// Reports that the manager has not made durable, beyond which counting goes on and telling waits.
+    private static let mostUnacknowledged = 4
+    /// Lines in the shim's log for one report, where nobody reads a journal.
+    private static let mostLines = 16
+
+    private let settings: GuardSettings
+    private let ledger: UseLedger
+    private var host: BackendHost?
+    private var timer: BackendHost.Timer?
+    private var lastReport: Timestamp?
+    private var unacknowledged: [UInt64] = []
+
+    init(_ settings: GuardSettings, _ ledger: UseLedger) {
+        self.settings = settings
+        self.ledger = ledger
+    }
+
+    /// Finishes what a predecessor has begun; from now on there is somebody to tell.
+    func attach(to host: BackendHost) {
+        self.host = host
+        ledger.settle(lastEvent: host.lastEvent)
+        if ledger.hasNews { soon() }
+    }
+
+    /// Something was counted.
+    func soon() {
+        guard let host, timer == nil else { return }
+        let passed = lastReport.map { Clock.monotonic.now - $0 } ?? Self.interval
+        timer = host.after(max(Self.delay, Self.interval - passed)) { [weak self] in
+            self?.timer = nil
+            self?.tell()
+        }
+    }
+
+    private func tell() {
+        guard let host else { return }
+        let durable = host.acknowledgedEvent
+        unacknowledged.removeAll { $0 <= durable }
+        lastReport = Clock.monotonic.now
+        guard unacknowledged.count < Self.mostUnacknowledged else { return soon() }
+        publish(isLast: false)
+    }
+
+    /// Tells what was not told before the run of the container ends.
+    func finish() {
+        guard host != nil else { return }
+        if let timer { host?.cancel(timer) }
+        timer = nil
+        guard ledger.hasNews || ledger.hasTold else { return }
+        publish(isLast: true)
+        ledger.hasTold = false
+    }
+
+    private func publish(isLast: Bool) {
+        guard let host else { return }
+        var hasEnded = false
+        ledger.report(nextEvent: { host.lastEvent + 1 }) { uses, isEnd in
+            tell(uses, isLast: isLast && isEnd, to: host)
+            hasEnded = isEnd
+        }
+        if isLast, !hasEnded { tell([], isLast: true, to: host) }
+    }
+
+    private func tell(_ uses: [ShimSyscallUse], isLast: Bool, to host: BackendHost) {
+        guard host.hasJournal else { return log(uses, to: host) }
+        ledger.hasTold = true
+        let report = ShimSyscallReport.with { report in
+            report.profile = settings.profile
+            report.mode = settings.mode.rawValue
+            report.uses = uses
+            report.last = isLast
+        }
+        host.publish(settings.mode == .learn ? EventTopic.learned : EventTopic.denials, report)
+        unacknowledged.append(host.lastEvent)
+    }
+
+    /// Under containerd the shim's log is all there is.
+    private func log(_ uses: [ShimSyscallUse], to host: BackendHost) {
+        guard settings.mode != .learn else { return }
+        for use in uses.prefix(Self.mostLines) {
+            host.log(
+                "system call",
+                ("answer", use.answer),
+                (
+                    "call",
+                    use.number < 0
+                        ? "others"
+                        : SyscallNames.label(architecture: use.architecture, number: UInt32(bitPattern: use.number))
+                ),
+                ("argument", use.hasArgument_p ? String(use.argument) : "-"),
+                ("exec", use.execID.isEmpty ? "-" : use.execID),
+                ("pid", String(use.pid)),
+                ("command", use.command),
+                ("count", String(use.count))
+            )
+        }
+        if uses.count > Self.mostLines { host.log("more system calls", ("kinds", String(uses.count - Self.mostLines))) }
+    }
+}

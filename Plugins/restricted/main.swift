@@ -1,0 +1,3 @@
+import ShimKit
+
+Shim.main(RestrictedBackend.self)
