@@ -26,6 +26,8 @@ public enum Daemon {
     ///   - faults: Where a test ends the process; nothing in production.
     ///   - refusal: Why not to start, where a test wants that; nil in production.
     public static func main(faults: FaultPoints = FaultPoints(), refusal: String? = nil) async {
+        // With one for each thread a thousand containers cost a quarter more memory.
+        ProcessAttributes.limitHeaps(2)
         let foreign = Handover.foreignDescriptors()
         var inherited: Handover?
         do {
@@ -80,8 +82,8 @@ public enum Daemon {
     ) async throws {
         Signals.ignore(.pipe)
         _ = Umask.set(0o022)
-        raiseFileLimit()
         let logger = makeLogger(settings)
+        try await DescriptorRoom.prepare(logger)
         let program = try RunningProgram.current()
         var handover = inherited ?? Handover()
         if inherited == nil {
@@ -180,12 +182,5 @@ public enum Daemon {
             return handler
         }
         return Logger(label: "berthd")
-    }
-
-    /// Each container costs descriptors; a limit that cannot be raised is reported by the engine where it hurts.
-    private static func raiseFileLimit() {
-        guard var limit = try? Rlimit.get(.openFiles), limit.soft < limit.hard else { return }
-        limit.soft = limit.hard
-        try? Rlimit.set(.openFiles, limit)
     }
 }

@@ -89,13 +89,14 @@ final class ManagerLife: ManagerControl {
         _ configuration: EngineConfiguration
     ) async throws -> ManagerLife {
         let logger = configuration.logger
+        // Before containers take up descriptors, which this needs; and before anybody gets an answer: whoever has had one may send a signal,
+        // and until here that would end the process.
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup, .sigusr2)
         let held = HeldDescriptors()
         let present = handover.held + DescriptorStore.takeEntries()
         held.restore(present)
         DescriptorStore(logger).follow(held, present: present)
         let engine = try await Engine.open(configuration, held: held)
-        // Before anybody gets an answer: whoever has had one may send a signal, and until here that would end the process.
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup, .sigusr2)
         let life = ManagerLife(settings, program, engine, signals, logger)
         let face = try await DockerFace(
             engine: engine,

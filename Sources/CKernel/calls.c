@@ -119,6 +119,7 @@ int ck_seccomp(unsigned operation, unsigned flags, void *argument)
 }
 int ck_bpf(int command, void *attributes, unsigned size) { return (int)syscall(SYS_bpf, command, attributes, size); }
 int ck_mallopt_trim(void) { return malloc_trim(0); }
+int ck_mallopt_arenas(int count) { return mallopt(M_ARENA_MAX, count); }
 
 // Below the frames in use the stack holds nothing, and mmap keeps far away from it. The part of the range that was never mapped makes the call fail after
 // it has done the rest.

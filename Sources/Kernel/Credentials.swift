@@ -220,6 +220,16 @@ public enum ProcessAttributes {
         _ = ck_mallopt_trim()
         ck_release_stack()
     }
+
+    /// Has all threads allocate from so many heaps; without it there can be eight for each processor, each with holes of its own.
+    ///
+    /// Before the first thread: one that has a heap keeps it.
+    ///
+    /// - Parameter count: at least 1.
+    public static func limitHeaps(_ count: Int32) {
+        // What can be refused is only a number below 0.
+        _ = ck_mallopt_arenas(count)
+    }
 }
 
 /// The raw seccomp call, for filters made elsewhere.

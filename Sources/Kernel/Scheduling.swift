@@ -117,6 +117,9 @@ public struct NumberSet: Sendable, Hashable {
     /// Whether it has no member.
     public var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
 
+    /// How many members it has.
+    public var count: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
+
     /// The processors on which the calling thread may run.
     ///
     /// - Returns: the set.

@@ -105,7 +105,9 @@ extension UpgradeTests {
                     pids[name] = try daemon.field(".State.Pid", name)
                 }
                 try daemon.crash()
-                try daemon.start(descriptors: count)
+                // Two processors' worth of event loops are in it.
+                let loops = max(0, ProcessInfo.processInfo.activeProcessorCount - 2)
+                try daemon.start(descriptors: count + 3 * loops)
                 try eventually("some were not reached again and again") {
                     let log = daemon.logs()
                     return log.contains("has died") || log.components(separatedBy: "cannot be seen").count > 3
@@ -120,6 +122,61 @@ extension UpgradeTests {
                     #expect(try daemon.field(".State.Pid", name) == pid)
                     #expect(try daemon.told(name).filter { ["die", "shim_die"].contains($0) }.isEmpty, "\(name)")
                 }
+            }
+        }
+
+        /// With any number of descriptors a manager either says that it cannot start, or it ends when it is told to.
+        @Test func aManagerShortOfDescriptorsEndsWhenItIsTold() throws {
+            try Daemon.with { (daemon) throws in
+                for index in 0..<6 {
+                    try daemon.ok("run", "-d", "--name", "c\(index)", "berth/default", "sleep", "1000")
+                }
+                try daemon.stop()
+                let limits = Array(stride(from: 12, through: 60, by: 3))
+                var ends: [Int: Int32] = [:]
+                for limit in limits {
+                    let options = ["--root", daemon.root.path, "--state", daemon.state.path]
+                    let words = ["--net", "--", "prlimit", "--nofile=\(limit):\(limit)", Binaries.path("berthd")]
+                    let manager = try Command("unshare", words + options, in: daemon.scratch)
+                    try eventually("it has started or ended") {
+                        !manager.isRunning || manager.errors.contains("listening")
+                    }
+                    manager.send(SIGTERM)
+                    let outcome = try manager.finish(within: 10)
+                    #expect([0, 1].contains(outcome.status), "\(limit): \(outcome)")
+                    if outcome.status == 1 { #expect(outcome.errors.contains("open files"), "\(limit): \(outcome)") }
+                    ends[limit] = outcome.status
+                }
+                #expect(ends[12] == 1 && (ends[60] == 0 || ProcessInfo.processInfo.activeProcessorCount > 8))
+                try daemon.start()
+                for index in 0..<6 {
+                    try eventually("c\(index) is reached") {
+                        try daemon.berth("exec", "c\(index)", "echo", "alive").output == "alive\n"
+                    }
+                }
+            }
+        }
+
+        /// Heaps of threads, which the C library maps at multiples of 64 MiB, in two parts of that size together.
+        @Test func threadsShareTheirHeaps() throws {
+            try Daemon.with { (daemon) throws in
+                for index in 0..<4 {
+                    try daemon.ok("run", "-d", "--name", "c\(index)", "berth/default", "sleep", "1000")
+                }
+                let clients = try (0..<12).map { _ in try daemon.client(["ps", "-a"]) }
+                for client in clients { #expect(try client.finish().status == 0) }
+                let lines = try String(contentsOfFile: "/proc/\(daemon.pid)/maps", encoding: .utf8).split(
+                    separator: "\n"
+                )
+                let ranges = lines.compactMap { line -> (Int, Int)? in
+                    let ends = line.prefix { $0 != " " }.split(separator: "-").compactMap { Int($0, radix: 16) }
+                    // A library's have a name.
+                    return line.hasSuffix(" ") || line.split(separator: " ").count == 5 ? (ends[0], ends[1]) : nil
+                }
+                let heaps = zip(ranges, ranges.dropFirst()).filter { first, second in
+                    first.0 % (64 << 20) == 0 && first.1 == second.0 && second.1 - first.0 == 64 << 20
+                }
+                #expect(!lines.isEmpty && heaps.count <= 1, "\(lines.joined(separator: "\n"))")
             }
         }
 

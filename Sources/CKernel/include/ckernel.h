@@ -59,6 +59,7 @@ int ck_chroot(const char *path);
 int ck_seccomp(unsigned operation, unsigned flags, void *argument);
 int ck_bpf(int command, void *attributes, unsigned size);
 int ck_mallopt_trim(void);
+int ck_mallopt_arenas(int count);
 void ck_release_stack(void);
 
 // New mount API -------------------------------------------------------------------------------------------------------

@@ -31,30 +31,30 @@ struct SystemRoutes: Sendable {
     }
 
     private func version(_ request: APIRequest) async throws -> Reply {
-        let info = try await engine.systemInfo()
+        let versions = engine.versions
         var reply = VersionResponse()
         var platform = PlatformName()
         platform.name = "Berth"
         reply.platform = platform
         var component = ComponentVersion()
         component.name = "Engine"
-        component.version = info.version
+        component.version = versions.engine
         component.details = [
             "ApiVersion": DockerAPIVersions.maximum.description,
             "MinAPIVersion": DockerAPIVersions.minimum.description,
-            "Arch": Self.goArchitecture(info.architecture),
+            "Arch": Self.goArchitecture(versions.machine),
             "Os": "linux",
-            "KernelVersion": info.kernelVersion,
+            "KernelVersion": versions.kernel,
             "Experimental": "false",
         ]
         reply.components = [component]
-        reply.version = info.version
+        reply.version = versions.engine
         reply.apiVersion = DockerAPIVersions.maximum.description
         reply.minAPIVersion = DockerAPIVersions.minimum.description
         reply.goVersion = "none (Swift)"
         reply.os = "linux"
-        reply.arch = Self.goArchitecture(info.architecture)
-        reply.kernelVersion = info.kernelVersion
+        reply.arch = Self.goArchitecture(versions.machine)
+        reply.kernelVersion = versions.kernel
         return try .json(reply)
     }
 
