@@ -13,7 +13,7 @@ from pathlib import Path
 from .place import Trouble
 
 NEEDED = ("berthd", "berth", "berth-shim-native")
-WANTED = ("berth-init", "berth-scope")
+WANTED = ("berth-init", "berth-scope", "berth-shim-restricted")
 
 
 @dataclass(frozen=True)

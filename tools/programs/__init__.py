@@ -7,6 +7,7 @@ images      layers made of packages, and archives that any container manager loa
 library     the images of the programs
 runs        containers of a program, and of the hostile program in its image
 attacks     what the hostile program tries
+profiles    profiles, as the command line shows them
 trials      what is tried with each program
 report      tables and JSON
 """

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .profiles import Denial
 from .runs import Outcome
 
+# As the kernel knows it.
+COMMAND = "hostile-calls"
 # Negative, as the kernel answers: EPERM and ENOSYS.
 REFUSALS = {-1: "EPERM", -38: "ENOSYS"}
 # 128 and the signal's number: SIGSYS, or SIGKILL where a process is held in its call.
@@ -23,6 +26,12 @@ class Attempt:
     # A call by another way into the kernel than the machine's own ends the process, so that it is tried by itself.
     ends: bool = False
 
+    def is_named_by(self, denial: Denial, result: str) -> bool:
+        """Whether a denial is that of this attempt: the program, the call by name, its class, and what was answered."""
+        convention, _, call = denial.call.rpartition(":")
+        return (denial.command == COMMAND and call == self.call and bool(convention) == self.ends
+                and (self.argument or "") in denial.argument and denial.answer == result)
+
 
 ATTEMPTS = [
     Attempt("unshare", "unshare", "CLONE_NEWUSER"), Attempt("unshare-mount", "unshare", "CLONE_NEWNS"), Attempt("mount", "mount"),
@@ -31,7 +40,7 @@ ATTEMPTS = [
     Attempt("userfaultfd", "userfaultfd"), Attempt("socket-alg", "socket", "AF_ALG"), Attempt("socket-vsock", "socket", "AF_VSOCK"),
     Attempt("socket-packet", "socket", "AF_PACKET"), Attempt("perf_event_open", "perf_event_open"),
     Attempt("init_module", "init_module"), Attempt("finit_module", "finit_module"), Attempt("kexec_load", "kexec_load"),
-    Attempt("kexec_file_load", "kexec_file_load"), Attempt("open_by_handle_at", "open_by_handle_at"), Attempt("unknown", "999"),
+    Attempt("kexec_file_load", "kexec_file_load"), Attempt("open_by_handle_at", "open_by_handle_at"), Attempt("unknown", "number 999"),
     Attempt("x32", "getpid", ends=True), Attempt("int80", "getpid", ends=True),
 ]
 TOGETHER = [each.name for each in ATTEMPTS if not each.ends]

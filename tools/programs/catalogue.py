@@ -109,7 +109,9 @@ PROGRAMS = [
     Program("memcached", ["memcached"], "set, get, incr, cas, expiry by its protocol",
             server=["memcached", "-l", "127.0.0.1", "-t", "2"], user="memcache"),
     Program("openssh", ["openssh-server", "openssh-client"], "keys, a command, a terminal, sftp, a forwarded port",
-            capabilities=["CHOWN", "FOWNER", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID", "SYS_CHROOT"], named_calls=["chroot"]),
+            capabilities=["CHOWN", "FOWNER", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID", "SYS_CHROOT"],
+            # Where it cannot ask for the audit of logins, it lets nobody in.
+            named_calls=["chroot", "socket:AF_NETLINK/NETLINK_AUDIT"]),
 ]
 
 

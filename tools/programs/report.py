@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from .trials import Trial
+from .attacks import ATTEMPTS, is_refused
+from .profiles import DANGEROUS
+from .trials import ENFORCED, LEARNING, NATIVE, Trial
 
-COLUMNS = ["program", "native s", "let through by Docker's default"]
+COLUMNS = ["program", "allowed", "of", "removed", "class rules", "native s", "learning s", "enforced s", "denials", "attacks refused",
+           "named"]
 
 
 def table(trials: list[Trial]) -> str:
-    """One row a program."""
-    rows = [COLUMNS, *([trial.program.name, _seconds(trial, "native"), ", ".join(trial.let_through("native")) or "-"]
-                       for trial in trials)]
+    """One row a program, then what the numbers do not say."""
+    rows = [COLUMNS, *map(_row, trials)]
     widths = [max(len(row[index]) for row in rows) for index in range(len(COLUMNS))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+    lines = ["  ".join(cell.ljust(width) if index == 0 else cell.rjust(width) for index, (cell, width) in enumerate(zip(row, widths)))
+             for row in rows]
+    through = sorted({name for trial in trials for name in trial.let_through(NATIVE)})
+    lines += ["", f"let through by Docker's default profile: {', '.join(through) or 'nothing'}"]
+    surfaces = {trial.program.name: trial.surface for trial in trials if trial.surface}
+    if surfaces:
+        gone = [name for name in DANGEROUS if all(name in each.removed for each in surfaces.values())]
+        lines.append(f"of calls that attacks have used, gone everywhere: {', '.join(gone)}, and the 32-bit way in")
+        for program, surface in surfaces.items():
+            more = [name for name in surface.dangerous_removed if name not in gone]
+            lines += [f"{program}: gone besides: {', '.join(more)}"] if more else []
+    lines += [f"{trial.program.name}: refused while it was learned, and after: {each}" for trial in trials for each in trial.known]
+    return "\n".join(lines)
 
 
-def _seconds(trial: Trial, confinement: str) -> str:
-    return f"{trial.seconds[confinement]:.2f}" if confinement in trial.seconds else "-"
+def _row(trial: Trial) -> list[str]:
+    surface = trial.surface
+    tried = trial.attacks.get(ENFORCED)
+    return [trial.program.name,
+            *([str(surface.allowed), str(surface.of), f"{surface.percent_removed} %", str(surface.class_rules)] if surface else ["-"] * 4),
+            *("/".join(f"{each:.2f}" for each in trial.seconds.get(how, [])) or "-" for how in (NATIVE, LEARNING, ENFORCED)),
+            "-" if trial.denials is None else str(trial.denials),
+            f"{sum(map(is_refused, tried.values()))} of {len(ATTEMPTS)}" if tried else "-",
+            "-" if trial.named is None else f"{trial.named} of {len(ATTEMPTS)}"]
 
 
 def document(trials: list[Trial], problems: list[str], version: str) -> dict[str, Any]:
@@ -28,7 +50,16 @@ def document(trials: list[Trial], problems: list[str], version: str) -> dict[str
         "build": version,
         "passed": not problems and not any(trial.problems for trial in trials),
         "problems": problems,
-        "programs": [{"name": trial.program.name, "about": trial.program.about, "packages": trial.program.packages,
-                      "capabilities": trial.program.capabilities, "seconds": trial.seconds, "attacks": trial.attacks,
-                      "problems": trial.problems} for trial in trials],
+        "programs": [_document(trial) for trial in trials],
+    }
+
+
+def _document(trial: Trial) -> dict[str, Any]:
+    surface = trial.surface
+    return {
+        "name": trial.program.name, "about": trial.program.about, "packages": trial.program.packages,
+        "capabilities": trial.program.capabilities, "named_calls": trial.program.named_calls, "seconds": trial.seconds,
+        "surface": surface and {**asdict(surface), "percent_removed": surface.percent_removed,
+                                "dangerous_removed": surface.dangerous_removed},
+        "denials": trial.denials, "denials_known": trial.known, "attacks": trial.attacks, "attacks_named": trial.named, "problems": trial.problems,
     }
