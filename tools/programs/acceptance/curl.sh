@@ -18,7 +18,9 @@ for n in 1 2 3 4 5 6; do cmp "/tmp/got/part$n" "/tmp/www/part$n"; done
 [ "$(curl -sS -o /dev/null -w '%{http_code}' "$at/nothing")" = 404 ]
 curl -sS -I "$at/numbers" | grep -qi '^content-length: '
 curl -sS "file:///tmp/www/part1" | cmp - /tmp/www/part1
+# Where nobody listens, by both protocols: whether a name is tried by the second is a matter of time.
 if curl -sS http://127.0.0.1:1/ 2>/tmp/error; then exit 1; fi
+if curl -sS 'http://[::1]:1/' 2>/tmp/error; then exit 1; fi
 openssl req -x509 -newkey rsa:2048 -nodes -keyout /tmp/key -out /tmp/certificate -days 2 -subj /CN=localhost \
     -addext subjectAltName=DNS:localhost 2>/tmp/said
 cd /tmp/www

@@ -10,13 +10,13 @@ done
 ask() {
     local answer
     printf '%s\r\n' "$@" >&3
-    read -r -t 5 answer <&3
+    read -r -t 30 answer <&3
     printf '%s' "${answer%$'\r'}"
 }
 # answer: the next line.
 answer() {
     local line
-    read -r -t 5 line <&3
+    read -r -t 30 line <&3
     printf '%s' "${line%$'\r'}"
 }
 [ "$(ask 'set fruit 7 0 4' pear)" = STORED ]
@@ -33,9 +33,9 @@ answer >/dev/null
 [ "$(ask "cas count 0 0 1 $unique" 2)" = EXISTS ]
 [ "$(ask 'delete fruit')" = DELETED ]
 [ "$(ask 'get fruit')" = END ]
-large=$(printf 'x%.0s' $(seq 100000))
-[ "$(ask 'set large 0 0 100000' "$large")" = STORED ]
-[ "$(ask 'get large')" = 'VALUE large 0 100000' ]
+large=$(printf 'x%.0s' $(seq 20000))
+[ "$(ask 'set large 0 0 20000' "$large")" = STORED ]
+[ "$(ask 'get large')" = 'VALUE large 0 20000' ]
 [ "$(answer)" = "$large" ]
 [ "$(answer)" = END ]
 # Several at once, for its threads.
