@@ -277,6 +277,7 @@ final class SyscallGuard: FilterGuard {
     private func resolvePending() {
         guard let question = ledger.pending else { return }
         let isCounted = ledger.isPendingCounted
+        host?.log("question of a shim that died", ("call", String(question.call)), ("counted", String(isCounted)))
         for filter in filters.values where question.isPending(at: filter.listener.raw) {
             let decision = judgement(of: question, from: filter)
             if let key = decision.key, !isCounted { ledger.count(question, as: key, at: .now) }

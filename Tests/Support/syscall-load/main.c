@@ -5,12 +5,14 @@
 //   x32=NUMBER                       the x32 convention
 //   threads=COUNT*NUMBER             threads that call it until the end, beside what follows
 //   pause                            waits for ever
+//   until=NUMBER                     calls until standard input ends, and prints how often
 //   input                            waits for the end of standard input
 //   time=NUMBER*COUNT                prints how many nanoseconds one of so many calls takes
 //
 // Each prints "command: result" with the result of the last call, or "error NUMBER".
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -78,6 +80,16 @@ static long run(const char *text)
     return result;
 }
 
+static long until_input_ends(long number)
+{
+    long none[6] = {0}, count = 0;
+    struct pollfd input = {.fd = 0};
+    // A pipe without a writer is hung up; nobody writes.
+    while (poll(&input, 1, 0) == 0)
+        for (int i = 0; i < 100; i++, count++) call(number, none);
+    return count;
+}
+
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -105,6 +117,8 @@ int main(int argc, char **argv)
             for (long n = 0; n < count; n++) call(number, none);
             clock_gettime(CLOCK_MONOTONIC, &b);
             print(word, ((b.tv_sec - a.tv_sec) * 1000000000L + b.tv_nsec - a.tv_nsec) / count);
+        } else if (!strncmp(word, "until=", 6)) {
+            print(word, until_input_ends(atol(value)));
         } else if (!strcmp(word, "pause")) {
             for (;;) pause();
         } else if (!strcmp(word, "input")) {
