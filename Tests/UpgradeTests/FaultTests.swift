@@ -50,6 +50,32 @@ extension UpgradeTests {
             }
         }
 
+        /// The database says that it was never started, and nobody can see that it was.
+        @Test func whatCannotBeSeenIsNeitherStartedNorRemoved() throws {
+            let environment = ["BERTH_FAULT": "start.replied"]
+            try Daemon.with(executable: "berthd-faults", environment: environment) { (daemon) throws in
+                let id = try daemon.ok("create", "--name", "one", "berth/default", "sleep", "1000")
+                let start = try daemon.client(["start", "one"])
+                #expect(try daemon.ended()?.status == 128 + SIGKILL)
+                let bundle = daemon.state.appendingPathComponent("containers/\(id)")
+                let shim = try daemon.recordedShim(in: bundle)
+                #expect(kill(shim, SIGSTOP) == 0)
+                defer { kill(shim, SIGCONT) }
+                try daemon.start()
+                try start.finish(within: 60)
+                for words in [["rm", "one"], ["start", "one"]] {
+                    let outcome = try daemon.client(words).finish(within: 60)
+                    #expect(outcome.status == 1, "\(outcome)")
+                }
+                #expect(isAlive(shim))
+                #expect(kill(shim, SIGCONT) == 0)
+                try eventually(within: 60, "it is seen") { try daemon.field(".State.Running", "one") == "true" }
+                #expect(try daemon.ok("exec", "one", "echo", "alive") == "alive")
+                #expect(try daemon.shim("one") == shim)
+                #expect(try daemon.told("one").filter { !$0.hasPrefix("exec") } == ["create", "start"])
+            }
+        }
+
         /// How often each thing has happened when the manager was killed behind a step and its successor has looked.
         private static func events(after step: String) -> [String: Int] {
             let order = steps

@@ -17,8 +17,13 @@ extension Daemon {
 
     /// The number of a container's shim, as it was recorded.
     func shim(_ name: String) throws -> Int32 {
+        try recordedShim(in: try bundle(name))
+    }
+
+    /// The same of a bundle.
+    func recordedShim(in bundle: URL) throws -> Int32 {
         struct Record: Decodable { var pid: Int32 }
-        let data = try Data(contentsOf: try bundle(name).appendingPathComponent("shim.pid"))
+        let data = try Data(contentsOf: bundle.appendingPathComponent("shim.pid"))
         return try JSONDecoder().decode(Record.self, from: data).pid
     }
 

@@ -48,34 +48,38 @@ class Watch:
         """One look. Sizes and names always hold; the order is that of a moment at which no rotation was under way."""
         self.looks += 1
         for _ in range(5):
-            files = self._files()
+            names = self._names()
+            files = [file for name in names if (file := self._file(name))]
+            files.sort(key=lambda file: file.number)
             self._judge_sizes(files)
-            if self._is_still(files):
+            if self._is_still(names, files):
                 # A new file that has no name yet: the others are being moved, and one number may be free.
                 moves = any(file.number < 0 for file in files)
                 self._judge_order([file for file in files if file.number >= 0], moves)
                 return
 
-    def _files(self) -> list[_File]:
+    def _names(self) -> set[str]:
         folder, name = os.path.split(self.path)
-        found = []
-        for entry in os.listdir(folder):
-            if entry != name and not entry.startswith(name + "."):
-                continue
-            suffix = entry[len(name) + 1:]
-            number = 0 if entry == name else int(suffix) if suffix.isdigit() else -1
-            try:
-                with open(os.path.join(folder, entry), "rb") as file:
-                    head = HEAD.search(file.read(BEGINNING))
-                    status = os.fstat(file.fileno())
-            except FileNotFoundError:
-                continue
-            found.append(_File(entry, number, status.st_ino, status.st_size, (int(head[1]), int(head[2])) if head else None))
-        return sorted(found, key=lambda file: file.number)
+        return {entry for entry in os.listdir(folder) if entry == name or entry.startswith(name + ".")}
 
-    def _is_still(self, files: list[_File]) -> bool:
-        """Whether the names are still those of the same files, the one that is written among them."""
+    def _file(self, entry: str) -> _File | None:
+        folder, name = os.path.split(self.path)
+        suffix = entry[len(name) + 1:]
+        number = 0 if entry == name else int(suffix) if suffix.isdigit() else -1
+        try:
+            with open(os.path.join(folder, entry), "rb") as file:
+                head = HEAD.search(file.read(BEGINNING))
+                status = os.fstat(file.fileno())
+        except FileNotFoundError:
+            return None
+        return _File(entry, number, status.st_ino, status.st_size, (int(head[1]), int(head[2])) if head else None)
+
+    def _is_still(self, names: set[str], files: list[_File]) -> bool:
+        """Whether there are still the same names of the same files, the one that is written among them."""
         folder = os.path.dirname(self.path)
+        # One that was moved meanwhile may have been seen nowhere.
+        if {file.name for file in files} != names or self._names() != names:
+            return False
         try:
             same = all(os.stat(os.path.join(folder, file.name)).st_ino == file.inode for file in files)
         except FileNotFoundError:

@@ -23,7 +23,9 @@ extension Container {
     /// The caller holds ``exclusively(_:)``.
     package func adoptOnce() async {
         let finding = await look()
-        switch Recovery.decide(lifecycle.phase, finding, now: .now) {
+        let decision = Recovery.decide(lifecycle.phase, finding, now: .now)
+        isUnseen = decision == .retry
+        switch decision {
         case .leave: await perform(lifecycle.restarterLost(), exclusive: true)
         case .cleanUp:
             await endLeftShim()

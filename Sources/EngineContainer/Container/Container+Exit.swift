@@ -78,7 +78,7 @@ extension Container {
         return extra.merging(facts) { old, _ in old }
     }
 
-    private func scheduleRestart(after delay: Duration) {
+    func scheduleRestart(after delay: Duration) {
         node.supervisor.start { [weak self] in
             do { try await Task.sleep(for: delay) } catch { return }
             await self?.restartByPolicy()

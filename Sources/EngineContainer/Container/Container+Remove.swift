@@ -29,6 +29,7 @@ extension Container {
         }
         try await exclusively {
             if lifecycle.phase == .removed { return }
+            if !force { try requireSeen() }
             try await requireWritten()
             let actions: [Lifecycle.Action]
             do throws(Lifecycle.Refusal) {

@@ -13,6 +13,7 @@ extension Container {
     package func start() async throws {
         try await adopted()
         try await exclusively {
+            try requireSeen()
             do throws(Lifecycle.Refusal) {
                 try lifecycle.startRequested()
             } catch {
@@ -25,6 +26,8 @@ extension Container {
     /// Starts because the policy says so.
     func restartByPolicy() async {
         await exclusively {
+            // It may run already; as soon as that is seen this restart is none.
+            if isUnseen { return scheduleRestart(after: .seconds(1)) }
             guard lifecycle.restartDue() else { return }
             do {
                 try await launchAndFinish()
@@ -34,8 +37,18 @@ extension Container {
         }
     }
 
+    /// What nobody could see is not taken for nothing.
+    func requireSeen() throws {
+        guard isUnseen else { return }
+        throw EngineError.unreachable(id, "it cannot be seen what became of it; it is looked at again all the time")
+    }
+
     private func launchAndFinish() async throws {
         refreshView()
+        do { try await refuseSecondInstance() } catch {
+            // Nothing was begun, so nothing is undone: what there is stays as it is.
+            throw await startFailed(error)
+        }
         do {
             let pid = try await launch()
             node.faults.reached(.startStarted)
@@ -44,27 +57,27 @@ extension Container {
             node.faults.reached(.startCommitted)
         } catch {
             if await startedByTheDead() { return }
-            let program = (record.plan.resolved.entrypoint + record.plan.resolved.command).first ?? ""
-            var failure = EngineError.startFailure(error, program: program, id)
-            failure.cleanUpErrors += await undoStart()
-            // The clients that waited for this start learn of its end by the end of their connections.
-            attaches = []
-            let isShortage = failure.code == .resourceExhausted || ShimConnection.isShortage(error)
-            let actions = lifecycle.startFailed(
-                failure.message,
-                exitCode: failure.startExitCode,
-                isShortage: isShortage
-            )
-            await perform(actions, exclusive: true)
-            throw failure
+            throw await startFailed(error, cleanUpErrors: await undoStart())
         }
+    }
+
+    /// Tells of a start that was not made.
+    private func startFailed(_ error: any Error, cleanUpErrors: [String] = []) async -> EngineError {
+        let program = (record.plan.resolved.entrypoint + record.plan.resolved.command).first ?? ""
+        var failure = EngineError.startFailure(error, program: program, id)
+        failure.cleanUpErrors += cleanUpErrors
+        // The clients that waited for this start learn of its end by the end of their connections.
+        attaches = []
+        let isShortage = failure.code == .resourceExhausted || ShimConnection.isShortage(error)
+        let actions = lifecycle.startFailed(failure.message, exitCode: failure.startExitCode, isShortage: isShortage)
+        await perform(actions, exclusive: true)
+        return failure
     }
 
     /// The steps from nothing to a running init.
     ///
     /// Every step has a deadline; ``undoStart()`` undoes any prefix of them.
     private func launch() async throws -> Int32 {
-        try await refuseSecondInstance()
         // The end of the run before is in its journal alone until it is written, and the journal goes with the bundle.
         guard await isWritten() else {
             throw EngineError(.resourceExhausted, "the end of the run before cannot be written to the database")

@@ -47,6 +47,9 @@ package actor Container {
     var heldGeneration: UInt64 = 0
     /// Generation that the shim has spoken of last.
     var heardGeneration: UInt64 = 0
+    /// Whether it could not be seen what became of the container when it was looked at last: then it is not for granted that nothing
+    /// runs, whatever the database says.
+    var isUnseen = false
     /// How often in a row the shim was silent.
     var silences = 0
     /// How shims have died lately.

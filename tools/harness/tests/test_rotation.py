@@ -77,6 +77,24 @@ class RotationTests(unittest.TestCase):
         self.write(".new", 0, size=0)
         self.assertEqual(self.look(), (0, 0))
 
+    def test_rotation_between_two_looks_at_names_is_no_gap(self) -> None:
+        for suffix, first in (("", 21), (".1", 11), (".2", 1)):
+            self.write(suffix, first)
+        self.look()
+        seen = self.watch._file
+
+        def rotates(name: str):
+            # While the first file is opened, everything moves: what had the name is seen nowhere.
+            self.watch._file = seen  # type: ignore[method-assign]
+            os.rename(self.path + ".1", self.path + ".2")
+            found = seen(os.path.basename(self.path) + ".1")
+            os.rename(self.path, self.path + ".1")
+            self.write("", 31)
+            return found
+
+        self.watch._file = rotates  # type: ignore[method-assign]
+        self.assertEqual(self.look(), (0, 0), self.watch)
+
     def test_experiment_judges_all_of_it(self) -> None:
         self.write("", 1, size=1001)
         self.look()
