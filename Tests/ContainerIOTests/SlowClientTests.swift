@@ -85,9 +85,11 @@ import Testing
             return quick.received.count == out.utf8.count
         }
         #expect(quick.text == out)
-        let deadline = try #require(process.stdio.nextDeadline)
-        #expect(deadline < Clock.monotonic.now + .seconds(11))
-        process.loop.tick(now: deadline + .milliseconds(1))
+        // On a machine that took longer than the deadline the client was cut on the way here.
+        if let deadline = process.stdio.nextDeadline {
+            #expect(deadline < Clock.monotonic.now + .seconds(11))
+            process.loop.tick(now: deadline + .milliseconds(1))
+        }
         try slow.receive()
         #expect(slow.hasEnded && slow.received.count < 2 << 20)
         try process.exit()
