@@ -199,7 +199,7 @@ let targets: [Target] = [
         name: "EngineContainer",
         dependencies: [
             "EngineModel", "EngineSpec", "EngineStore", "EngineShim", "Kernel", "OCISpec", "ShimProtocol",
-            "ContainerIO",
+            "ContainerIO", "MountTrees",
             "Archive", "ContentStore", "Snapshots", "Seccomp", log, protobuf,
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),

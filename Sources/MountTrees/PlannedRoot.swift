@@ -110,8 +110,8 @@ package struct MappedOverlay {
         try staging.attach(toPath: "/")
         let root = RootedDir(adopting: try staging.duplicate())
         for (number, tree) in trees.enumerated() {
-            try root.mkdir("\(number)")
-            try tree.mount.attach(to: root.openPath("\(number)"), object: sources[number])
+            try root.mkdir(ShortNames.name(number))
+            try tree.mount.attach(to: root.openPath(ShortNames.name(number)), object: sources[number])
         }
         try WorkingDirectory.change(to: root.raw)
         let tree = PreparedTree(try mountStaged())
@@ -125,7 +125,7 @@ package struct MappedOverlay {
 
     private func mountStaged() throws(KernelError) -> DetachedMount {
         let context = try context()
-        let names = lower.indices.map { "\($0)" }
+        let names = lower.indices.map(ShortNames.name)
         let list = names.joined(separator: ":")
         if list.utf8.count < 256 {
             try context.set("lowerdir", list)
@@ -133,8 +133,8 @@ package struct MappedOverlay {
             for name in names { try context.set("lowerdir+", name) }
         }
         if state != nil {
-            try context.set("upperdir", "\(lower.count)/\(upper)")
-            try context.set("workdir", "\(lower.count)/\(work)")
+            try context.set("upperdir", "\(ShortNames.name(lower.count))/\(upper)")
+            try context.set("workdir", "\(ShortNames.name(lower.count))/\(work)")
         }
         return try context.mount(attributes)
     }

@@ -87,7 +87,7 @@ enum OverlayMount {
     /// Makes the overlay.
     ///
     /// The new interface takes values of up to 255 bytes, less than a few layers' paths. So layers are given as open
-    /// directories; where the kernel cannot (before Linux 6.13), as the short names of their descriptors.
+    /// directories; where the kernel cannot (before Linux 6.13), as the names of their descriptors, or as shorter ones where those are too long.
     static func make(
         _ parameters: [MountOptions.Parameter],
         _ attributes: Mount.Attributes
@@ -95,14 +95,33 @@ enum OverlayMount {
         do throws(KernelError) {
             return try make(parameters, attributes, byDescriptor: true)
         } catch  where error.errno == .invalid || error.errno == .notSupported || error.errno == .badDescriptor {
+            return try makeByName(parameters, attributes)
+        }
+    }
+
+    /// Makes the overlay from one text that names all layers.
+    static func makeByName(
+        _ parameters: [MountOptions.Parameter],
+        _ attributes: Mount.Attributes
+    ) throws(KernelError) -> DetachedMount {
+        let list = parameters.first { $0.key == "lowerdir" }?.value ?? ""
+        let layers = list.isEmpty ? [] : try lowerDirectories(list)
+        guard layers.map(\.procPath).joined(separator: ":").utf8.count > 255 else {
             return try make(parameters, attributes, byDescriptor: false)
+        }
+        let short = try ShortNames(layers)
+        let text = short.names.joined(separator: ":")
+        // The kernel looks names up when it is told them, or, before Linux 6.5, when the filesystem is made.
+        return try short.inside { () throws(KernelError) in
+            try make(parameters, attributes, byDescriptor: false, lower: text)
         }
     }
 
     private static func make(
         _ parameters: [MountOptions.Parameter],
         _ attributes: Mount.Attributes,
-        byDescriptor: Bool
+        byDescriptor: Bool,
+        lower text: String? = nil
     ) throws(KernelError) -> DetachedMount {
         let context = try FileSystemContext("overlay")
         try context.set("source", "overlay")
@@ -110,6 +129,7 @@ enum OverlayMount {
         var layers: [SharedDescriptor] = []
         for parameter in parameters {
             switch (parameter.key, parameter.value) {
+            case ("lowerdir", _?) where text != nil: try context.set("lowerdir", text ?? "")
             case ("lowerdir", let value?):
                 let lower = try lowerDirectories(value)
                 layers += lower

@@ -219,6 +219,30 @@ import Testing
         #expect(!File.exists(box.root + "/created"))
     }
 
+    /// More than there is room for as one text of 255 bytes, which is what Linux before 6.5 takes.
+    @Test(arguments: [40, 100], [false, true]) func anOverlayHasManyLayers(_ count: Int, _ isMapped: Bool) throws {
+        let box = try ContainerFixture()
+        for name in ["upper", "work"] { try File.makeDirectories(box.scratch.path + "/" + name, mode: 0o755) }
+        let layers = try (0..<count).map { number in
+            let layer = "\(box.scratch.path)/layers/\(number)"
+            try File.makeDirectories(layer + "/number-\(number)", mode: 0o755)
+            try File.makeDirectories(layer + "/all", mode: 0o755)
+            try File.writeAtomically(layer + "/all/topmost", Array("\(number)\n".utf8), mode: 0o644, durable: false)
+            return layer
+        }
+        let lower = (layers + [box.root]).joined(separator: ",")
+        box.options = ["--overlay", "\(lower):\(box.scratch.path)/upper:\(box.scratch.path)/work"]
+        if isMapped {
+            box.options += ["--root-option", "idmap"]
+            box.addUserNamespace()
+        }
+        let outcome = try box.run(
+            "ls -d /number-* | wc -l; cat /all/topmost; echo new > /created; readlink /proc/self/cwd"
+        )
+        #expect(outcome.lines == ["\(count)", "0", "/"], "\(outcome.errors)")
+        #expect(File.exists(box.scratch.path + "/upper/created"))
+    }
+
     @Test(arguments: [("0", false), ("0", true), ("web", false), ("1000:1000", true)])
     func aFilterIsLoadedWithAndWithoutNoNewPrivileges(_ user: String, _ noNewPrivileges: Bool) throws {
         let box = try ContainerFixture()

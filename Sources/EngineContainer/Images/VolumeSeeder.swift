@@ -1,5 +1,6 @@
 import EngineModel
 import Kernel
+import MountTrees
 import Snapshots
 
 /// Gives a new volume what the image has at its place: files, owners and modes.
@@ -42,7 +43,7 @@ package struct VolumeSeeder {
         try File.makeDirectory(nothing)
         defer { _ = try? File.removeTree(nothing) }  // what is left of it is empty
         let directories = try ([nothing] + layers).map { SharedDescriptor(try File.open($0, [.path, .directory])) }
-        let mount = try overlay(directories.map { "/proc/self/fd/\($0.raw)" })
+        let mount = try overlay(directories)
         let image = RootedDir(adopting: try File.open(".", [.directory], at: mount.raw))
         let status: FileStatus
         do throws(KernelError) {
@@ -57,7 +58,7 @@ package struct VolumeSeeder {
         withExtendedLifetime(directories) {}
     }
 
-    private static func overlay(_ layers: [String]) throws(KernelError) -> DetachedMount {
+    private static func overlay(_ layers: [SharedDescriptor]) throws(KernelError) -> DetachedMount {
         func mount(
             _ set: (borrowing FileSystemContext) throws(KernelError) -> Void
         ) throws(KernelError) -> DetachedMount {
@@ -67,12 +68,15 @@ package struct VolumeSeeder {
         }
         do throws(KernelError) {
             return try mount { context throws(KernelError) in
-                for layer in layers { try context.set("lowerdir+", layer) }
+                for layer in layers { try context.set("lowerdir+", layer.procPath) }
             }
         } catch  where error.errno == .invalid {
             // Before Linux 6.5 there is the list alone, and the kernel says so at the end.
-            return try mount { context throws(KernelError) in
-                try context.set("lowerdir", layers.joined(separator: ":"))
+            let short = try ShortNames(layers)
+            return try short.inside { () throws(KernelError) in
+                try mount { context throws(KernelError) in
+                    try context.set("lowerdir", short.names.joined(separator: ":"))
+                }
             }
         }
     }
