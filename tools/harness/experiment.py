@@ -112,7 +112,7 @@ def judge(accounts: list[Account], watches: list[Watch], written: int) -> list[s
     """
     problems = [text for account in accounts if not account.clean for text in account.problems]
     for watch in watches:
-        problems += watch.problems + watch.gaps
+        problems += watch.problems + watch.too_large() + watch.gaps
         # Whoever has written more than all files take must have as many as are allowed.
         if written > watch.limit.files * watch.limit.size and watch.most != watch.limit.files:
             problems.append(f"{os.path.basename(watch.path)}: at most {watch.most} of {watch.limit.files} files were there")

@@ -24,6 +24,9 @@ from .workloads import Mix
 
 # What only a shim's memory had when it was killed: one read of a pipe, in bytes.
 SHIM_MEMORY = 64 << 10
+# By how much a log may exceed its limit whose shim has no descriptor for the next file: what is written in the time of one fault
+# and until the next try.
+STARVED_LOG = 1 << 20
 NAMESPACE = re.compile(r"(net|mnt|pid|user|ipc|uts|cgroup|time):\[(\d+)\]")
 
 
@@ -316,7 +319,8 @@ class Checker:
             if watch is None or not watch.looks:
                 problems.append(f"{made.name}: nobody looked at its files")
                 continue
-            problems += [f"{made.name}: {text}" for text in watch.problems]
+            # Who cannot open the next file goes on with the one that it has, and tries again after 256 KiB.
+            problems += [f"{made.name}: {text}" for text in watch.problems + watch.too_large(made.starved, STARVED_LOG)]
             if not made.shim_kills:
                 problems += [f"{made.name}: {text}" for text in watch.gaps]
         return problems

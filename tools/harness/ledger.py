@@ -58,6 +58,8 @@ class Made:
     unheld: bool = False
     # How often its shim was killed while the disk was full: with it goes the count of what was dropped since the last mark.
     untold: int = 0
+    # How often its shim could not open anything for a time.
+    starved: int = 0
     notes: dict[str, Any] = field(default_factory=dict)
 
     def accepts(self, code: int, was_killed: bool = False, began: bool = True) -> bool:

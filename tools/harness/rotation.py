@@ -40,6 +40,8 @@ class Watch:
     most: int = 0
     looks: int = 0
     problems: list[str] = field(default_factory=list)
+    # Files that were larger than they may be, with their largest size.
+    oversized: dict[int, tuple[int, str]] = field(default_factory=dict)
     # Files that were there and are missing although there is room for them; a shim that was killed in the middle of a
     # rotation leaves such a gap in the numbers.
     gaps: list[str] = field(default_factory=list)
@@ -57,6 +59,13 @@ class Watch:
                 moves = any(file.number < 0 for file in files)
                 self._judge_order([file for file in files if file.number >= 0], moves)
                 return
+
+    def too_large(self, excused: int = 0, by: int = 0) -> list[str]:
+        """Files that exceed their limit; `excused` of them may do so by `by` bytes."""
+        limit = self.limit.size + self.limit.excess
+        found = sorted(self.oversized.values(), reverse=True)
+        beyond = [file for file in found if file[0] > limit + by]
+        return [f"{name} had {size} bytes, and may have {limit}" for size, name in beyond + found[len(beyond) + excused:]]
 
     def _names(self) -> set[str]:
         folder, name = os.path.split(self.path)
@@ -90,7 +99,7 @@ class Watch:
         for file in files:
             self.largest = max(self.largest, file.size)
             if file.size > self.limit.size + self.limit.excess:
-                self._say(f"{file.name} has {file.size} bytes, and may have {self.limit.size + self.limit.excess}")
+                self.oversized[file.inode] = max(self.oversized.get(file.inode, (0, "")), (file.size, file.name))
             if file.number >= self.limit.files:
                 self._say(f"{file.name} is one more than {self.limit.files} files")
             if file.number < 0 and (not file.name.endswith(".new") or file.size):

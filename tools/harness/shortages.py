@@ -64,6 +64,8 @@ class Shortages:
         """Leaves a shim the descriptors that it has, and none beside."""
         if (shim := self._shim(fault)) is None:
             return "no shim"
+        if made := self._ledger.by_id(shim[1]):
+            made.starved += 1
         return self._limit_descriptors(shim[0], 0, fault.seconds, "no shim")
 
     def _limit_descriptors(self, pid: int, more: int, seconds: float, nobody: str) -> str | None:

@@ -77,8 +77,9 @@ extension Container {
             lifecycle.removeFailed(failure.message)
             self.removal = nil
             await commit([])
+            releaseWaits([.notRunning, .nextExit], waitResult())
             releaseWaits(
-                [.removed, .notRunning, .nextExit],
+                [.removed],
                 WaitResult(exitCode: lifecycle.lastExit?.status.number ?? 0, error: failure.message)
             )
             removal.resolve(.failure(failure))

@@ -262,7 +262,8 @@ package actor Container {
 
     package func wait(_ condition: WaitCondition) -> ContainerWait {
         let promise = Promise<WaitResult>()
-        let atRest = [.created, .exited, .dead].contains(lifecycle.phase)
+        // Its end does not wait for its removal.
+        let atRest = [.created, .exited, .dead, .removing].contains(lifecycle.phase)
         if condition == .notRunning, atRest {
             promise.resolve(.success(waitResult()))
         } else if condition == .removed, lifecycle.phase == .removed {

@@ -23,7 +23,7 @@ class RotationTests(unittest.TestCase):
 
     def look(self) -> tuple[int, int]:
         self.watch.look()
-        return len(self.watch.problems), len(self.watch.gaps)
+        return len(self.watch.problems) + len(self.watch.too_large()), len(self.watch.gaps)
 
     def test_files_within_their_limits(self) -> None:
         self.write("", 21, size=300)
@@ -42,6 +42,13 @@ class RotationTests(unittest.TestCase):
         self.assertEqual(self.look(), (0, 0))
         self.write("", 1, size=1501)
         self.assertEqual(self.look(), (1, 0))
+
+    def test_as_many_files_are_excused_as_could_not_be_opened(self) -> None:
+        self.write("", 11, size=1300)
+        self.write(".1", 1, size=1200)
+        self.look()
+        self.assertEqual([len(self.watch.too_large(count, 400)) for count in (0, 1, 2)], [2, 1, 0])
+        self.assertEqual(len(self.watch.too_large(2, 250)), 1)
 
     def test_file_too_many(self) -> None:
         for suffix, first in (("", 31), (".1", 21), (".2", 11), (".3", 1)):
