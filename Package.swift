@@ -200,7 +200,7 @@ let targets: [Target] = [
         dependencies: [
             "EngineModel", "EngineSpec", "EngineStore", "EngineShim", "Kernel", "OCISpec", "ShimProtocol",
             "ContainerIO", "MountTrees",
-            "Archive", "ContentStore", "Snapshots", "Seccomp", log, protobuf,
+            "Archive", "ContentStore", "Snapshots", "Seccomp", "WorkloadProfiles", log, protobuf,
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
         ],
@@ -210,7 +210,8 @@ let targets: [Target] = [
         name: "Engine",
         dependencies: [
             "EngineModel", "EngineSpec", "EngineStore", "EngineShim", "EngineContainer", "Kernel", "OCISpec",
-            "ShimProtocol", "ContainerIO", "Archive", "ContentStore", "Snapshots", "Seccomp", log, protobuf,
+            "ShimProtocol", "ContainerIO", "Archive", "ContentStore", "Snapshots", "Seccomp", "WorkloadProfiles", log,
+            protobuf,
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
         ],
@@ -222,7 +223,8 @@ let targets: [Target] = [
     .target(
         name: "DockerAPI",
         dependencies: [
-            "Engine", "EngineContainer", "EngineModel", "DockerTypes", "Kernel", log,
+            "Engine", "EngineContainer", "EngineModel", "EngineStore", "WorkloadProfiles", "Seccomp", "DockerTypes",
+            "Kernel", log,
             .product(name: "HummingbirdCore", package: "hummingbird"),
             .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "NIOCore", package: "swift-nio"),
@@ -370,7 +372,8 @@ let targets: [Target] = [
     .testTarget(
         name: "EngineTests",
         dependencies: [
-            "EngineModel", "EngineShim", "EngineSpec", "EngineStore", "Kernel", "ModelCheck", "OCISpec",
+            "EngineModel", "EngineShim", "EngineSpec", "EngineStore", "Kernel", "ModelCheck", "OCISpec", "ShimProtocol",
+            protobuf,
             .product(name: "GRDB", package: "GRDB.swift"),
         ],
         swiftSettings: swift

@@ -96,6 +96,7 @@ public struct DockerFace: Sendable {
         ManagerRoutes(engine: engine, control: control).register(in: &table)
         ShimRoutes(engine: engine).register(in: &table)
         BackendRoutes(engine: engine).register(in: &table)
+        ProfileRoutes(engine: engine).register(in: &table)
         AbsentRoutes().register(in: &table)
         return Dispatcher(routes: table, version: version, map: APIError.translate)
     }

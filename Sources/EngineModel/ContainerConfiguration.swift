@@ -63,6 +63,8 @@ public struct ContainerConfiguration: Sendable, Equatable, Codable {
     public var appArmorProfile: String?
     /// SELinux label; nil for none of the container's own.
     public var selinuxLabel: SELinuxLabel?
+    /// The profile that it teaches or is held to; nil for none.
+    public var restriction: Restriction?
     /// Whether exec may never gain privileges: set-id bits and file capabilities have no effect.
     public var noNewPrivileges = true
     /// Whether to give all devices and capabilities and take all masks away.

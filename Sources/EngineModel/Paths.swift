@@ -17,6 +17,7 @@ package struct Paths: Sendable {
     package var snapshots: String { "\(root)/snapshots" }
     package var volumes: String { "\(root)/volumes" }
     package var seccomp: String { "\(root)/seccomp" }
+    package var profiles: String { "\(root)/profiles" }
     package var containers: String { "\(root)/containers" }
     package var bundles: String { "\(state)/containers" }
 

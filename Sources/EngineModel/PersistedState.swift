@@ -35,6 +35,8 @@ package struct PersistedState: Sendable, Equatable, Codable {
     package var stoppedByUser: Bool
     /// Journal sequence number of the shim up to which events are in the database.
     package var journaled: UInt64?
+    /// The last report of system calls that was counted; ``journaled`` may be before it.
+    package var counted: UInt64?
     /// The shim whose journal that is: pid and start time.
     package var shim: String?
     /// The run that all of this is about; nil before the first.

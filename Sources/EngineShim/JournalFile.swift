@@ -80,6 +80,44 @@ package enum JournalFile {
         var exit: Exit?
         var restart: Restart?
         var health: Health?
+        var syscalls: Syscalls?
+
+        struct Syscalls: Decodable {
+            var profile: String?
+            var mode: String?
+            var last: Bool?
+            var uses: [Use]?
+
+            struct Use: Decodable {
+                var exec: String?
+                var pid: UInt32?
+                var command: String?
+                var architecture: UInt32
+                var number: Int32
+                var argument: UInt64?
+                var count: UInt64
+                var first: String?
+                var lastSeen: String?
+                var answer: String
+            }
+
+            /// `time`: what a use has happened at that does not say when.
+            func message(_ time: Timestamp) -> ShimSyscallReport {
+                .with { report in
+                    (report.profile, report.mode, report.last) = (profile ?? "", mode ?? "", last ?? false)
+                    report.uses = (uses ?? []).map { use in
+                        .with {
+                            ($0.execID, $0.pid, $0.command) = (use.exec ?? "", use.pid ?? 0, use.command ?? "")
+                            ($0.architecture, $0.number) = (use.architecture, use.number)
+                            if let argument = use.argument { ($0.argument, $0.hasArgument_p) = (argument, true) }
+                            ($0.count, $0.answer) = (use.count, use.answer)
+                            $0.first = (use.first.flatMap { Timestamp($0) } ?? time).message
+                            $0.lastSeen = (use.lastSeen.flatMap { Timestamp($0) } ?? time).message
+                        }
+                    }
+                }
+            }
+        }
 
         struct Health: Decodable {
             var status: String
@@ -110,6 +148,7 @@ package enum JournalFile {
             } else if topic == EventTopic.exit {
                 return nil
             }
+            if let syscalls { event.syscalls = syscalls.message(at) }
             if let restart {
                 event.restart.count = restart.count
                 event.restart.delayMilliseconds = restart.delayMilliseconds

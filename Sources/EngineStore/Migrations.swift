@@ -26,6 +26,7 @@ enum Migrations {
             )
         }
         registerUserNamespaces(&migrator)
+        registerSystemCalls(&migrator)
         return migrator
     }
 
@@ -49,6 +50,29 @@ enum Migrations {
                         cgroup TEXT NOT NULL
                     ) WITHOUT ROWID;
                     CREATE INDEX id_range_holders_first ON id_range_holders (first);
+                    """
+            )
+        }
+    }
+
+    /// What shims have counted: `learned` until it is merged into a profile, `denials` summed up.
+    private static func registerSystemCalls(_ migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("3 system calls") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE learned (
+                        sequence INTEGER PRIMARY KEY AUTOINCREMENT, profile TEXT NOT NULL, document TEXT NOT NULL
+                    );
+                    CREATE INDEX learned_profile ON learned (profile, sequence);
+                    CREATE TABLE denials (
+                        id INTEGER PRIMARY KEY AUTOINCREMENT, profile TEXT NOT NULL, container TEXT NOT NULL,
+                        name TEXT NOT NULL, mode TEXT NOT NULL, exec TEXT NOT NULL, command TEXT NOT NULL,
+                        architecture INTEGER NOT NULL, number INTEGER NOT NULL, argument TEXT NOT NULL,
+                        answer TEXT NOT NULL, pid INTEGER NOT NULL, count INTEGER NOT NULL, first TEXT NOT NULL,
+                        last TEXT NOT NULL,
+                        UNIQUE (profile, container, mode, exec, command, architecture, number, argument, answer)
+                    );
+                    CREATE INDEX denials_last ON denials (last);
                     """
             )
         }

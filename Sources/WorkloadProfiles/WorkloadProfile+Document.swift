@@ -42,6 +42,7 @@ extension WorkloadProfile {
         runs = document.runs ?? []
         guard document.merged ?? 0 >= 0 else { throw .malformed("'merged' is negative") }
         merged = document.merged ?? 0
+        database = document.database
         promoted = document.promoted
     }
 
@@ -77,6 +78,7 @@ private struct Document: Codable {
     var capabilities: [String]?
     var runs: [WorkloadProfile.Run]?
     var merged: Int64?
+    var database: String?
     var promoted: String?
 
     init(_ profile: WorkloadProfile) {
@@ -96,6 +98,7 @@ private struct Document: Codable {
         capabilities = profile.capabilities
         runs = profile.runs
         merged = profile.merged
+        database = profile.database
         promoted = profile.promoted
     }
 }

@@ -5,8 +5,34 @@ internal import Seccomp
 // The form that docker, podman and Kubernetes read.
 
 extension WorkloadProfile {
+    /// What runc and crun call themselves between loading the filter and the program's execve: Berth loads it last, and needs
+    /// none of it.
+    static let runtimeCalls = """
+        brk capget capset chdir clock_gettime clone:0 close close_range dup3 epoll_create1 epoll_ctl epoll_pwait execve execveat
+        faccessat faccessat2 fchdir fchown fcntl:F_DUPFD fcntl:F_DUPFD_CLOEXEC fcntl:F_GETFD fcntl:F_GETFL fcntl:F_SETFD
+        fcntl:F_SETFL fstat fstatfs futex getcwd getdents64 getegid geteuid getgid getpid getppid gettid getuid lseek lstat
+        madvise mmap:PROT_NONE mmap:PROT_READ mmap:PROT_READ|PROT_WRITE mprotect:PROT_NONE mprotect:PROT_READ
+        mprotect:PROT_READ|PROT_WRITE munmap nanosleep newfstatat openat pidfd_open pipe2 prctl:PR_CAPBSET_DROP
+        prctl:PR_CAPBSET_READ prctl:PR_CAP_AMBIENT prctl:PR_GET_DUMPABLE prctl:PR_GET_KEEPCAPS prctl:PR_GET_PDEATHSIG
+        prctl:PR_GET_SECUREBITS prctl:PR_SET_CHILD_SUBREAPER prctl:PR_SET_DUMPABLE prctl:PR_SET_KEEPCAPS prctl:PR_SET_NAME
+        prctl:PR_SET_NO_NEW_PRIVS prctl:PR_SET_PDEATHSIG prctl:PR_SET_SECUREBITS read readlinkat recvmsg rseq rt_sigaction
+        rt_sigprocmask sched_getaffinity sched_yield sendmsg set_robust_list setfsgid setfsuid setgid setgroups setresgid
+        setresuid setuid sigaltstack stat statfs statx tgkill umask write
+        """
+
     /// The profile in Docker's JSON form, the content of `--security-opt seccomp=FILE`.
-    package func exported() throws -> [UInt8] {
+    ///
+    /// - Parameter exact: Whether to say what Berth enforces and no more; runtimes that load a filter early do not start with it.
+    /// - Returns: The document.
+    /// - Throws: What the encoder throws; nothing for a profile.
+    package func exported(exact: Bool = false) throws -> [UInt8] {
+        var profile = self
+        if !exact {
+            let words = Self.runtimeCalls.split(whereSeparator: { $0 == " " || $0 == "\n" })
+            // A machine that has no such call needs none.
+            profile.allow(words.compactMap { try? CallSelector(parsing: String($0)) })
+        }
+        let filter = profile.filter
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         return Array(try encoder.encode(filter)) + [0x0a]

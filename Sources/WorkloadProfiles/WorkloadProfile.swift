@@ -98,6 +98,8 @@ package struct WorkloadProfile: Sendable, Equatable {
     package var runs: [Run] = []
     /// Up to here the engine's notes of what was learned have been merged.
     package var merged: Int64 = 0
+    /// The engine's database that those numbers are of.
+    package var database: String?
     /// When it was promoted.
     package var promoted: String?
 

@@ -34,7 +34,7 @@ package struct Berth: ParsableCommand {
                 name: "The manager",
                 subcommands: [
                     Info.self, VersionCommand.self, Events.self, SystemCommand.self, ContainerCommand.self,
-                    ShimCommand.self, BackendCommand.self,
+                    ShimCommand.self, ProfileCommand.self, BackendCommand.self,
                     Completion.self,
                 ]
             ),

@@ -40,7 +40,7 @@ extension ContainerOptions {
                 return (sides.first ?? "", sides.count == 2 ? sides[1] : "")
             }
         ) { _, last in last }
-        config.readonlyRootfs = readOnly
+        config.readonlyRootfs = readOnly ?? false
         config.networkMode = network ?? "default"
         config.extraHosts = addHost
         config.dns = dns
@@ -76,6 +76,12 @@ extension ContainerOptions {
         config.capDrop = StringList(capDrop)
         config.privileged = privileged
         config.securityOpt = try securityOpt.map(securityOption)
+        // Docker's document knows no "not asked for": with a profile the root is read-only unless this says otherwise.
+        if readOnly == false,
+            securityOpt.contains(where: { $0.hasPrefix("berth.learn") || $0.hasPrefix("berth.profile") })
+        {
+            config.securityOpt?.append("berth.readonly=false")
+        }
         config.sysctls = Value.pairs(sysctl)
         config.groupAdd = groupAdd
         config.oomScoreAdj = oomScoreAdj ?? 0

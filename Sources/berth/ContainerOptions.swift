@@ -64,8 +64,11 @@ struct ContainerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Temporary file system.", valueName: "target[:options]"))
     var tmpfs: [String] = []
 
-    @Flag(help: "Mount the root file system read-only.")
-    var readOnly = false
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Mount the root file system read-only. With a profile it is, unless --read-only=false says otherwise."
+    )
+    var readOnly: Bool?
 
     @Option(help: ArgumentHelp("Device.", valueName: "host[:container[:rwm]]"))
     var device: [String] = []
@@ -136,7 +139,10 @@ struct ContainerOptions: ParsableArguments {
     var privileged = false
 
     @Option(
-        help: ArgumentHelp("Security option: seccomp=FILE|unconfined, no-new-privileges=false.", valueName: "option")
+        help: ArgumentHelp(
+            "Security option: seccomp=FILE|unconfined, no-new-privileges=false, berth.learn=PROFILE, berth.profile=PROFILE, …",
+            valueName: "option"
+        )
     )
     var securityOpt: [String] = []
 

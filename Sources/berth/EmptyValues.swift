@@ -11,10 +11,13 @@ package enum EmptyValues {
     /// - Returns: The same, but for options of berth's own with an empty value; a container's command stays as it is.
     /// - Throws: When the parser's description of the command line cannot be read.
     package static func spelledOut(_ words: [String]) throws -> [String] {
-        guard words.contains(where: { name(ofEmpty: $0) != nil }) else { return words }
+        guard words.contains(where: { name(ofEmpty: $0) != nil || flags[$0] != nil }) else { return words }
         var reader = Reader(command: try JSONValue(parsing: Array(Berth._dumpHelp().utf8))["command"])
         return reader.read(words)
     }
+
+    /// Flags with a value, which the parser does not know, in the form that it does.
+    private static let flags = ["--read-only=true": "--read-only", "--read-only=false": "--no-read-only"]
 
     /// `--name` of `--name=`.
     private static func name(ofEmpty word: String) -> String? {
@@ -45,7 +48,7 @@ package enum EmptyValues {
                     result += [name, ""]
                     continue
                 }
-                result.append(word)
+                result.append(EmptyValues.flags[word] ?? word)
                 if word.hasPrefix("-"), word != "-" {
                     for _ in 0..<min(values(after: word), rest.count) { result.append(rest.removeFirst()) }
                 } else if let next = subcommand(word) {

@@ -41,6 +41,11 @@ struct Run: ParsableCommand {
         if options.tty, options.interactive, !detach, !BorrowedDescriptor.standardInput.isTerminal {
             throw Failure("the input is not a terminal: leave out --tty", code: 125)
         }
+        try perform(client)
+    }
+
+    /// Does what the options say, also for a command that has made them itself.
+    func perform(_ client: APIClient) throws {
         do {
             var request = try options.request(image: image[0], command: Array(image.dropFirst()))
             attachStreams(&request.config)

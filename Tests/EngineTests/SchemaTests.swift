@@ -71,7 +71,8 @@ struct SchemaTests {
         try change(
             directory,
             """
-            DROP TABLE id_range_holders; DROP TABLE id_ranges; DELETE FROM grdb_migrations WHERE identifier NOT LIKE '1 %';
+            DROP TABLE id_range_holders; DROP TABLE id_ranges; DROP TABLE learned; DROP TABLE denials;
+            DELETE FROM grdb_migrations WHERE identifier NOT LIKE '1 %';
             """
         )
         #expect(try facts(directory).version == 1)

@@ -232,7 +232,7 @@ enum Learned {
                 profile.merge(Learned.report([try Learned.use(name, argument)], container: "r\(round)"))
             }
             let filter = profile.filter
-            let parsed = try DockerProfile.parse(profile.exported(), capabilities: [], kernel: "6.1.0")
+            let parsed = try DockerProfile.parse(profile.exported(exact: true), capabilities: [], kernel: "6.1.0")
             #expect(parsed.syscalls == filter.syscalls)
             let (own, other) = (
                 BPFInterpreter(try SeccompCompiler.compile(filter)), BPFInterpreter(try SeccompCompiler.compile(parsed))
@@ -249,18 +249,44 @@ enum Learned {
         }
     }
 
+    /// What the runtimes need besides is all there, and nothing of it is dangerous.
+    @Test func whatOtherRuntimesNeedIsExported() throws {
+        let profile = try Learned.profile()
+        let parsed = try DockerProfile.parse(profile.exported(), capabilities: [], kernel: "6.1.0")
+        let difference = ProfileDifference(try AllowedCalls(parsed), try AllowedCalls(profile.filter))
+        #expect(difference.removed.isEmpty && difference.narrowed.isEmpty)
+        #expect(difference.added.contains("futex") && difference.added.contains("capset"))
+        let back = try WorkloadProfile.imported(profile.exported(), name: "again", naming: [], kernel: "6.1.0")
+        #expect(back.leftOut.isEmpty && back.inexpressible.isEmpty)
+    }
+
     @Test func anImportedProfileAllowsTheSameButWhatIsDangerous() throws {
         var profile = try Learned.profile()
-        let back = try WorkloadProfile.imported(profile.exported(), name: "again", naming: [], kernel: "6.1.0")
+        let back = try WorkloadProfile.imported(
+            profile.exported(exact: true),
+            name: "again",
+            naming: [],
+            kernel: "6.1.0"
+        )
         #expect(try AllowedCalls(back.profile.filter) == AllowedCalls(profile.filter))
         #expect(back.leftOut.isEmpty && back.inexpressible.isEmpty)
 
         let named = try ["ptrace", "socket:AF_ALG", "unshare:CLONE_NEWUSER"].map(CallSelector.init(parsing:))
         profile.allow(named)
-        let without = try WorkloadProfile.imported(profile.exported(), name: "again", naming: [], kernel: "6.1.0")
+        let without = try WorkloadProfile.imported(
+            profile.exported(exact: true),
+            name: "again",
+            naming: [],
+            kernel: "6.1.0"
+        )
         #expect(Set(without.leftOut) == ["ptrace", "socket:AF_ALG", "unshare:CLONE_NEWUSER"])
         #expect(try AllowedCalls(without.profile.filter) == AllowedCalls(Learned.profile().filter))
-        let with = try WorkloadProfile.imported(profile.exported(), name: "again", naming: named, kernel: "6.1.0")
+        let with = try WorkloadProfile.imported(
+            profile.exported(exact: true),
+            name: "again",
+            naming: named,
+            kernel: "6.1.0"
+        )
         #expect(with.leftOut.isEmpty)
         #expect(try AllowedCalls(with.profile.filter) == AllowedCalls(profile.filter))
     }
@@ -280,7 +306,7 @@ enum Learned {
     @Test func namingDoesNotBringInWhatTheDocumentRefuses() throws {
         let selectors = [try CallSelector(parsing: "bpf")]
         let back = try WorkloadProfile.imported(
-            Learned.profile().exported(),
+            Learned.profile().exported(exact: true),
             name: "again",
             naming: selectors,
             kernel: "6.1.0"

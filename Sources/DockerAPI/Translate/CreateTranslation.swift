@@ -22,11 +22,13 @@ package enum CreateTranslation {
         let host = request.hostConfig
         try refuse(host)
         try isolation(host, networkDisabled: request.config.networkDisabled ?? false, into: &configuration)
-        try security(host, into: &configuration)
+        let restriction = try security(host, into: &configuration)
         try storage(host, into: &configuration)
         configuration.resources = ResourceLimits(host)
         try misc(host, into: &configuration)
         try faults(host.berth, into: &configuration)
+        // The last: it takes away what all else leaves open.
+        try configuration.restrict(restriction)
         warnings += ineffective(request)
         configuration.faceDocument = String(decoding: try DockerJSON.encode(request), as: UTF8.self)
         return Result(configuration: configuration, warnings: warnings)
@@ -129,23 +131,32 @@ package enum CreateTranslation {
         return mode == "shareable" ? .shareable : .own
     }
 
-    private static func security(_ host: HostConfig, into result: inout ContainerConfiguration) throws {
+    private static func security(
+        _ host: HostConfig,
+        into result: inout ContainerConfiguration
+    ) throws -> RestrictionOptions {
         result.privileged = host.privileged
         result.noNewPrivileges = !host.privileged
         result.capabilitiesToAdd = host.capAdd?.values ?? []
         result.capabilitiesToDrop = host.capDrop?.values ?? []
         result.maskedPaths = host.maskedPaths
         result.readonlyPaths = host.readonlyPaths
-        for option in host.securityOpt ?? [] { try apply(option, to: &result) }
+        var restriction = RestrictionOptions()
+        for option in host.securityOpt ?? [] { try apply(option, to: &result, &restriction) }
+        return restriction
     }
 
-    private static func apply(_ option: String, to result: inout ContainerConfiguration) throws {
+    private static func apply(
+        _ option: String,
+        to result: inout ContainerConfiguration,
+        _ restriction: inout RestrictionOptions
+    ) throws {
         guard let split = option.firstIndex(where: { $0 == "=" || $0 == ":" }) else {
             guard option == "no-new-privileges" else { throw APIError.invalid("invalid security option '\(option)'") }
             result.noNewPrivileges = true
             return
         }
-        let name = option[..<split]
+        let name = String(option[..<split])
         let value = String(option[option.index(after: split)...])
         switch (name, value) {
         case ("no-new-privileges", "true"): result.noNewPrivileges = true
@@ -153,6 +164,7 @@ package enum CreateTranslation {
         case ("seccomp", "unconfined"): result.seccomp = .unconfined
         case ("seccomp", "builtin"), ("seccomp", "default"): result.seccomp = .default
         case ("seccomp", _) where value.contains("{"): result.seccomp = .json(value)
+        case (_, _) where name.hasPrefix(Restriction.prefix): try restriction.take(name, value)
         case ("apparmor", _) where !value.isEmpty: result.appArmorProfile = value
         case ("label", "disable"): result.selinuxLabel = nil
         case ("label", _):

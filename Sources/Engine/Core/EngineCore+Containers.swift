@@ -133,9 +133,10 @@ extension EngineCore {
                 throw BundleWriter.missing(source)
             }
         }
-        try await blocking { _ in
+        try await blocking { node in
             _ = try DeviceLookup(configuration)
             try BundleWriter.checkSeccomp(configuration)
+            if let restriction = configuration.restriction { try node.profiles.check(restriction) }
         }
         return ContainerPlan(
             imageID: image.id.description,

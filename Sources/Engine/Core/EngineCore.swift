@@ -66,8 +66,8 @@ final class EngineCore: Sendable {
 
     private static func prepareDirectories(_ paths: Paths) throws -> SharedDescriptor {
         for directory in [
-            paths.root, paths.state, paths.content, paths.snapshots, paths.volumes, paths.seccomp, paths.containers,
-            paths.bundles,
+            paths.root, paths.state, paths.content, paths.snapshots, paths.volumes, paths.seccomp, paths.profiles,
+            paths.containers, paths.bundles,
         ] {
             try File.makeDirectories(directory, mode: 0o700)
         }

@@ -47,6 +47,12 @@ package struct BundleWriter: Sendable {
             plan: record.plan,
             surroundings: surroundings
         ).build()
+        if let restriction = configuration.restriction {
+            var annotations = spec.annotations ?? [:]
+            annotations[Restriction.profileAnnotation] = restriction.profile
+            annotations[Restriction.modeAnnotation] = restriction.mode.rawValue
+            spec.annotations = annotations
+        }
         try writeSeccomp(&spec)
         try File.writeAtomically(paths.config, try JSON.bytes(spec), durable: false)
         return try node.images.rootMounts(record.id, mapsOwners: record.plan.userNamespace?.range != nil)
@@ -141,17 +147,7 @@ package struct BundleWriter: Sendable {
     private func writeSeccomp(_ spec: inout RuntimeSpec) throws {
         guard !configuration.privileged else { return }
         let capabilities = spec.process?.capabilities?.bounding ?? []
-        let profile: RuntimeSpec.Seccomp
-        switch configuration.seccomp ?? node.configuration.defaultSeccomp {
-        case .unconfined: return
-        case .default: profile = DefaultProfile.profile(capabilities: capabilities)
-        case .json(let text):
-            profile = try DockerProfile.parse(
-                Array(text.utf8),
-                capabilities: capabilities,
-                kernel: SystemFacts.kernelRelease
-            )
-        }
+        guard let profile = try profile(capabilities) else { return }
         guard abilities.contains(BackendAbilities.takesPrograms) else {
             spec.linux?.seccomp = profile
             return
@@ -162,5 +158,30 @@ package struct BundleWriter: Sendable {
             program.encoded,
             durable: false
         )
+    }
+
+    /// The filter that was asked for; nil for none.
+    private func profile(_ capabilities: [String]) throws -> RuntimeSpec.Seccomp? {
+        if let restriction = configuration.restriction {
+            return try node.profiles.filter(
+                restriction,
+                base: try named(configuration.seccomp ?? .default, capabilities)
+                    ?? DefaultProfile.profile(capabilities: capabilities)
+            )
+        }
+        return try named(configuration.seccomp ?? node.configuration.defaultSeccomp, capabilities)
+    }
+
+    private func named(_ profile: SeccompProfile, _ capabilities: [String]) throws -> RuntimeSpec.Seccomp? {
+        switch profile {
+        case .unconfined: nil
+        case .default: DefaultProfile.profile(capabilities: capabilities)
+        case .json(let text):
+            try DockerProfile.parse(
+                Array(text.utf8),
+                capabilities: capabilities,
+                kernel: SystemFacts.kernelRelease
+            )
+        }
     }
 }

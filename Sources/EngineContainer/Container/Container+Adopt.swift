@@ -119,7 +119,7 @@ extension Container {
         guard let left else { return .nothing(record: try await recordedExit()?.exit, damage: recordDamage) }
         if let found = left.run, found != run {
             // A run of which the database knows nothing: its journal begins at its beginning.
-            (run, journaled, durable) = (found, 0, 0)
+            (run, journaled, durable, counted) = (found, 0, 0, 0)
             overtaking = [:]
         }
         try await loadExecs()

@@ -9,6 +9,8 @@ extension Container {
     struct Outbox {
         /// Events that are not in the database, in order.
         var events: [EventDraft] = []
+        /// Further writes that belong to the state, in order.
+        var changes: [Store.Body] = []
         /// Number of the newest state, and of the newest one that is in the database.
         var wanted: UInt64 = 0, written: UInt64 = 0
         /// Whether somebody writes now, and those who wait for him.
@@ -54,17 +56,21 @@ extension Container {
         let state = persistedState
         let run = run
         record.state = state
-        let (events, number) = (outbox.events, outbox.wanted)
-        outbox.events = []
+        let (events, changes, number) = (outbox.events, outbox.changes, outbox.wanted)
+        (outbox.events, outbox.changes) = ([], [])
         outbox.isWriting = true
         var failure: (any Error)?
         do {
-            try await node.store.write(events: events, try ContainerRecord.stateChange(id, state))
+            let change = try ContainerRecord.stateChange(id, state)
+            try await node.store.write(events: events) { db in
+                for change in changes { try change(db) }
+                try change(db)
+            }
             outbox.written = max(outbox.written, number)
             // A number of an earlier run says nothing about the journal of this one.
             if run == self.run { durable = max(durable, state.journaled ?? 0) }
         } catch {
-            outbox.events = events + outbox.events
+            (outbox.events, outbox.changes) = (events + outbox.events, changes + outbox.changes)
             failure = error
         }
         outbox.isWriting = false
@@ -111,6 +117,7 @@ extension Container {
             shim: shim?.process.map { "\($0.pid):\($0.startTime)" } ?? record.state.shim
         )
         state.run = run
+        state.counted = counted == 0 ? nil : counted
         // One that could not be held is still the one that it was.
         state.initStart = initProcess?.startTime ?? (record.state.pid == state.pid ? record.state.initStart : nil)
         state.stuckSince = stuck.map { StoredTime($0.since) }

@@ -193,6 +193,10 @@ extension Container {
             await commit([self.event("oom", at: Timestamp(event.time))])
         case EventTopic.execStarted:
             execStarted(event)
+        case EventTopic.learned:
+            await takeLearned(event)
+        case EventTopic.denials:
+            await takeDenials(event)
         case EventTopic.paused:
             await perform(lifecycle.paused(), exclusive: exclusive, at: Timestamp(event.time))
         case EventTopic.resumed:

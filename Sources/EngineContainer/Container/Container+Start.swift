@@ -86,6 +86,7 @@ extension Container {
         afterCommit.removeAll { $0 == .tearDown }
         // A new shim counts its events from 1 again.
         (run, journaled, durable, overtaking, probes, recordDamage) = (Random.hex(8), 0, 0, [:], 0, nil)
+        counted = 0
         let (rootfs, launched) = try await prepareAndSpawn()
         let connection = try await ShimConnection.connect(
             to: paths.shimSocket,
@@ -102,6 +103,7 @@ extension Container {
         self.shim?.hasTask = true
         // Whether it took the policy has to be known before anybody can stop the container.
         if lifecycle.policy != .no { try await learnAbilities(shim) }
+        try noteLearning()
         follow(shim, after: 0)
         node.faults.reached(.startCreated)
         await handOverWaitingClients()

@@ -36,6 +36,8 @@ package actor Container {
     var journaled: UInt64 = 0
     /// Events of this run up to here are in the database: the shim may forget them.
     var durable: UInt64 = 0
+    /// The last report of system calls of this run that was counted.
+    var counted: UInt64 = 0
     /// Numbers of events that have overtaken what they need, by what they are about.
     var overtaking: [ProcessName: UInt64] = [:]
     var outbox = Outbox()
@@ -130,6 +132,7 @@ package actor Container {
         run = record.state.run
         journaled = record.state.journaled ?? 0
         durable = journaled
+        counted = record.state.counted ?? 0
         removalWanted = record.state.removalWanted ?? false
         health = record.state.health
         adoption = Promise()

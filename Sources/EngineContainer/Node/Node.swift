@@ -17,6 +17,7 @@ package struct Node: Sendable {
     package let table: ContainerTable
     package let images: ImageService
     let seccomp: SeccompCache
+    package let profiles: Profiles
     package let supervisor: Supervisor
     package let pool: BlockingPool
     package let waiter: DescriptorWaiter
@@ -65,6 +66,13 @@ package struct Node: Sendable {
         self.damage = damage
         table = ContainerTable()
         seccomp = SeccompCache(directory: paths.seccomp)
+        profiles = Profiles(
+            directory: paths.profiles,
+            store: store,
+            pool: pool,
+            damage: damage,
+            logger: configuration.logger
+        )
         supervisor = Supervisor()
         waiter = try DescriptorWaiter()
         cgroupManager = SystemFacts.cgroupManager(configuration.cgroupManager)

@@ -1,0 +1,137 @@
+import EngineModel
+import EngineSpec
+package import EngineStore
+import Kernel
+import Logging
+import OCISpec
+import Seccomp
+import ShimProtocol
+package import WorkloadProfiles
+
+// What the shim tells of system calls. It is written together with the journal's cursor, so every count is taken once, whenever
+// the manager dies.
+
+extension Container {
+    /// Events of one report; the table of denials has them all.
+    private static let eventsOfReport = 64
+
+    /// Notes the run that begins, so that it is known of even if no word of it ever comes.
+    func noteLearning() throws {
+        guard let restriction = record.configuration.restriction, restriction.mode == .learn else { return }
+        let learned = try learnedUses(restriction, at: .now, uses: [], isLast: false)
+        outbox.changes.append(try node.profiles.insertion(learned, into: restriction.profile))
+    }
+
+    /// What was learned since the report before.
+    func takeLearned(_ event: ShimEvent) async {
+        guard isNew(event), let restriction = record.configuration.restriction, restriction.mode == .learn else {
+            return
+        }
+        let report = event.syscalls
+        let uses = report.uses.map { use in
+            ObservedUse(
+                architecture: use.architecture,
+                number: UInt32(bitPattern: use.number),
+                argument: use.hasArgument_p ? use.argument : nil,
+                count: use.count,
+                answer: use.answer
+            )
+        }
+        do {
+            let learned = try learnedUses(restriction, at: Timestamp(event.time), uses: uses, isLast: report.last)
+            outbox.changes.append(try node.profiles.insertion(learned, into: restriction.profile))
+        } catch {
+            logger.error("what was learned cannot be written down", metadata: ["error": "\(error)"])
+        }
+        guard await commit([]), node.profiles.isDue(restriction.profile, last: report.last) else { return }
+        node.supervisor.start { [profiles = node.profiles] in await profiles.mergeSoon(restriction.profile) }
+    }
+
+    /// Whether a report was not counted before: an event that waits for another holds the journal's cursor back, and with it what
+    /// comes again after a crash.
+    private func isNew(_ event: ShimEvent) -> Bool {
+        guard event.seq > counted else { return false }
+        counted = event.seq
+        return true
+    }
+
+    private func learnedUses(
+        _ restriction: Restriction,
+        at time: Timestamp,
+        uses: [ObservedUse],
+        isLast: Bool
+    ) throws -> LearnedUses {
+        let resolved = record.plan.resolved
+        var run = WorkloadProfile.Run(
+            container: id.description,
+            run: run ?? "",
+            name: record.name,
+            image: record.configuration.image,
+            command: resolved.entrypoint + resolved.command,
+            started: time.description
+        )
+        if isLast { (run.ended, run.complete) = (time.description, true) }
+        let capabilities = try SpecBuilder.capabilities(record.configuration).bounding ?? []
+        return LearnedUses(run: run, capabilities: capabilities, allowed: restriction.allowed, uses: uses)
+    }
+
+    /// Calls that were not simply allowed since the report before.
+    func takeDenials(_ event: ShimEvent) async {
+        guard isNew(event) else { return }
+        let report = event.syscalls
+        var drafts: [EventDraft] = []
+        for use in report.uses {
+            let observed = ObservedUse(
+                architecture: use.architecture,
+                number: UInt32(bitPattern: use.number),
+                argument: use.hasArgument_p ? use.argument : nil,
+                count: use.count,
+                answer: use.answer
+            )
+            if observed.isExpected { continue }
+            let denial = denial(of: use, observed, report)
+            outbox.changes.append(denial.addition)
+            if drafts.count < Self.eventsOfReport {
+                drafts.append(self.event("denial", at: denial.last, denial.attributes))
+            }
+        }
+        if !drafts.isEmpty { outbox.changes.append(DenialRecord.trim()) }
+        await commit(drafts)
+    }
+
+    private func denial(of use: ShimSyscallUse, _ observed: ObservedUse, _ report: ShimSyscallReport) -> DenialRecord {
+        DenialRecord(
+            profile: report.profile,
+            container: id.description,
+            name: record.name,
+            mode: report.mode,
+            exec: use.execID,
+            command: use.command,
+            architecture: observed.architecture,
+            number: observed.number,
+            argument: observed.argument,
+            answer: observed.answer,
+            pid: use.pid,
+            count: observed.count,
+            first: Timestamp(use.first),
+            last: Timestamp(use.lastSeen)
+        )
+    }
+}
+
+extension DenialRecord {
+    /// The call as a count of it.
+    package var use: ObservedUse {
+        ObservedUse(architecture: architecture, number: number, argument: argument, count: count, answer: answer)
+    }
+
+    /// What an event tells.
+    fileprivate var attributes: [String: String] {
+        var attributes = [
+            "syscall": use.label, "answer": answer, "count": String(count), "command": command, "pid": String(pid),
+            "mode": mode, "profile": profile, "exec": exec,
+        ]
+        attributes["argument"] = use.className
+        return attributes.filter { !$0.value.isEmpty }
+    }
+}

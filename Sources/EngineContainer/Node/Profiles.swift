@@ -1,0 +1,133 @@
+package import EngineModel
+import EngineStore
+import Kernel
+import Logging
+import OCISpec
+import Seccomp
+import Synchronization
+package import WorkloadProfiles
+
+/// The profiles of a node, and what its containers teach them.
+///
+/// What a shim tells goes into the database together with the cursor of its journal, so each count is taken once. From
+/// there it is merged into the profile's file, which says up to where that was done; only then the database forgets it.
+package struct Profiles: Sendable {
+    package let files: ProfileFiles
+    private let store: Store
+    private let pool: BlockingPool
+    private let damage: DamageLog
+    private let logger: Logger
+    private let counters = Counters()
+
+    /// Reports since the last merge, by profile.
+    private final class Counters: Sendable {
+        let pending = Mutex<[String: Int]>([:])
+    }
+
+    /// Reports that are merged at once, at the latest.
+    private static let batch = 32
+
+    init(directory: String, store: Store, pool: BlockingPool, damage: DamageLog, logger: Logger) {
+        files = ProfileFiles(directory: directory, damage: damage)
+        (self.store, self.pool, self.damage, self.logger) = (store, pool, damage, logger)
+    }
+
+    /// A write that keeps what was learned.
+    func insertion(_ learned: LearnedUses, into profile: String) throws -> Store.Body {
+        LearnedRow.insertion(try JSON.encode(learned), into: profile)
+    }
+
+    /// Whether it is time to merge: a run has ended, or much has come together.
+    func isDue(_ profile: String, last: Bool) -> Bool {
+        counters.pending.withLock { pending in
+            pending[profile, default: 0] += 1
+            guard last || pending[profile, default: 0] >= Self.batch else { return false }
+            pending[profile] = 0
+            return true
+        }
+    }
+
+    /// The profile that learns, with everything that was learned; nil when there is none.
+    package func learned(_ name: String) async throws -> WorkloadProfile? {
+        let rows = try await store.learned(name)
+        let (files, damage) = (files, damage)
+        guard let last = rows.last else { return try await pool.run { try files.read(name, .learned) } }
+        let identity = try await store.identity()
+        let profile = try await pool.run {
+            try files.update(name) { profile in
+                // Numbers of another database mean nothing here.
+                if profile.database != identity { (profile.database, profile.merged) = (identity, 0) }
+                for row in rows where row.sequence > profile.merged {
+                    do { profile.merge(try JSON.decode(LearnedUses.self, row.document)) } catch {
+                        damage.tell("row \(row.sequence) of what profile '\(name)' learned", "\(error)")
+                    }
+                }
+                profile.merged = max(profile.merged, last.sequence)
+            }
+        }
+        try await store.forgetLearned(name, upTo: last.sequence)
+        return profile
+    }
+
+    /// Merges what was learned; what cannot be merged now is merged later.
+    func mergeSoon(_ name: String) async {
+        do { _ = try await learned(name) } catch {
+            logger.error("what was learned is not merged", metadata: ["profile": "\(name)", "error": "\(error)"])
+        }
+    }
+
+    /// The profile that is enforced.
+    package func promoted(_ name: String) async throws -> WorkloadProfile? {
+        let files = files
+        return try await pool.run { try files.read(name, .promoted) }
+    }
+
+    /// The names of all profiles, those included of which only the database knows.
+    package func names() async throws -> [String] {
+        let files = files
+        let onDisk = try await pool.run { try files.names() }
+        return Set(onDisk + (try await store.learningProfiles())).sorted()
+    }
+
+    /// The filter of a container that is held to a profile, or teaches one.
+    ///
+    /// - Throws: `.failedPrecondition` or `.notFound` when there is nothing to be held to.
+    func filter(
+        _ restriction: Restriction,
+        base: @autoclosure () throws -> RuntimeSpec.Seccomp
+    ) throws
+        -> RuntimeSpec.Seccomp
+    {
+        guard restriction.mode == .learn else { return try enforced(restriction.profile).filter }
+        var named = try restriction.allowed.map { text in
+            try ProfileFiles.checked { () throws(ProfileError) in try CallSelector(parsing: text) }
+        }
+        named += try files.read(restriction.profile, .learned)?.allowed ?? []
+        return WorkloadProfile.ceiling(try base(), naming: named)
+    }
+
+    /// What can be said about a request before anything is made.
+    package func check(_ restriction: Restriction) throws {
+        guard restriction.mode == .learn else { return _ = try enforced(restriction.profile) }
+        try ProfileFiles.checked { () throws(ProfileError) in try WorkloadProfile.check(name: restriction.profile) }
+        for text in restriction.allowed {
+            try ProfileFiles.checked { () throws(ProfileError) in _ = try CallSelector(parsing: text) }
+        }
+    }
+
+    private func enforced(_ name: String) throws -> WorkloadProfile {
+        if let profile = try files.read(name, .promoted) { return profile }
+        guard try files.read(name, .learned) != nil else { throw EngineError.noSuchProfile(name, try files.names()) }
+        throw EngineError.conflict(
+            "profile '\(name)' is not promoted: look at it with 'berth profile show \(name)', then 'berth profile promote \(name)'"
+        )
+    }
+}
+
+extension EngineError {
+    /// There is no such profile; names those that there are.
+    package static func noSuchProfile(_ name: String, _ known: [String]) -> EngineError {
+        let others = known.isEmpty ? "there is none yet" : "there are " + known.prefix(10).joined(separator: ", ")
+        return EngineError(.notFound, "No such profile: \(name) (\(others))")
+    }
+}
