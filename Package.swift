@@ -418,7 +418,14 @@ let targets: [Target] = [
     ),
     .target(name: "SystemFixture", path: "Tests/Support/SystemFixture", swiftSettings: swift),
     .target(name: "ModelCheck", path: "Tests/Support/ModelCheck", swiftSettings: swift),
-    .testTarget(name: "SystemTests", dependencies: ["SystemFixture"], swiftSettings: swift),
+    // A backend that does wrong what its name says.
+    .executableTarget(
+        name: "hostile-backend",
+        dependencies: ["ShimProtocol", "Kernel", protobuf],
+        path: "Tests/Support/hostile-backend",
+        swiftSettings: swift
+    ),
+    .testTarget(name: "SystemTests", dependencies: ["SystemFixture", "hostile-backend"], swiftSettings: swift),
     .testTarget(name: "UpgradeTests", dependencies: ["SystemFixture", "berthd-faults"], swiftSettings: swift),
     .testTarget(
         name: "SecurityTests",

@@ -25,7 +25,12 @@ public enum Daemon {
     /// - Parameters:
     ///   - faults: Where a test ends the process; nothing in production.
     ///   - refusal: Why not to start, where a test wants that; nil in production.
-    public static func main(faults: FaultPoints = FaultPoints(), refusal: String? = nil) async {
+    ///   - deadlines: Those of a test that cannot wait as long as production does.
+    public static func main(
+        faults: FaultPoints = FaultPoints(),
+        refusal: String? = nil,
+        deadlines: EngineConfiguration.Deadlines = EngineConfiguration.Deadlines()
+    ) async {
         // With one for each thread a thousand containers cost a quarter more memory.
         ProcessAttributes.limitHeaps(2)
         let foreign = Handover.foreignDescriptors()
@@ -36,7 +41,7 @@ public enum Daemon {
             let settings = try Settings(command: command)
             if command.check { return await check(settings, asJSON: command.json) }
             if let refusal { throw DaemonError.other(refusal) }
-            try await run(settings, &inherited, foreign, faults)
+            try await run(settings, &inherited, foreign, faults, deadlines)
         } catch {
             if let inherited, inherited.failure == nil { giveBack(inherited, error) }
             // What the parser throws is help, or a misuse with its own exit code.
@@ -78,7 +83,8 @@ public enum Daemon {
         _ settings: Settings,
         _ inherited: inout Handover?,
         _ foreign: [Int32],
-        _ faults: FaultPoints
+        _ faults: FaultPoints,
+        _ deadlines: EngineConfiguration.Deadlines
     ) async throws {
         Signals.ignore(.pipe)
         _ = Umask.set(0o022)
@@ -94,7 +100,9 @@ public enum Daemon {
             try ListeningSocket.adjust(settings, logger)
         }
         while true {
-            let life = try await ManagerLife.begin(settings, handover, program, configuration(settings, faults, logger))
+            var engine = configuration(settings, faults, logger)
+            engine.deadlines = deadlines
+            let life = try await ManagerLife.begin(settings, handover, program, engine)
             tell(handover, program, logger)
             inherited = nil
             handover.connections = []

@@ -4,6 +4,7 @@ package import NIOCore
 import NIOPosix
 import ShimProtocol
 package import SwiftProtobuf
+import Synchronization
 
 /// One ttrpc connection to one shim: concurrent calls, each with a deadline.
 ///
@@ -12,10 +13,12 @@ package import SwiftProtobuf
 package final class ShimConnection: Sendable {
     private let channel: any Channel
     private let calls: NIOLoopBound<CallHandler>
+    private let broken: Flag
 
-    private init(channel: any Channel, calls: NIOLoopBound<CallHandler>) {
+    private init(channel: any Channel, calls: NIOLoopBound<CallHandler>, broken: Flag) {
         self.channel = channel
         self.calls = calls
+        self.broken = broken
     }
 
     /// Connects to the socket at `path`; its directory is opened first, so the path may be longer than a socket's.
@@ -33,11 +36,13 @@ package final class ShimConnection: Sendable {
             .connectTimeout(TimeAmount(deadline))
             .connect(to: address) { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let handler = CallHandler(token: token, eventLoop: channel.eventLoop)
+                    let broken = Flag()
+                    let handler = CallHandler(token: token, eventLoop: channel.eventLoop, broken: broken)
                     try channel.pipeline.syncOperations.addHandler(handler)
                     return ShimConnection(
                         channel: channel,
-                        calls: NIOLoopBound(handler, eventLoop: channel.eventLoop)
+                        calls: NIOLoopBound(handler, eventLoop: channel.eventLoop),
+                        broken: broken
                     )
                 }
             }
@@ -99,6 +104,9 @@ package final class ShimConnection: Sendable {
     package func close() {
         channel.close(promise: nil)
     }
+
+    /// Whether it was ended here, because what came on it was no answer to anything.
+    package var isBroken: Bool { broken.isSet }
 }
 
 extension TimeAmount {
@@ -106,6 +114,15 @@ extension TimeAmount {
         let (seconds, attoseconds) = duration.components
         self = .nanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
     }
+}
+
+/// Shared by a connection and its handler.
+private final class Flag: Sendable {
+    private let value = Atomic(false)
+
+    var isSet: Bool { value.load(ordering: .relaxed) }
+
+    func set() { value.store(true, ordering: .relaxed) }
 }
 
 /// Feeds the connection's state machine on its event loop.
@@ -123,8 +140,15 @@ private final class CallHandler: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private var token: String?
     private let eventLoop: any EventLoop
+    private let broken: Flag
+    /// Bytes that have come since the last answer to a call.
+    private var unasked = 0
 
-    init(token: String, eventLoop: any EventLoop) {
+    /// What may come between two answers: late answers and the rest of one that is too long.
+    private static let unaskedLimit = 16 << 20
+
+    init(token: String, eventLoop: any EventLoop, broken: Flag) {
+        self.broken = broken
         self.token = token
         self.eventLoop = eventLoop
     }
@@ -149,7 +173,14 @@ private final class CallHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = [UInt8](buffer: unwrapInboundIn(data))
-        for completion in machine.receive(bytes.span.bytes) { finish(completion.streamID, completion.result) }
+        let completions = machine.receive(bytes.span.bytes)
+        unasked = completions.isEmpty ? unasked + bytes.count : 0
+        for completion in completions { finish(completion.streamID, completion.result) }
+        // Who talks on and answers nobody would keep the thread that others' answers come on.
+        if unasked > Self.unaskedLimit {
+            broken.set()
+            context.close(promise: nil)
+        }
     }
 
     func call(

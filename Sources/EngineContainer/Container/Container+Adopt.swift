@@ -72,6 +72,7 @@ extension Container {
     private func adoptRunning(pid: Int32, paused: Bool, startedAt: Timestamp) async {
         shim?.hasTask = true
         (reachable, unsupervised) = (true, nil)
+        let pid = believedNumber(pid, of: shim)
         if initProcess?.pid != pid { initProcess = HeldProcess(pid: pid) }
         if (try? ProcessFacts(pid))?.parent == Credentials.processID {
             // An earlier program of this process has inherited it from a shim that died.

@@ -140,6 +140,11 @@ extension Container {
             }
             node.faults.reached(.execAttached)
             let pid = try await client.start(exec: exec)
+            guard belief(in: pid, of: shim) != .denied else {
+                throw EngineError.internalFailure(
+                    "backend '\(record.plan.backend)' says that process \(pid) is the session's, and that process is not its own"
+                )
+            }
             node.faults.reached(.execStarted)
             if execs[exec]?.phase == .starting { execs[exec]?.phase = .running(pid: pid) }
             await keep(exec)
@@ -212,7 +217,11 @@ extension Container {
         if let connection {
             let (descriptor, text) = (connection.descriptor, failure.message + "\r\n")
             // A client that has gone away has no use for the text.
-            try? await node.pool.run { try Self.write(text, framed: framed, to: descriptor) }
+            try? await node.pool.run {
+                try Self.write(text, framed: framed, to: descriptor)
+                // A silent shim may have it in its hands for as long as it lives: for the client it ends here.
+                if isSilent { try UnixSocket.shutdown(descriptor.raw) }
+            }
         }
         // The shim forgets the session; one that it does not know is what is wanted, and one that is silent is not waited for.
         if let client = shim?.client {

@@ -94,6 +94,8 @@ extension Container {
     func follow(_ shim: Shim, after sequence: UInt64) {
         node.supervisor.start { [weak self] in
             var cursor = sequence
+            var budget = EventBudget()
+            var isFlooded = false
             while !Task.isCancelled, let self {
                 do {
                     try await self.learnAbilitiesOnce(shim)
@@ -117,6 +119,11 @@ extension Container {
                     // What is in neither the memory nor the file is lost; it is not waited for.
                     if answer.lastSeq > cursor { cursor = answer.lastSeq }
                     if !answer.events.isEmpty { await self.acknowledge(cursor, shim) }
+                    if let pause = budget.took(answer.events.count, at: Clock.monotonic.now) {
+                        if !isFlooded { await self.flooded(shim) }
+                        isFlooded = true
+                        try await Task.sleep(for: pause)
+                    }
                 } catch let error as RPCError where error.status == .deadlineExceeded {
                     await self.answered(shim, false)
                 } catch {
@@ -125,6 +132,15 @@ extension Container {
                 }
             }
         }
+    }
+
+    /// Says once for a connection that a shim tells more than can be meant.
+    private func flooded(_ shim: Shim) {
+        guard self.shim?.generation == shim.generation else { return }
+        logger.warning(
+            "shim floods events: they are taken in slowly",
+            metadata: ["perSecond": "\(EventBudget.perSecond)"]
+        )
     }
 
     /// The shim's events behind `sequence`, those that it only has in its file included.
@@ -208,7 +224,10 @@ extension Container {
 
     /// Init runs: again, or as an earlier life of the engine did not live to write down.
     private func takeStart(_ event: ShimEvent, exclusive: Bool) async {
-        let (pid, at) = (Int32(truncatingIfNeeded: event.pid), Timestamp(event.time))
+        let (named, at) = (Int32(truncatingIfNeeded: event.pid), Timestamp(event.time))
+        // While it is being started its process is known already, and believed.
+        let known = isStarting ? initProcess?.pid : nil
+        let pid = known ?? believedNumber(named, of: shim)
         if isStarting, overtaking[.initial] == nil { overtaking[.initial] = event.seq }
         let actions = lifecycle.reported(.started(pid: pid, at: at))
         // What is told later may be gone by now, and its number another's: it is looked for when all is known.

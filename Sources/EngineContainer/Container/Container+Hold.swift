@@ -67,7 +67,8 @@ extension Container {
     private func learnInit(_ pidfd: SharedDescriptor) {
         // One that was reaped meanwhile has no number any more; the next hold tells of its successor.
         guard let pid = try? Pidfd.number(of: pidfd.raw), pid != initProcess?.pid,
-            let startTime = try? ProcessFacts.startTime(of: pid), (try? Pidfd.number(of: pidfd.raw)) == pid
+            let startTime = try? ProcessFacts.startTime(of: pid), (try? Pidfd.number(of: pidfd.raw)) == pid,
+            believedNumber(pid, of: shim) == pid
         else { return }
         initProcess = HeldProcess(pid: pid, startTime: startTime, pidfd: pidfd)
     }

@@ -118,6 +118,11 @@ extension Container {
             return false
         } catch let error as RPCError where error.status == .unavailable {
             return false
+        } catch  where signal == .kill && (error as? RPCError)?.status != .notFound {
+            // Whatever it says instead: what has to end is ended without it.
+            logger.warning("shim does not kill", metadata: ["error": "\(error)"])
+            answered(shim, false)
+            return false
         }
     }
 

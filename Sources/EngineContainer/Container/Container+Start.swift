@@ -97,9 +97,9 @@ extension Container {
         let shim = adoptConnection(connection, process: launched.process, pidfd: launched.pidfd)
         node.faults.reached(.startConnected)
         let pid = try await shim.client.create(try createRequest(rootfs))
-        // It waits, and is reaped by nobody before its shim knows of its end: the number is its own.
-        initProcess = HeldProcess(pid: pid)
-        if let initProcess { node.held.hold(initProcess.pidfd, "init/pidfd", of: id) }
+        let held = try believedInit(pid, of: shim)
+        initProcess = held
+        node.held.hold(held.pidfd, "init/pidfd", of: id)
         self.shim?.hasTask = true
         // Whether it took the policy has to be known before anybody can stop the container.
         if lifecycle.policy != .no { try await learnAbilities(shim) }
@@ -109,6 +109,11 @@ extension Container {
         await handOverWaitingClients()
         node.faults.reached(.startAttached)
         let started = try await shim.client.start()
+        guard started == pid else {
+            throw EngineError.internalFailure(
+                "backend '\(record.plan.backend)' has created process \(pid), and says that it has started process \(started)"
+            )
+        }
         try node.faults.answered(.startReplied)
         return started
     }
@@ -290,6 +295,8 @@ extension Container {
                 logger.warning("shim did not shut down", metadata: ["error": "\(error)"])
             }
             shim.client.connection.close()
+            // One that talks on and listens to nobody hears of no end either.
+            if shim.client.connection.isBroken { answered = false }
             if let pidfd = shim.pidfd {
                 if answered { await leaveShim(pidfd) } else { await endShim(pidfd, alive: true) }
             }

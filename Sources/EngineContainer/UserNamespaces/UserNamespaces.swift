@@ -11,7 +11,7 @@ package struct UserNamespaces: Sendable {
     package let missing: [String]
     /// Nil when the node cannot make a user namespace.
     package let owners: OwnerMapping?
-    package let backends = BackendAbilities()
+    package let backends: BackendAbilities
 
     /// Tries what the node can, and reads who holds which ids.
     package static func open(
@@ -37,7 +37,8 @@ package struct UserNamespaces: Sendable {
                 metadata: ["missing": "\(all.joined(separator: "; "))"]
             )
         }
-        return UserNamespaces(ids: ids, missing: all, owners: owners)
+        let backends = BackendAbilities(patience: min(.seconds(20), configuration.deadlines.start))
+        return UserNamespaces(ids: ids, missing: all, owners: owners, backends: backends)
     }
 
     private static func ids(

@@ -13,7 +13,9 @@ package enum Binaries {
     }()
 
     /// Helpers that are built with the tests only.
-    private static let helpers: Set<String> = ["berthd-faults", "hostile", "shim-conformance", "kill-at"]
+    private static let helpers: Set<String> = [
+        "berthd-faults", "hostile", "hostile-backend", "shim-conformance", "kill-at",
+    ]
 
     /// A product, or a helper that is built with the tests and never shipped.
     package static func path(_ name: String) -> String {

@@ -5,6 +5,7 @@
 //   BERTH_FAULT=list berthd-faults                 prints the steps, one a line
 //   BERTH_FAULT=start.replied:shim berthd-faults … kills the shim instead, and the answer is lost
 //   BERTH_FAULT=refuse berthd-faults …             checks itself well, and does not start
+//   BERTH_DEADLINE=2 berthd-faults …               waits at most so many seconds for an answer of a shim
 
 import BerthDaemon
 import EngineModel
@@ -45,5 +46,10 @@ if wanted == "refuse" {
         _ = try? own?.send(.kill)
         while true { _ = Clock.monotonic.now }
     }
-    await Daemon.main(faults: faults)
+    var deadlines = EngineConfiguration.Deadlines()
+    if let seconds = Int(ProcessInfo.processInfo.environment["BERTH_DEADLINE"] ?? "") {
+        let time = Duration.seconds(seconds)
+        (deadlines.call, deadlines.start, deadlines.adoption, deadlines.connect) = (time, time, time, time)
+    }
+    await Daemon.main(faults: faults, deadlines: deadlines)
 }

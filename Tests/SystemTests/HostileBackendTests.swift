@@ -1,0 +1,201 @@
+import Foundation
+import SystemFixture
+import Testing
+
+extension SystemTests {
+    /// A backend that does wrong: its own container fails with an error that says why, and nothing else is touched.
+    ///
+    /// `hostile-backend` does what the name of its link says; `good` is a native container beside it.
+    @Suite struct HostileBackendTests {
+        /// A manager that knows backends of these names, and waits for their answers for `deadline` seconds.
+        static func with(_ names: [String], deadline: Int = 1, _ body: (Neighbour) throws -> Void) throws {
+            let environment = ["BERTH_DEADLINE": String(deadline)]
+            try Daemon.with(executable: "berthd-faults", environment: environment) { (daemon) throws in
+                let folder = daemon.scratch.appendingPathComponent("backends")
+                try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+                var arguments: [String] = []
+                for name in names {
+                    let link = folder.appendingPathComponent("hostile.\(name)")
+                    let program = Binaries.path("hostile-backend")
+                    try FileManager.default.createSymbolicLink(atPath: link.path, withDestinationPath: program)
+                    arguments += ["--backend", "\(name)=\(link.path)"]
+                }
+                try daemon.stop()
+                try daemon.start(arguments, executable: "berthd-faults", environment: environment)
+                try daemon.ok("run", "-d", "--name", "good", "berth/default", "sleep", "100000")
+                let neighbour = try Neighbour(daemon, folder)
+                try body(neighbour)
+                try neighbour.isUnharmed()
+                for removal in try names.map({ try daemon.client(["rm", "-f", $0]) }) { try removal.finish() }
+            }
+        }
+
+        /// The container beside, and the manager.
+        struct Neighbour {
+            let daemon: Daemon
+            let folder: URL
+            let pid: String
+            let manager: Int32
+
+            init(_ daemon: Daemon, _ folder: URL) throws {
+                (self.daemon, self.folder, manager) = (daemon, folder, daemon.pid)
+                pid = try daemon.field(".State.Pid", "good")
+            }
+
+            /// It runs, as the same process, and takes a session at once.
+            func isUnharmed(within seconds: Double = 2) throws {
+                #expect(daemon.isRunning && daemon.pid == manager)
+                let start = Date()
+                #expect(try daemon.ok("exec", "good", "echo", "here") == "here")
+                #expect(Date().timeIntervalSince(start) < seconds * patience, "a session took too long")
+                #expect(try daemon.field(".State.Pid", "good") == pid)
+                #expect(try daemon.field(".State.Status", "good") == "running")
+            }
+
+            func run(_ name: String) throws -> Outcome { try begin(name).finish() }
+
+            func begin(_ name: String) throws -> Command {
+                let options = ["--name", name, "--runtime", name, "--userns", "host"]
+                return try daemon.client(["run", "-d"] + options + ["berth/default", "sleep", "1"])
+            }
+
+            /// Nothing of the backend is left, but for what its name says.
+            func nothingIsLeft(of name: String) throws {
+                try eventually("the shim of \(name) is gone") {
+                    let program = folder.appendingPathComponent("hostile.\(name)").path
+                    return !HostState.processes(of: folder).contains { $0.command.hasPrefix(program + " ") }
+                }
+            }
+        }
+
+        private static let faults = ["crash", "hang", "garbage", "noise", "oversize", "endless"]
+
+        /// Wrong at a call of the start: the start fails within its deadlines.
+        @Test func aStartThatGoesWrongFails() throws {
+            let names = Self.faults.flatMap { ["\($0).Create", "\($0).Start"] }
+            try Self.with(names) { neighbour in
+                let start = Date()
+                let starts = try names.map { try neighbour.begin($0) }
+                try neighbour.isUnharmed(within: 5)
+                for (name, command) in zip(names, starts) {
+                    let outcome = try command.finish(within: 20)
+                    #expect(outcome.status == 125, "\(name): \(outcome)")
+                    #expect(try neighbour.daemon.field(".State.Status", name) == "created")
+                    #expect(try neighbour.daemon.field(".State.Error", name) != "")
+                }
+                #expect(Date().timeIntervalSince(start) < 20 * patience)
+                for name in names { try neighbour.nothingIsLeft(of: name) }
+            }
+        }
+
+        /// A call for each that comes after the start, and the verb that makes it.
+        static let calls = [
+            ("Exec", ["exec", "-d"], ["true"]), ("Pids", ["top"], []), ("Pause", ["pause"], []),
+            ("Kill", ["kill", "-s", "USR1"], []), ("Stats", ["stats", "--no-stream"], []),
+            ("Update", ["update", "--memory", "64m"], []), ("Delete", ["rm", "-f"], []),
+            ("Shutdown", ["rm", "-f"], []),
+            ("Events", ["stop", "-t", "1"], []), ("Info", ["stop", "-t", "1"], []),
+        ]
+
+        @Test(arguments: [["crash"], ["hang"], ["garbage"], ["oversize", "endless"]])
+        func aCallThatGoesWrongEndsInTime(faults: [String]) throws {
+            let some = faults.count == 1 ? Self.calls : Self.calls.filter { ["Pids", "Kill", "Delete"].contains($0.0) }
+            let cases = faults.flatMap { fault in some.map { (name: "\(fault).\($0.0)", verb: $0.1, rest: $0.2) } }
+            try Self.with(cases.map(\.name)) { neighbour in
+                // What is wrong before the start is over may fail it.
+                for start in try cases.map({ try neighbour.begin($0.name) }) {
+                    let outcome = try start.finish()
+                    #expect([0, 125].contains(outcome.status), "\(outcome)")
+                }
+                let start = Date()
+                let verbs = try cases.map { try neighbour.daemon.client($0.verb + [$0.name] + $0.rest) }
+                try neighbour.isUnharmed(within: 5)
+                for (entry, verb) in zip(cases, verbs) {
+                    try verb.finish(within: 30)
+                    #expect(Date().timeIntervalSince(start) < 30 * patience, "\(entry.name)")
+                }
+                let removals = try cases.map { try neighbour.daemon.client(["rm", "-f", $0.name]) }
+                for removal in removals { try removal.finish(within: 40) }
+                for entry in cases { try neighbour.nothingIsLeft(of: entry.name) }
+            }
+        }
+
+        /// The client of a session is not kept by a shim that has its connection and does nothing.
+        @Test func aSessionThatNobodyServesEnds() throws {
+            try Self.with(["hang.Wait"]) { neighbour in
+                #expect(try neighbour.run("hang.Wait").status == 0)
+                // This shim never looks at the socket by which it would get the client.
+                let outcome = try neighbour.daemon.berth("exec", "hang.Wait", "true", within: 15)
+                #expect(outcome.status == 125, "\(outcome)")
+                #expect(try neighbour.daemon.field(".State.Status", "hang.Wait") == "running")
+            }
+        }
+
+        /// A program that does not say what it can keeps its own creations waiting, and nobody else's.
+        @Test func aBackendThatDoesNotSayWhatItCanIsWaitedForByNobodyElse() throws {
+            try Self.with(["hang.-info"], deadline: 6) { neighbour in
+                let waiting = try (0..<24).map { _ in
+                    try neighbour.daemon.client(["create", "--runtime", "hang.-info", "berth/default", "true"])
+                }
+                for _ in 0..<3 { try neighbour.isUnharmed(within: 8) }
+                let start = Date()
+                #expect(try neighbour.daemon.berth("run", "--rm", "berth/default", "true").status == 0)
+                #expect(Date().timeIntervalSince(start) < 8 * patience)
+                let listed = try neighbour.daemon.ok("backend", "ls", "--format", "{{.Name}} {{.Capabilities}}")
+                #expect(
+                    listed.split(separator: "\n").contains { $0.hasPrefix("hang.-info ") && $0.contains("did not say") }
+                )
+                for client in waiting { #expect(try client.finish(within: 40).status == 125) }
+            }
+        }
+
+        // Floods -------------------------------------------------------------------------------------------------------
+
+        @Test func aFloodOfEventsIsTakenInSlowly() throws {
+            let names = ["flood.tasks.oom", "flood.tasks.paused", "flood.tasks.exit", "flood.nothing"]
+            try Self.with(names) { neighbour in
+                for name in names { #expect(try neighbour.run(name).status == 0) }
+                // Ten thousand in each answer, as fast as they are asked for.
+                for _ in 0..<5 { try neighbour.isUnharmed(within: 5) }
+                #expect(try neighbour.daemon.berth("run", "--rm", "berth/default", "true").status == 0)
+                for removal in try names.map({ try neighbour.daemon.client(["rm", "-f", $0]) }) {
+                    #expect(try removal.finish(within: 40).status == 0)
+                }
+            }
+        }
+
+        // Lies ---------------------------------------------------------------------------------------------------------
+
+        @Test func aProcessOfSomebodyElseIsNotBelieved() throws {
+            try Self.with(["pid.Create", "pid.Start", "pid.Exec"]) { neighbour in
+                let daemon = neighbour.daemon
+                // The last is a number that nobody has: of a process that is reaped already.
+                let past = try Command("true", [], in: daemon.scratch)
+                try past.finish()
+                for number in [neighbour.pid, "1", "\(daemon.pid)", "0", "-1", "\(past.pid)"] {
+                    try Data(number.utf8).write(to: neighbour.folder.appendingPathComponent("victim"))
+                    for name in ["pid.Create", "pid.Start"] {
+                        let outcome = try neighbour.run(name)
+                        #expect(outcome.status == 125 && outcome.errors.contains("says that"), "\(number): \(outcome)")
+                        #expect(try daemon.field(".State.Pid", name) == "0")
+                        // Whatever is done to the container, the other process gets nothing of it.
+                        for verb in [["kill"], ["rm", "-f"]] { try daemon.berth(words: verb + [name]) }
+                    }
+                    #expect(try neighbour.run("pid.Exec").status == 0)
+                    let session = try daemon.berth("exec", "-d", "pid.Exec", "true")
+                    let isNobody = number == "\(past.pid)"
+                    #expect((session.status == 0) == isNobody, "\(number): \(session)")
+                    #expect(isNobody || session.errors.contains("says that"), "\(number): \(session)")
+                    for verb in [["kill"], ["rm", "-f"]] { try daemon.berth(words: verb + ["pid.Exec"]) }
+                    try neighbour.isUnharmed()
+                }
+            }
+        }
+    }
+}
+
+extension Daemon {
+    /// As ``berth(_:within:)``, with the words in an array.
+    @discardableResult
+    fileprivate func berth(words: [String]) throws -> Outcome { try client(words).finish(within: 60) }
+}
