@@ -135,5 +135,117 @@ extension SystemTests {
                 try daemon.ok("rm", "-f", "one", "two")
             }
         }
+
+        /// The client's pipes lead to the foreign shim, and a new manager leads the next client there.
+        @Test(.enabled(if: areInstalled), arguments: names)
+        func inputGoesOnAfterTheManager(_ name: String) throws {
+            try Self.with { daemon in
+                let script = "while read line; do echo got $line; [ $line = end ] && exit 4; done"
+                try daemon.ok(
+                    "run",
+                    "-d",
+                    "-i",
+                    "--name",
+                    "one",
+                    "--runtime",
+                    name,
+                    "berth/default",
+                    "sh",
+                    "-c",
+                    script
+                )
+                let first = try daemon.client(["attach", "one"], keepsInput: true)
+                try first.type("before\n")
+                try eventually("the first answer") { first.output.contains("got before") }
+                try daemon.crash()
+                try first.type("meanwhile\n")
+                try daemon.start(["--config", Self.configuration(daemon).path])
+                try eventually("the answer to what was typed meanwhile") { first.output.contains("got meanwhile") }
+                first.send(SIGKILL)
+                try first.finish()
+                let second = try daemon.client(["attach", "one"], keepsInput: true)
+                try second.type("end\n")
+                #expect(try second.finish().status == 4)
+                #expect(try daemon.ok("logs", "one") == "got before\ngot meanwhile\ngot end")
+            }
+        }
+
+        /// What a foreign shim leaves only it knows: its own `delete` has the last word, also after it was killed.
+        @Test(.enabled(if: areInstalled), arguments: [false, true])
+        func theShimsOwnDeleteCleansUp(isKilled: Bool) throws {
+            try Daemon.with { (daemon) throws in
+                let (script, calls) = (
+                    daemon.scratch.appendingPathComponent("shim"), daemon.scratch.appendingPathComponent("calls")
+                )
+                // The Go program starts itself by its own path, so this one sees only what a manager calls.
+                let text = "#!/bin/bash\necho \"${@: -1}\" >>\(calls.path)\nexec \(Self.shim) \"$@\"\n"
+                try Data(text.utf8).write(to: script)
+                try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script.path)
+                let file = Self.configuration(daemon)
+                try Data("[backends.logged]\nshim = \"\(script.path)\"\n".utf8).write(to: file)
+                try daemon.stop()
+                try daemon.start(["--config", file.path])
+                try daemon.ok("run", "-d", "--name", "one", "--runtime", "logged", "berth/default", "sleep", "1000")
+                let shims = HostState.processes(of: daemon.state).filter { $0.command.hasPrefix(Self.shim) }
+                #expect(shims.count == 1, "\(shims)")
+                if isKilled, let shim = shims.first {
+                    kill(shim.pid, SIGKILL)
+                    try daemon.ok("kill", "one")
+                    try eventually("its end") { try daemon.field(".State.Status", "one") == "exited" }
+                }
+                try daemon.ok("rm", "-f", "one")
+                try eventually("its delete") {
+                    try String(contentsOf: calls, encoding: .utf8).split(separator: "\n") == ["start", "delete"]
+                }
+            }
+        }
+
+        private static let hasDocker = ["/usr/bin/docker", "/usr/local/bin/docker"].contains(
+            where: FileManager.default.isExecutableFile
+        )
+
+        /// The same for every backend: what the docker client shows does not depend on it.
+        @Test(.enabled(if: areInstalled && hasDocker), arguments: ["native"] + names)
+        func dockerSeesNoDifference(_ name: String) throws {
+            try Self.with { daemon in
+                func ok(_ words: String...) throws -> String {
+                    let environment = ["DOCKER_CONFIG": daemon.scratch.appendingPathComponent("docker").path]
+                    let line = ["-H", "unix://\(daemon.socket)"] + words
+                    let outcome = try Command("docker", line, in: daemon.scratch, environment: environment).finish()
+                    try #require(outcome.status == 0, "docker \(words): \(outcome)")
+                    return outcome.text
+                }
+                let once = try daemon.docker(
+                    "run",
+                    "--rm",
+                    "--runtime",
+                    name,
+                    "berth/default",
+                    "sh",
+                    "-c",
+                    "echo out; echo err >&2; exit 7"
+                )
+                #expect((once.status, once.output, once.errors.contains("err\n")) == (7, "out\n", true), "\(once)")
+                let loop = "i=0; trap 'exit 3' TERM; while :; do echo line $i; i=$((i+1)); sleep 0.05; done"
+                _ = try ok("run", "-d", "--name", "one", "--runtime", name, "berth/default", "sh", "-c", loop)
+                #expect(try ok("inspect", "-f", "{{.HostConfig.Runtime}}", "one") == name)
+                let session = try daemon.docker("exec", "-e", "A=b", "one", "sh", "-c", "echo $A; exit 5")
+                #expect((session.status, session.output) == (5, "b\n"), "\(session)")
+                let pid = try ok("inspect", "-f", "{{.State.Pid}}", "one")
+                try daemon.crash()
+                try daemon.start(["--config", Self.configuration(daemon).path])
+                #expect(try ok("inspect", "-f", "{{.State.Pid}}", "one") == pid)
+                #expect(try ok("exec", "one", "echo", "again") == "again")
+                #expect(try ok("top", "one").contains("sleep"))
+                _ = try ok("stop", "one")
+                #expect(try ok("inspect", "-f", "{{.State.ExitCode}}", "one") == "3")
+                let lines = try ok("logs", "one").split(separator: "\n").map(String.init)
+                #expect(
+                    lines.count > 2 && lines == lines.indices.map { "line \($0)" },
+                    "lines are missing or out of order"
+                )
+                _ = try ok("rm", "one")
+            }
+        }
     }
 }
