@@ -88,15 +88,23 @@ let targets: [Target] = [
     .systemLibrary(name: "CIsal", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .target(name: "Archive", dependencies: ["Kernel", "CIsal", "CZstd"], swiftSettings: strict),
-    .target(name: "ContentStore", dependencies: ["Kernel", "OCISpec", "Archive", crypto], swiftSettings: strict),
+    .target(
+        name: "ContentStore",
+        dependencies: ["Kernel", "OCISpec", "DocumentTexts", "Archive", crypto],
+        swiftSettings: strict
+    ),
     .target(
         name: "Snapshots",
-        dependencies: ["Kernel", "OCISpec", "Archive", "ContentStore"],
+        dependencies: ["Kernel", "OCISpec", "DocumentTexts", "Archive", "ContentStore"],
         swiftSettings: strict
     ),
 
     // 3 shim framework
-    .target(name: "ShimModel", dependencies: ["Kernel", "ShimProtocol", protobuf], swiftSettings: strict),
+    .target(
+        name: "ShimModel",
+        dependencies: ["Kernel", "DocumentTexts", "ShimProtocol", protobuf],
+        swiftSettings: strict
+    ),
     .target(
         name: "ShimStreams",
         dependencies: ["Kernel", "ShimProtocol", "ContainerIO", "ShimModel", protobuf],
@@ -104,7 +112,9 @@ let targets: [Target] = [
     ),
     .target(
         name: "ShimKit",
-        dependencies: ["Kernel", "OCISpec", "ShimProtocol", "ContainerIO", "ShimModel", "ShimStreams", protobuf],
+        dependencies: [
+            "Kernel", "OCISpec", "DocumentTexts", "ShimProtocol", "ContainerIO", "ShimModel", "ShimStreams", protobuf,
+        ],
         swiftSettings: strict
     ),
     .target(
@@ -123,8 +133,8 @@ let targets: [Target] = [
     .target(
         name: "NativeShim",
         dependencies: [
-            "ShimKit", "ShimProtocol", "NativeContainer", "Sandbox", "Seccomp", "Cgroups", "CgroupMetrics", "Kernel",
-            "OCISpec", protobuf,
+            "ShimKit", "ShimProtocol", "DocumentTexts", "NativeContainer", "Sandbox", "Seccomp", "Cgroups",
+            "CgroupMetrics", "Kernel", "OCISpec", protobuf,
         ],
         swiftSettings: strict
     ),
@@ -150,7 +160,7 @@ let targets: [Target] = [
     ),
     .executableTarget(
         name: "berth-shim-oci",
-        dependencies: ["ShimKit", "ShimProtocol", "Cgroups", "CgroupMetrics", "HostBundle", "Kernel"],
+        dependencies: ["ShimKit", "ShimProtocol", "DocumentTexts", "Cgroups", "CgroupMetrics", "HostBundle", "Kernel"],
         path: "Plugins/oci",
         exclude: ["README.md"],
         swiftSettings: strict,
@@ -158,7 +168,7 @@ let targets: [Target] = [
     ),
     .executableTarget(
         name: "berth-shim-foreign",
-        dependencies: ["ShimKit", "ShimProtocol", "HostBundle", "Kernel", protobuf],
+        dependencies: ["ShimKit", "ShimProtocol", "DocumentTexts", "HostBundle", "Kernel", protobuf],
         path: "Plugins/foreign",
         exclude: ["README.md"],
         swiftSettings: strict,
@@ -177,19 +187,21 @@ let targets: [Target] = [
     // 5 engine
     .target(
         name: "EngineModel",
-        dependencies: ["Kernel", "ContentStore", "Snapshots", log],
+        dependencies: ["Kernel", "DocumentTexts", "ContentStore", "Snapshots", log],
         swiftSettings: swift
     ),
     .target(name: "EngineSpec", dependencies: ["EngineModel", "Kernel", "OCISpec"], swiftSettings: swift),
     .target(
         name: "EngineStore",
-        dependencies: ["EngineModel", "EngineSpec", "Kernel", .product(name: "GRDB", package: "GRDB.swift")],
+        dependencies: [
+            "EngineModel", "EngineSpec", "DocumentTexts", "Kernel", .product(name: "GRDB", package: "GRDB.swift"),
+        ],
         swiftSettings: swift
     ),
     .target(
         name: "EngineShim",
         dependencies: [
-            "EngineModel", "Kernel", "ShimProtocol", protobuf,
+            "EngineModel", "Kernel", "DocumentTexts", "ShimProtocol", protobuf,
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
         ],
@@ -199,7 +211,7 @@ let targets: [Target] = [
         name: "EngineContainer",
         dependencies: [
             "EngineModel", "EngineSpec", "EngineStore", "EngineShim", "Kernel", "OCISpec", "ShimProtocol",
-            "ContainerIO", "MountTrees",
+            "DocumentTexts", "ContainerIO", "MountTrees",
             "Archive", "ContentStore", "Snapshots", "Seccomp", "WorkloadProfiles", log, protobuf,
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
@@ -210,7 +222,8 @@ let targets: [Target] = [
         name: "Engine",
         dependencies: [
             "EngineModel", "EngineSpec", "EngineStore", "EngineShim", "EngineContainer", "Kernel", "OCISpec",
-            "ShimProtocol", "ContainerIO", "Archive", "ContentStore", "Snapshots", "Seccomp", "WorkloadProfiles", log,
+            "DocumentTexts", "ShimProtocol", "ContainerIO", "Archive", "ContentStore", "Snapshots", "Seccomp",
+            "WorkloadProfiles", log,
             protobuf,
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
@@ -378,7 +391,11 @@ let targets: [Target] = [
         ],
         swiftSettings: swift
     ),
-    .testTarget(name: "BerthDaemonTests", dependencies: ["BerthDaemon", "Kernel"], swiftSettings: swift),
+    .testTarget(
+        name: "BerthDaemonTests",
+        dependencies: ["BerthDaemon", "EngineModel", "EngineShim", "Kernel"],
+        swiftSettings: swift
+    ),
     .testTarget(name: "ShimProtocolTests", dependencies: ["ShimProtocol", "Kernel", protobuf], swiftSettings: swift),
     .executableTarget(
         name: "berth-shim-plain",

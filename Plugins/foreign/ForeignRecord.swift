@@ -1,3 +1,4 @@
+import DocumentTexts
 import FoundationEssentials
 import Kernel
 import ShimKit
@@ -16,7 +17,7 @@ struct ForeignRecord: Codable {
     func write(_ bundle: String) throws(BackendError) {
         do throws(KernelError) {
             guard let bytes = try? JSONEncoder().encode(self) else { throw .failed("encode", "record", .invalid) }
-            try File.writeAtomically("\(bundle)/foreign.json", Array(bytes), durable: false)
+            try File.writeAtomically("\(bundle)/foreign.json", CheckedObject.sealed(Array(bytes)), durable: false)
         } catch {
             throw .failed(stage: "bundle", error)
         }
@@ -24,7 +25,7 @@ struct ForeignRecord: Codable {
 
     /// Reads the record of a bundle; nil when there is none that can be read.
     static func read(_ bundle: String) -> ForeignRecord? {
-        guard let bytes = try? File.read("\(bundle)/foreign.json", limit: 64 << 10),
+        guard let bytes = try? File.read("\(bundle)/foreign.json", limit: 64 << 10), CheckedObject.isSound(bytes),
             let record = try? JSONDecoder().decode(ForeignRecord.self, from: Data(bytes)), record.version == version
         else { return nil }
         return record

@@ -1,3 +1,4 @@
+import DocumentTexts
 import FoundationEssentials
 import Kernel
 import ShimKit
@@ -22,7 +23,7 @@ struct RuntimeRecord: Codable {
     func write(_ bundle: String) throws(BackendError) {
         do throws(KernelError) {
             guard let bytes = try? JSONEncoder().encode(self) else { throw .failed("encode", "record", .invalid) }
-            try File.writeAtomically("\(bundle)/oci.json", Array(bytes), durable: false)
+            try File.writeAtomically("\(bundle)/oci.json", CheckedObject.sealed(Array(bytes)), durable: false)
         } catch {
             throw .failed(stage: "bundle", error)
         }
@@ -30,7 +31,7 @@ struct RuntimeRecord: Codable {
 
     /// Reads the record of a bundle; nil when there is none that can be read.
     static func read(_ bundle: String) -> RuntimeRecord? {
-        guard let bytes = try? File.read("\(bundle)/oci.json", limit: 64 << 10),
+        guard let bytes = try? File.read("\(bundle)/oci.json", limit: 64 << 10), CheckedObject.isSound(bytes),
             let record = try? JSONDecoder().decode(RuntimeRecord.self, from: Data(bytes)), record.version == version
         else { return nil }
         return record

@@ -60,6 +60,7 @@ final class ManagerLife: ManagerControl {
     private let program: RunningProgram
     private let logger: Logger
     private let state = Mutex(State())
+    private let store: DescriptorStore
     private let signals: UnixSignalsSequence
     private let orders: AsyncStream<Order>
     private let order: AsyncStream<Order>.Continuation
@@ -70,12 +71,14 @@ final class ManagerLife: ManagerControl {
         _ settings: Settings,
         _ program: RunningProgram,
         _ engine: Engine,
+        _ store: DescriptorStore,
         _ signals: UnixSignalsSequence,
         _ logger: Logger
     ) {
         self.settings = settings
         self.program = program
         self.engine = engine
+        self.store = store
         self.signals = signals
         self.logger = logger
         (orders, order) = AsyncStream.makeStream()
@@ -95,9 +98,10 @@ final class ManagerLife: ManagerControl {
         let held = HeldDescriptors()
         let present = handover.held + DescriptorStore.takeEntries()
         held.restore(present)
-        DescriptorStore(logger).follow(held, present: present)
+        let store = DescriptorStore(logger)
+        store.follow(held, present: present)
         let engine = try await Engine.open(configuration, held: held)
-        let life = ManagerLife(settings, program, engine, signals, logger)
+        let life = ManagerLife(settings, program, engine, store, signals, logger)
         let face = try await DockerFace(
             engine: engine,
             control: life,
@@ -143,6 +147,8 @@ final class ManagerLife: ManagerControl {
                 let hasLeft = await Self.isFinished(left, within: Self.rest)
                 if !isOver || !hasLeft { await abandon(ended, engine: isOver, face: hasLeft) }
             }
+            // The next program takes what is held for what is stored.
+            await store.settle(within: Self.patience)
             switch first {
             case .replace(let replacement) where !state.withLock({ $0.isStopping }):
                 let remains = Remains(connections: connections, held: engine.held.all())

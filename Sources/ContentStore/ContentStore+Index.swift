@@ -188,6 +188,7 @@ extension ContentStore {
     func writeIndex(_ index: ImageIndex) throws(ContentError) {
         let bytes = try ImageDocuments.encode(index, "index")
         do throws(KernelError) {
+            try writeChecks([try? File.read(ContentStore.indexName, limit: 64 << 20, at: root.raw), bytes])
             try File.writeAtomically(ContentStore.indexName, bytes, durable: true, at: root.raw)
         } catch { throw .failed("write '\(path)/\(ContentStore.indexName)'", error) }
     }
@@ -195,7 +196,7 @@ extension ContentStore {
     /// Makes the index when it is not there; sets a damaged one aside.
     func openIndex() throws(ContentError) {
         if File.exists(ContentStore.indexName, at: root.raw) {
-            if (try? readIndex()) != nil { return }
+            if (try? readIndex()) != nil { return try checkIndex() }
             do throws(KernelError) {
                 try File.rename(ContentStore.indexName, to: ContentStore.damagedIndexName, at: root.raw)
             } catch { throw .failed("set '\(path)/\(ContentStore.indexName)' aside", error) }

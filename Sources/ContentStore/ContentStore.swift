@@ -59,6 +59,8 @@ public final class ContentStore: Sendable {
     }
 
     static let indexName = ImageLayout.indexFileName
+    /// What `oci-layout` says.
+    static let layout = Array("{\"imageLayoutVersion\":\"1.0.0\"}\n".utf8)
     static let damagedIndexName = "index.json.damaged"
 
     /// The directory.
@@ -99,8 +101,7 @@ public final class ContentStore: Sendable {
             ingests = SharedDescriptor(try File.open("ingest", [.read, .directory], at: root.raw))
             for entry in try ingests.readDirectory() { try File.remove(entry.name, at: ingests.raw) }
             if !File.exists(ImageLayout.fileName, at: root.raw) {
-                let layout = Array("{\"imageLayoutVersion\":\"1.0.0\"}\n".utf8)
-                try File.writeAtomically(ImageLayout.fileName, layout, durable: true, at: root.raw)
+                try File.writeAtomically(ImageLayout.fileName, ContentStore.layout, durable: true, at: root.raw)
             }
         } catch { throw .failed("open content store", error) }
         try openIndex()

@@ -157,6 +157,8 @@ public struct BerthExec: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var finishedAt: GoTime
     /// Whether it was killed because its time was over.
     @Zero public var timedOut: Bool
+    /// What is the matter with it beyond its end; empty for nothing.
+    @Zero public var problem: String
 
     /// Everything at its zero value.
     public init() {}
@@ -165,5 +167,6 @@ public struct BerthExec: Codable, Sendable, Equatable, ZeroValue {
         case startedAt = "StartedAt"
         case finishedAt = "FinishedAt"
         case timedOut = "TimedOut"
+        case problem = "Problem"
     }
 }

@@ -53,6 +53,8 @@ public struct ExecSnapshot: Sendable {
     public var endedAt: Timestamp?
     /// Whether it was killed because its time was over.
     public var timedOut = false
+    /// What is the matter with it beyond its end: why it was not started, or what is not known of it any more.
+    public var problem: String?
     /// How it ended, nil before the end; 126 and 127 also stand for a failed start.
     public var exitCode: Int?
 

@@ -35,6 +35,8 @@ public struct FaultPoints: Sendable {
         case startCommitted = "start.committed"
         /// The exec session is known to the engine only.
         case execCreated = "exec.created"
+        /// The note of the exec session says that it is being started; the shim does not know of it.
+        case execNoted = "exec.noted"
         /// The shim knows the exec session.
         case execAdded = "exec.added"
         /// The client's connection is with the shim.

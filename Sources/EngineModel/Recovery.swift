@@ -1,3 +1,4 @@
+import DocumentTexts
 package import Kernel
 
 /// What recovery does with one container, as a pure decision: what the database says against what was found.

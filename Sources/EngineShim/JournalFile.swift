@@ -1,3 +1,4 @@
+import DocumentTexts
 import EngineModel
 import FoundationEssentials
 import Kernel
@@ -9,20 +10,43 @@ package enum JournalFile {
     /// The longest file that is read; a shim empties its own long before, as soon as all of it is acknowledged.
     static let limit = 64 << 20
 
-    /// The events of the file with a number above `sequence`, in order.
+    /// What a journal holds.
+    package struct Content: Sendable {
+        /// The events with a number above the one that was asked for, in order.
+        package var events: [ShimEvent] = []
+        /// What is wrong with the file; nil for nothing.
+        package var damage: String?
+    }
+
+    /// The events of the file with a number above `sequence`.
     ///
     /// Blocks. A line that cannot be read (the last one of a crash, or a damaged one) is left out, and so is what its number would
     /// make a repetition of.
+    /// - Parameters:
+    ///   - path: of the file.
+    ///   - sequence: what the caller knows already.
+    ///   - written: what the shim's state says of the journal; nil when nothing says it.
+    /// - Returns: The events, and what is wrong with the file.
     /// - Throws: `KernelError`; no file is no events.
-    package static func events(_ path: String, after sequence: UInt64) throws -> [ShimEvent] {
+    package static func content(
+        _ path: String,
+        after sequence: UInt64,
+        written: ShimJournalState? = nil
+    ) throws -> Content {
         let bytes: [UInt8]
         do throws(KernelError) {
             bytes = try File.read(path, limit: limit)
         } catch {
-            if error.errno == .noEntry { return [] }
+            if error.errno == .noEntry { return Content() }
             throw error
         }
-        return parse(bytes, after: sequence)
+        var content = Content(events: parse(bytes, after: sequence), damage: CheckedObject.damage(ofLines: bytes))
+        let (known, last) = (max(sequence, written?.acknowledged ?? 0), written?.lastSeq ?? 0)
+        let missing = last > known ? Set(known + 1...last).subtracting(content.events.map(\.seq)).count : 0
+        if content.damage == nil, missing > 0 {
+            content.damage = "\(missing) events of those up to number \(last) are missing"
+        }
+        return content
     }
 
     /// Reads the content of a journal.

@@ -105,6 +105,17 @@ package struct ShimClient: Sendable {
         )
     }
 
+    /// Has the shim look at its files; what was damaged is set aside and made anew by it.
+    package func checkFiles(deadline: Duration) async throws -> [ShimFileDamage] {
+        try await connection.call(
+            ServiceName.supervisor,
+            SupervisorMethod.checkFiles.rawValue,
+            ShimCheckFilesRequest(),
+            deadline: deadline,
+            as: ShimCheckFilesResponse.self
+        ).damages
+    }
+
     /// Changes the restart policy; `stopped` takes back a restart that is planned, and is for good.
     package func setPolicy(
         _ policy: ShimRestartPolicy? = nil,

@@ -1,3 +1,4 @@
+import DocumentTexts
 package import EngineModel
 package import Kernel
 import ShimProtocol
@@ -66,10 +67,10 @@ package struct ShimProcess: Sendable, Equatable {
     /// - Returns: nil when one is there already, which another one would be refused by.
     package static func adopt(_ launch: Launch, held: [String: SharedDescriptor]) throws -> Launched? {
         let paths = launch.paths
-        guard let token = try token(paths) else {
-            throw EngineError.internalFailure("the token of the dead shim cannot be read")
-        }
         if case .held = try lock(paths) { return nil }
+        // The dead one's is of no use to anybody.
+        let token = Random.hex(32)
+        try File.writeAtomically(paths.token, Array(token.utf8), mode: 0o600, durable: false)
         var held = held
         let rpc = try held.removeValue(forKey: "listener") ?? SharedDescriptor(UnixSocket.listen(paths.shimSocket))
         let passing =
@@ -115,7 +116,7 @@ package struct ShimProcess: Sendable, Equatable {
     package static func record(_ process: ShimProcess, _ paths: ContainerPaths) throws {
         try File.writeAtomically(
             paths.shimPid,
-            try JSON.bytes(Record(pid: process.pid, startTime: process.startTime)),
+            CheckedObject.sealed(try JSON.bytes(Record(pid: process.pid, startTime: process.startTime))),
             durable: false
         )
     }
@@ -138,10 +139,22 @@ package struct ShimProcess: Sendable, Equatable {
     ///
     /// - Throws: `KernelError` when that cannot be known now.
     package static func recorded(_ paths: ContainerPaths) throws(KernelError) -> ShimProcess? {
-        guard let bytes = try content(paths.shimPid), let record = try? JSON.decode(Record.self, bytes) else {
-            return nil  // absent and unreadable are both "no record"
-        }
+        // Absent and unreadable are both "no record".
+        guard let bytes = try content(paths.shimPid) else { return nil }
+        return parse(bytes)
+    }
+
+    private static func parse(_ bytes: [UInt8]) -> ShimProcess? {
+        guard CheckedObject.isSound(bytes), let record = try? JSON.decode(Record.self, bytes) else { return nil }
         return ShimProcess(pid: record.pid, startTime: record.startTime)
+    }
+
+    /// Whether there is a record that cannot be read.
+    ///
+    /// - Throws: `KernelError` when that cannot be known now.
+    package static func hasDamagedRecord(_ paths: ContainerPaths) throws(KernelError) -> Bool {
+        guard let bytes = try content(paths.shimPid) else { return false }
+        return parse(bytes) == nil
     }
 
     /// The name of the run that a bundle is for; nil where nothing says it.

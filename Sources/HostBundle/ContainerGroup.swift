@@ -1,4 +1,5 @@
 internal import Cgroups
+internal import DocumentTexts
 internal import Kernel
 internal import OCISpec
 public import ShimKit
@@ -90,7 +91,11 @@ public enum ContainerGroup {
     /// - Returns: What could not be removed, and why.
     public static func remove(bundle: String, found: String?, wasThere: Bool?) -> [String] {
         // Without a document there is none that it names.
-        let named = (try? File.read("\(bundle)/config.json", limit: 1 << 24)).flatMap(path(inDocument:))
+        // A damaged document may name somebody else's group.
+        let document = (try? File.read("\(bundle)/config.json", limit: 1 << 24)).flatMap {
+            CheckedObject.isSound($0) ? $0 : nil
+        }
+        let named = document.flatMap(path(inDocument:))
         var failures: [String] = []
         if let found {
             kill(found)

@@ -1,4 +1,5 @@
 import Cgroups
+import DocumentTexts
 public import FoundationEssentials
 public import Kernel
 import NativeContainer
@@ -129,6 +130,9 @@ extension NativeBackend {
             bytes = try File.read("\(bundle)/config.json", limit: 1 << 24)
         } catch {
             throw .failed(stage: "upgrade", error)
+        }
+        guard CheckedObject.isSound(bytes) else {
+            throw refused("read '\(bundle)/config.json'", "it is damaged", code: .invalidArgument)
         }
         return try document("config.json") { () throws(DocumentError) in try RuntimeSpec(parsing: bytes) }
     }

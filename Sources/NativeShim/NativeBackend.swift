@@ -1,5 +1,6 @@
 import CgroupMetrics
 import Cgroups
+import DocumentTexts
 public import Kernel
 import NativeContainer
 public import OCISpec
@@ -270,7 +271,8 @@ open class NativeBackend: Backend {
     private static func specification(_ kept: ShimNativeState?, _ context: BackendContext) -> RuntimeSpec? {
         if let kept, !kept.document.isEmpty { return try? RuntimeSpec(parsing: Array(kept.document)) }
         let json = try? File.read("\(context.bundle)/config.json", limit: 1 << 24)
-        return json.flatMap { try? RuntimeSpec(parsing: $0) }
+        // A damaged document may name somebody else's group.
+        return json.flatMap { CheckedObject.isSound($0) ? try? RuntimeSpec(parsing: $0) : nil }
     }
 }
 

@@ -56,7 +56,7 @@ public struct SeccompProgram: Sendable, Equatable {
         var bytes = Self.magic
         bytes.appendLittleEndian(flags)
         bytes.appendLittleEndian(UInt32(count))
-        bytes.appendLittleEndian(fingerprint(instructions))
+        bytes.appendLittleEndian(fingerprint(bytes[Self.magic.count...] + instructions))
         return bytes + instructions
     }
 
@@ -72,7 +72,11 @@ public struct SeccompProgram: Sendable, Equatable {
         let count: UInt32 = bytes.littleEndian(at: 12)
         let sum: UInt64 = bytes.littleEndian(at: 16)
         let instructions = Array(bytes[Self.headerSize...])
-        guard UInt64(instructions.count) == UInt64(count) * 8, fingerprint(instructions) == sum else {
+        let covered = bytes[Self.magic.count..<16] + instructions
+        // Files of earlier versions have the checksum of the instructions alone.
+        guard UInt64(instructions.count) == UInt64(count) * 8,
+            [fingerprint(covered), fingerprint(instructions)].contains(sum)
+        else {
             throw .malformedProgram("size or checksum is wrong")
         }
         try self.init(flags: flags, instructions: instructions)

@@ -46,6 +46,7 @@ public enum SupervisorMethod: String, Sendable, CaseIterable {
     case reopenLog = "ReopenLog"
     case setPolicy = "SetPolicy"
     case reportExit = "ReportExit"
+    case checkFiles = "CheckFiles"
 }
 
 /// Metadata keys of a request.

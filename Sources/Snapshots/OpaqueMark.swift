@@ -66,6 +66,6 @@ extension Snapshots {
         }
         guard isComplete else { return }
         record.version = Snapshots.markedLayerVersion
-        try Snapshots.write(record, Snapshots.layerRecordName, in: folder)
+        try Snapshots.write(record, in: folder)
     }
 }

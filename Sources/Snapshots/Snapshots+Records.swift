@@ -1,4 +1,5 @@
 internal import ContentStore
+internal import DocumentTexts
 internal import FoundationEssentials
 internal import Kernel
 internal import OCISpec
@@ -17,6 +18,8 @@ struct LayerRecord: Codable, Sendable {
 
 extension Snapshots {
     static let layerRecordName = "layer.json"
+    /// The same again: without its record a layer could not be used.
+    static let layerCopyName = "layer.copy.json"
     /// Holds the chain id that a container's file system stands on, and is empty for an image without layers.
     ///
     /// An attribute of the directory reaches the disk together with the directory's name, so that a container starts without
@@ -25,7 +28,14 @@ extension Snapshots {
 
     /// The record of a layer.
     func layer(_ chainID: Digest) throws(SnapshotError) -> LayerRecord {
-        try record("\(layerPath(chainID))/\(Snapshots.layerRecordName)", "layer \(chainID)")
+        do throws(SnapshotError) {
+            return try record("\(layerPath(chainID))/\(Snapshots.layerRecordName)", chainID)
+        } catch  where error.code == .invalidArgument {
+            // Looked at again, and told of, by `examine`.
+            let copy = "\(layerPath(chainID))/\(Snapshots.layerCopyName)"
+            guard let record = try? record(copy, chainID) else { throw error }
+            return record
+        }
     }
 
     /// The chain id that a container's file system stands on; nil for an image without layers.
@@ -79,27 +89,33 @@ extension Snapshots {
         }
     }
 
-    /// Writes a record durably.
-    static func write(_ record: some Encodable, _ name: String, in folder: borrowing Descriptor) throws(SnapshotError) {
+    /// Writes a layer's record and its copy, durably.
+    static func write(_ record: LayerRecord, in folder: borrowing Descriptor) throws(SnapshotError) {
+        for name in [layerCopyName, layerRecordName] { try write(record, name, in: folder) }
+    }
+
+    static func write(_ record: LayerRecord, _ name: String, in folder: borrowing Descriptor) throws(SnapshotError) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         guard let bytes = try? Array(encoder.encode(record)) else {
             throw .invalid("record '\(name)' cannot be written")
         }
-        do throws(KernelError) { try File.writeAtomically(name, bytes, durable: true, at: folder.raw) } catch {
+        let sealed = CheckedObject.sealed(bytes)
+        do throws(KernelError) { try File.writeAtomically(name, sealed, durable: true, at: folder.raw) } catch {
             throw .failed("write '\(name)'", error)
         }
     }
 
-    private func record<Record: Decodable>(_ name: String, _ what: String) throws(SnapshotError) -> Record {
+    func record(_ name: String, _ chainID: Digest) throws(SnapshotError) -> LayerRecord {
+        let what = "layer \(chainID)"
         let bytes: [UInt8]
         do throws(KernelError) { bytes = try File.read(name, limit: 1 << 16, at: root.raw) } catch {
             throw error.errno == .noEntry
                 ? .notFound("no snapshot of \(what)") : .failed("read snapshot of \(what)", error)
         }
-        guard let record = try? JSONDecoder().decode(Record.self, from: Data(bytes)) else {
-            throw .invalid("'\(path)/\(name)' is damaged")
-        }
+        guard CheckedObject.isSound(bytes),
+            let record = try? JSONDecoder().decode(LayerRecord.self, from: Data(bytes)), record.chainID == chainID
+        else { throw .invalid("'\(path)/\(name)' is damaged") }
         return record
     }
 

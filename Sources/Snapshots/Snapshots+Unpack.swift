@@ -32,7 +32,7 @@ extension Snapshots {
                 entries: size.entries,
                 isOpaque: unpacker.isOpaque
             )
-            try Snapshots.write(record, Snapshots.layerRecordName, in: folder)
+            try Snapshots.write(record, in: folder)
             try kernel("store layer") { () throws(KernelError) in
                 // One call for all files of the layer: after the rename a power cut must not leave empty ones.
                 try folder.syncFileSystem()

@@ -36,6 +36,20 @@ extension UpgradeTests {
             }
         }
 
+        @Test(arguments: ["exec.noted", "exec.added", "exec.attached"])
+        func sessionThatWasCutOffBeforeItsStartIsOver(after step: String) throws {
+            try Daemon.with(executable: "berthd-faults", environment: ["BERTH_FAULT": step]) { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                let client = try daemon.client(["exec", "one", "sleep", "1000"], environment: ["BERTH_PATIENCE": "0"])
+                #expect(try daemon.ended()?.status == 128 + SIGKILL, "the step was not reached")
+                try daemon.start()
+                try client.finish(within: 20)
+                try eventually("the session is over") { try daemon.ok("exec", "ls", "one").contains("Exited (126)") }
+                #expect(try daemon.told("one").contains("exec_die") == false)
+                #expect(try daemon.ok("exec", "one", "echo", "alive") == "alive")
+            }
+        }
+
         @Test func shimThatDiesBeforeItsAnswerIsHeardHasStartedTheContainer() throws {
             let environment = ["BERTH_FAULT": "start.replied:shim"]
             try Daemon.with(executable: "berthd-faults", environment: environment) { (daemon) throws in

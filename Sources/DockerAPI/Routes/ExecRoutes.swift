@@ -129,6 +129,7 @@ struct ExecRoutes: Sendable {
         berth.startedAt = GoTime(session.startedAt)
         berth.finishedAt = GoTime(session.endedAt)
         berth.timedOut = session.timedOut
+        berth.problem = session.problem ?? ""
         reply.berth = berth
         return reply
     }

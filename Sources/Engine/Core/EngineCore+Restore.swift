@@ -1,3 +1,4 @@
+import DocumentTexts
 import EngineContainer
 import EngineModel
 import EngineStore
@@ -27,7 +28,7 @@ extension EngineCore {
         } catch  where Store.isDamage(error) {
             damage.setAside(paths.database, "\(error)")
             for suffix in ["-wal", "-shm"] where File.exists(paths.database + suffix) {
-                _ = try DamageLog.moveAside(paths.database + suffix)
+                try DamagedFile.moveAside(paths.database + suffix)
             }
             try File.open(paths.database, [.readWrite, .create, .noFollow], mode: 0o600).changeMode(0o600)
             return (try Store(path: paths.database) { hub.publish($0) }, true)

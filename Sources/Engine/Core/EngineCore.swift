@@ -39,7 +39,12 @@ final class EngineCore: Sendable {
             let unknown = try await recovery.restore(isNew: isNew)
             let images = try await pool.run { try ImageService(paths) }
             if File.exists(images.damagedIndex) {
-                damage.tell("the list of images", "it is not a list of images", movedTo: images.damagedIndex)
+                let reason = "it is not as it was written; what can be read of it is used"
+                damage.tell(
+                    "'\(paths.content)/index.json.check' or the list of images beside it",
+                    reason,
+                    movedTo: images.damagedIndex
+                )
             }
             let namespaces = try await UserNamespaces.open(configuration, paths, store, pool)
             // From here on what ends below this process is reaped; the probes above wait for their own children.
@@ -115,6 +120,7 @@ final class EngineCore: Sendable {
                 node.supervisor.start { await Self.adoptAll(node) }
                 node.supervisor.start { await leftovers.remove(node) }
                 node.supervisor.start { await self.writeCopies() }
+                node.supervisor.start { await Self.examine(node) }
             }
             // A few calls that cannot wait, made here: a cancelled task gets no thread of the pool.
             CgroupCleaner.removeIfEmpty(node.configuration.cgroupParent)
@@ -139,6 +145,16 @@ final class EngineCore: Sendable {
                 await container.adopt()
                 await gate.leave()
             }
+        }
+    }
+
+    /// Looks at what was written and is not read before it is needed, behind everything that users wait for.
+    private static func examine(_ node: Node) async {
+        // It fails where the engine ends.
+        try? await node.examineShared()
+        for container in node.table.all {
+            if Task.isCancelled { return }
+            await container.examineFiles()
         }
     }
 

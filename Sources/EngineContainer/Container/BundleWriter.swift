@@ -1,3 +1,4 @@
+import DocumentTexts
 package import EngineModel
 import EngineShim
 import EngineSpec
@@ -29,6 +30,17 @@ package struct BundleWriter: Sendable {
         node.faults.reached(.startBundle)
         try prepareSources()
         try writeFiles()
+        try File.writeAtomically(paths.config, CheckedObject.sealed(try document()), durable: false)
+        return try node.images.rootMounts(record.id, mapsOwners: record.plan.userNamespace?.range != nil)
+    }
+
+    /// Writes what the shim reads when it starts the container again: the document and the filter.
+    func renewDocument() throws {
+        try File.writeAtomically(paths.config, CheckedObject.sealed(try document()), durable: false)
+    }
+
+    /// The runtime document, and beside the bundle's the filter that belongs to it.
+    private func document() throws -> [UInt8] {
         let devices = try DeviceLookup(configuration)
         var surroundings = SpecBuilder.Surroundings(
             id: record.id,
@@ -54,8 +66,7 @@ package struct BundleWriter: Sendable {
             spec.annotations = annotations
         }
         try writeSeccomp(&spec)
-        try File.writeAtomically(paths.config, try JSON.bytes(spec), durable: false)
-        return try node.images.rootMounts(record.id, mapsOwners: record.plan.userNamespace?.range != nil)
+        return try JSON.bytes(spec)
     }
 
     /// Each run has an exit record of its own; those of earlier ones are of no use any more.

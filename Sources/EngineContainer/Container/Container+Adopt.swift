@@ -113,16 +113,16 @@ extension Container {
 
     private func find() async throws -> Recovery.Finding {
         let paths = paths
+        let (damage, id) = (node.damage, id)
         let left = try await node.pool.run { () -> (shim: ShimProcess.Found, token: String?, run: String?)? in
             guard try File.isThere(paths.bundle) else { return nil }
+            if try ShimProcess.hasDamagedRecord(paths) {
+                damage.setAside(paths.shimPid, "it does not name a process", container: id)
+            }
             return (try ShimProcess.find(paths), try ShimProcess.token(paths), try ShimProcess.run(paths))
         }
         guard let left else { return .nothing(record: try await recordedExit()?.exit, damage: recordDamage) }
-        if let found = left.run, found != run {
-            // A run of which the database knows nothing: its journal begins at its beginning.
-            (run, journaled, durable, counted) = (found, 0, 0, 0)
-            overtaking = [:]
-        }
+        try await learnRun(left.run)
         try await loadExecs()
         switch left.shim {
         case .gone: return try await gone()
@@ -136,6 +136,27 @@ extension Container {
         }
     }
 
+    /// Takes the name of the run from its file, unless that is damaged: then the shim's state or the database has it.
+    private func learnRun(_ written: String?) async throws {
+        guard let written, written != run else { return }
+        let (paths, known, damage, id) = (paths, run, node.damage, id)
+        let found = try await node.pool.run { () -> String? in
+            let stated = try ShimStateFile.read(paths).state.flatMap(ShimStateFile.run)
+            let isName = written.utf8.count == 16 && HexIdentifier.isHex(written)
+            // Without a state nothing has been created; a name that is nearly the known one is no other run's.
+            let isLike = zip(written.utf8, (known ?? "").utf8).count { $0 == $1 } >= 12
+            guard stated.map({ $0 != written }) ?? (!isName || isLike) else { return written }
+            damage.setAside(paths.run, "it is not the name of its run", container: id)
+            if let truth = stated ?? known {
+                try File.writeAtomically(paths.run, Array(truth.utf8), mode: 0o600, durable: false)
+            }
+            return stated ?? known
+        }
+        guard found != run else { return }
+        // A run of which the database knows nothing: its journal begins at its beginning.
+        (run, journaled, durable, counted, overtaking) = (found, 0, 0, 0, [:])
+    }
+
     /// Asks who listens on the shim's socket.
     private func meet(
         _ process: ShimProcess?,
@@ -147,13 +168,7 @@ extension Container {
         let isHeld = pidfd == nil && node.held[id]["listener"] != nil
         var finding = Recovery.Finding.silent
         do {
-            let connection = try await ShimConnection.connect(
-                to: paths.shimSocket,
-                token: token ?? "",
-                deadline: node.deadlines.adoption,
-                group: node.group
-            )
-            finding = try await ask(adoptConnection(connection, process: process, pidfd: pidfd))
+            finding = try await ask(process, pidfd, token)
         } catch {
             dropConnection()
             logger.debug("shim was not reached", metadata: ["error": "\(error)"])
@@ -191,13 +206,21 @@ extension Container {
 
     /// There is no shim any more: what it wrote down before its end.
     private func gone() async throws -> Recovery.Finding {
-        let (path, cursor) = (paths.journal, journaled)
-        do {
-            let events = try await node.pool.run { try JournalFile.events(path, after: cursor) }
-            if let end = await takeIn(events) { return end }
-        } catch let error as KernelError where !error.isShortage {
-            logger.error("journal cannot be read", metadata: ["path": "\(path)", "error": "\(error)"])
+        let (paths, cursor, damage, id) = (paths, journaled, node.damage, id)
+        let events = try await node.pool.run { () -> [ShimEvent] in
+            let written = try ShimStateFile.read(paths)
+            if let problem = written.damage { damage.setAside(paths.shimState, problem, container: id) }
+            do {
+                let found = try JournalFile.content(paths.journal, after: cursor, written: written.state?.journal)
+                // It stays where it is: a shim that takes over makes it anew, and else nobody writes to it any more.
+                if let problem = found.damage { damage.tell("'\(paths.journal)'", problem, container: id) }
+                return found.events
+            } catch let error as KernelError where !error.isShortage {
+                damage.tell("'\(paths.journal)'", "\(error)", container: id)
+                return []
+            }
         }
+        if let end = await takeIn(events) { return end }
         return .shimGone(record: try await recordedExit()?.exit)
     }
 
@@ -220,6 +243,40 @@ extension Container {
         // The shim itself starts a container again in the same run: then the record is of the process before.
         guard let record, lifecycle.pid == nil || lifecycle.pid == 0 || record.pid == lifecycle.pid else { return nil }
         return record
+    }
+
+    /// Asks with a token; one that is refused is damaged, and the shim has put its file right by then.
+    private func ask(
+        _ process: ShimProcess?,
+        _ pidfd: SharedDescriptor?,
+        _ token: String?
+    ) async throws -> Recovery.Finding {
+        do {
+            return try await ask(try await connection(token, process, pidfd))
+        } catch let error as RPCError where error.status == .permissionDenied {
+            dropConnection()
+            let paths = paths
+            let renewed = try await node.pool.run { try ShimProcess.token(paths) }
+            guard let renewed, renewed != token else {
+                node.damage.tell("'\(paths.token)'", "its shim refuses it", container: id)
+                throw error
+            }
+            return try await ask(try await connection(renewed, process, pidfd))
+        }
+    }
+
+    private func connection(
+        _ token: String?,
+        _ process: ShimProcess?,
+        _ pidfd: SharedDescriptor?
+    ) async throws -> Shim {
+        let connection = try await ShimConnection.connect(
+            to: paths.shimSocket,
+            token: token ?? "",
+            deadline: node.deadlines.adoption,
+            group: node.group
+        )
+        return adoptConnection(connection, process: process, pidfd: pidfd)
     }
 
     private func ask(_ shim: Shim) async throws -> Recovery.Finding {
@@ -316,58 +373,6 @@ extension Container {
             pid: Int32(truncatingIfNeeded: ended.pid),
             startedAt: started ?? lifecycle.startedAt ?? end.at
         )
-    }
-
-    // Exec sessions ---------------------------------------------------------------------------------------------------
-
-    /// Reads the exec sessions that an earlier life noted, before the shim's journal says what became of them.
-    ///
-    /// One that was being started when the engine ended is known by its process, or not at all.
-    private func loadExecs() async throws {
-        guard execs.isEmpty else { return }
-        for var exec in try await node.pool.run({ [paths] in try Self.noted(paths) }) {
-            if exec.phase == .starting { exec.phase = .running(pid: 0) }
-            execs[exec.id] = exec
-            awaitEnd(exec)
-            node.table.insert(exec.id, of: id)
-        }
-    }
-
-    /// Undoes the sessions that the shim was told of and that were not started, which also lets go of clients that wait for them.
-    ///
-    /// One that runs is not deleted by this, and the journal says that it runs.
-    private func undoUnstartedExecs() async {
-        for exec in execs.values where exec.phase == .created { _ = try? await shim?.client.delete(exec: exec.id) }
-    }
-
-    /// Asks what became of the sessions that should run: what no event tells is seen by comparing.
-    func compareExecs() async {
-        for exec in execs.values {
-            guard let client = shim?.client, case .running(let pid) = exec.phase else { continue }
-            do {
-                let state = try await client.state(exec: exec.id, deadline: node.deadlines.adoption)
-                guard state.status == .stopped, case .running = execs[exec.id]?.phase else { continue }
-                let at = StoredTime(Timestamp(state.exitedAt))
-                await ended(exec.id, Exec.End(code: Int(state.exitStatus), pid: pid, at: at))
-            } catch let error as RPCError where error.status == .notFound {
-                guard case .running = execs[exec.id]?.phase else { continue }
-                let code = ContainerExit(status: .unknown("the shim does not know it")).status.number
-                await ended(exec.id, Exec.End(code: code, pid: pid, at: StoredTime(.now)))
-            } catch {
-                return  // No answer says nothing; the next connection asks again.
-            }
-        }
-    }
-
-    /// The container has ended, and with it every session: of those that are left nobody knows how.
-    func endLostExecs(at time: Timestamp) async {
-        for exec in execs.values {
-            let code = ContainerExit(status: .unknown("the shim did not report it")).status.number
-            switch exec.phase {
-            case .running(let pid): await ended(exec.id, Exec.End(code: code, pid: pid, at: StoredTime(time)))
-            case .created, .starting, .ended: break
-            }
-        }
     }
 
     // Undoing ---------------------------------------------------------------------------------------------------------

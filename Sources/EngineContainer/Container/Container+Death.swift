@@ -73,7 +73,8 @@ extension Container {
     /// Starts a shim that takes over; a few times, if need be, and then nobody.
     private func startSuccessor() async throws {
         guard try File.isThere(paths.shimState) else {
-            return await goOnUnsupervised("its shim has died, and its backend cannot take over from another")
+            let why = "its backend writes no state that another could go on with, or that was damaged"
+            return await goOnUnsupervised("its shim has died, and \(why)")
         }
         while true {
             guard let pause = deaths.died(at: Clock.monotonic.now) else {

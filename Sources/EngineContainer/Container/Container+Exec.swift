@@ -1,3 +1,4 @@
+import DocumentTexts
 package import EngineModel
 import EngineShim
 import EngineSpec
@@ -26,6 +27,9 @@ package struct Exec: Sendable, Codable {
     var startedAt: StoredTime?
     var endedAt: StoredTime?
     var timedOut: Bool?
+    var createdAt: StoredTime?
+    /// What is the matter with it beyond its end.
+    var problem: String?
 
     /// How and when it ended.
     struct End: Sendable, Codable {
@@ -47,7 +51,8 @@ extension Container {
         try ConfigurationCheck.user(configuration.user)
         if let keys = configuration.detachKeys, !keys.isEmpty { try Self.check(detachKeys: keys) }
         forgetSessions()
-        let exec = Exec(id: .random(), configuration: configuration)
+        var exec = Exec(id: .random(), configuration: configuration)
+        exec.createdAt = StoredTime(.now)
         execs[exec.id] = exec
         node.table.insert(exec.id, of: id)
         refreshView()
@@ -78,6 +83,7 @@ extension Container {
         snapshot.startedAt = exec.startedAt?.timestamp
         snapshot.endedAt = exec.endedAt?.timestamp
         snapshot.timedOut = exec.timedOut ?? false
+        snapshot.problem = exec.problem
         switch exec.phase {
         case .created: break
         case .starting: snapshot.running = true
@@ -126,6 +132,9 @@ extension Container {
         guard let configuration = execs[exec]?.configuration else { throw EngineError.noSuchExec(exec.description) }
         do {
             let client = try answering()
+            // Before the shim knows of it: whoever comes after this life asks the shim what became of it.
+            await keep(exec)
+            node.faults.reached(.execNoted)
             try await add(exec, configuration, client)
             node.faults.reached(.execAdded)
             if connection == nil { execEnds[exec] = nil }
@@ -211,8 +220,10 @@ extension Container {
         let code = failure.startExitCode == 125 && !isSilent ? 126 : failure.startExitCode
         execs[exec]?.phase = .ended(code: code, pid: nil)
         execs[exec]?.endedAt = StoredTime(.now)
+        execs[exec]?.problem = failure.message
         overtaking[.exec(exec)] = nil
         execEnds.removeValue(forKey: exec)?.resolve(.success(()))
+        await keep(exec)
         // Before the session is deleted, for the shim then ends the client's stream.
         if let connection {
             let (descriptor, text) = (connection.descriptor, failure.message + "\r\n")
@@ -303,12 +314,12 @@ extension Container {
     }
 
     /// Notes a session beside the bundle, so that the next life of the engine knows it: it lives as long as the container runs.
-    private func keep(_ id: ExecID) async {
+    func keep(_ id: ExecID) async {
         guard let exec = execs[id] else { return }
         let path = "\(paths.execs)/\(id)"
         let directory = paths.execs
         do {
-            let bytes = try JSON.bytes(exec)
+            let bytes = CheckedObject.sealed(try JSON.bytes(exec))
             try await node.pool.run {
                 try File.makeDirectories(directory)
                 try File.writeAtomically(path, bytes, durable: false)
@@ -318,19 +329,29 @@ extension Container {
         }
     }
 
-    /// The sessions that an earlier life noted; one that cannot be read is left out.
+    /// The sessions that an earlier life noted; of one whose note cannot be read the id is known.
     ///
     /// - Throws: `KernelError` when they cannot be known now.
-    static func noted(_ paths: ContainerPaths) throws(KernelError) -> [Exec] {
+    static func noted(_ paths: ContainerPaths, _ damage: DamageLog, _ id: ContainerID) throws(KernelError) -> [Exec] {
         guard try File.isThere(paths.execs) else { return [] }
         var execs: [Exec] = []
         for entry in try File.open(paths.execs, [.directory]).readDirectory() {
-            do throws(KernelError) {
-                let bytes = try File.read("\(paths.execs)/\(entry.name)", limit: 1 << 20)
-                if let exec = try? JSON.decode(Exec.self, bytes) { execs.append(exec) }
-            } catch {
+            guard let exec = ExecID(entry.name) else { continue }
+            let path = "\(paths.execs)/\(exec)"
+            let bytes: [UInt8]?
+            do throws(KernelError) { bytes = try File.read(path, limit: 1 << 20) } catch {
                 if error.isShortage { throw error }
+                bytes = nil
             }
+            if let bytes, CheckedObject.isSound(bytes), let note = try? JSON.decode(Exec.self, bytes), note.id == exec {
+                execs.append(note)
+                continue
+            }
+            damage.setAside(path, "it is no note of a session", container: id)
+            // The shim knows whether it runs.
+            var lost = Exec(id: exec, configuration: ExecConfiguration(command: []), phase: .starting)
+            lost.problem = "its note was damaged: what it runs is not known"
+            execs.append(lost)
         }
         return execs
     }

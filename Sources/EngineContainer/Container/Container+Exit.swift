@@ -152,9 +152,9 @@ extension Container {
         let first = answer.events.first?.seq ?? answer.lastSeq + 1
         guard first > sequence + 1 else { return answer.events }
         let path = paths.journal
-        let older = try await node.pool.run {
-            try JournalFile.events(path, after: sequence).filter { $0.seq < first }
-        }
+        let journal = try await node.pool.run { try JournalFile.content(path, after: sequence) }
+        if let problem = journal.damage { node.damage.tell("'\(path)'", problem, container: id) }
+        let older = journal.events.filter { $0.seq < first }
         if older.count < Int(clamping: first - sequence - 1) {
             logger.error("events of the shim are lost", metadata: ["after": "\(sequence)", "before": "\(first)"])
             node.supervisor.start { [weak self] in await self?.compareExecs() }

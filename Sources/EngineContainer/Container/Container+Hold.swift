@@ -12,6 +12,8 @@ package enum ShimAbility {
     static let execTimeout = "exec-timeout"
     /// Has the restart policy of this container.
     static let restarts = "restart-policy"
+    /// Looks at its files and makes damaged ones anew.
+    static let checksFiles = "check-files"
 }
 
 /// A process of a container: its first one, or that of a session.

@@ -8,6 +8,8 @@ extension Container {
     /// How long, and how many, sessions that have ended stay known.
     private static var endedSessionLife: Duration { .seconds(600) }
     private static var endedSessionCount: Int { 256 }
+    /// How long one stays known that nobody starts.
+    private static var unusedSessionLife: Duration { .seconds(3600) }
 
     /// All sessions, those that were begun first at the beginning.
     package func sessions() -> [ExecSnapshot] {
@@ -27,8 +29,14 @@ extension Container {
             $0.1 > $1.1
         }
         let now = Timestamp.now
-        for (index, (id, at)) in ended.enumerated()
-        where index >= Self.endedSessionCount || now - at > Self.endedSessionLife {
+        let old = ended.enumerated().filter { index, exec in
+            index >= Self.endedSessionCount || now - exec.1 > Self.endedSessionLife
+        }.map(\.element.0)
+        // Their clients were cut off before they could start them.
+        let forgotten = execs.values.filter { exec in
+            exec.phase == .created && exec.createdAt.map { now - $0.timestamp > Self.unusedSessionLife } ?? false
+        }.map(\.id)
+        for id in old + forgotten {
             execs[id] = nil
             node.table.forget(id)
             let path = "\(paths.execs)/\(id)"

@@ -123,10 +123,11 @@ extension Container {
     /// - Returns: false when it has not; then the start is undone.
     private func startedByTheDead() async -> Bool {
         guard let shim, let pidfd = shim.pidfd, await ended(pidfd, within: .milliseconds(200)) else { return false }
-        let path = paths.journal
+        let (path, damage, id) = (paths.journal, node.damage, id)
         // A journal that cannot be read tells of no start.
-        let events = (try? await node.pool.run { try JournalFile.events(path, after: 0) }) ?? []
-        let begun = events.last { $0.topic == EventTopic.start && $0.execID.isEmpty }
+        let journal = try? await node.pool.run { try JournalFile.content(path, after: 0) }
+        if let problem = journal?.damage { damage.tell("'\(path)'", problem, container: id) }
+        let begun = journal?.events.last { $0.topic == EventTopic.start && $0.execID.isEmpty }
         guard let begun else { return false }
         let (pid, at) = (Int32(truncatingIfNeeded: begun.pid), Timestamp(begun.time))
         logger.warning("the shim has died after the start", metadata: ["pid": "\(pid)"])

@@ -3,6 +3,7 @@ package import ContentStore
 package import EngineModel
 import Kernel
 import OCISpec
+import Seccomp
 import ShimProtocol
 package import Snapshots
 
@@ -70,6 +71,21 @@ package final class ImageService: Sendable {
     func makeVolume(_ folder: String, for destination: String, container: ContainerID, copying: Bool) throws {
         let mounts = try snapshots.mounts(container: container.description)
         try VolumeSeeder.make(folder, for: destination, on: mounts, copying: copying)
+    }
+
+    /// Looks at what is read only when it is needed; what is not as it was written is told of.
+    func examine(_ damage: DamageLog, seccomp: SeccompCache) {
+        do {
+            for found in try content.examine() {
+                damage.tell("'\(found.path)'", found.reason, movedTo: found.place)
+            }
+            for found in try snapshots.examine() {
+                damage.tell("'\(found.path)'", found.reason, movedTo: found.place)
+            }
+        } catch {
+            damage.tell("the store of images", "\(error)")
+        }
+        seccomp.examine()
     }
 
     package func writableSize(_ id: ContainerID) throws -> Int64 {

@@ -1,3 +1,4 @@
+import DocumentTexts
 package import EngineModel
 import EngineShim
 import EngineSpec
@@ -10,9 +11,9 @@ import Kernel
 /// shim, its bundle and its exit records know.
 package struct ContainerCopy {
     private struct Document: Codable {
-        var version = 1
-        /// Of `record`, so that a changed byte is noticed.
-        var check: String
+        var version = 2
+        /// In version 1 that of `record`; since then of the document.
+        var check: String?
         var record: String
     }
 
@@ -39,18 +40,33 @@ package struct ContainerCopy {
                 plan: record.plan
             )
         )
-        return try JSON.bytes(Document(check: check(text), record: text))
+        return CheckedObject.sealed(try JSON.bytes(Document(record: text)))
     }
 
     private static func check(_ text: String) -> String { String(Hash.fnv1a(text), radix: 16) }
 
     /// Writes the copy where it is missing or another; blocks.
-    static func write(_ record: ContainerRecord, _ paths: ContainerPaths) throws {
+    static func write(_ record: ContainerRecord, _ paths: ContainerPaths, _ damage: DamageLog) throws {
         let bytes = try bytes(record)
         let path = path(paths)
-        // What cannot be read is written anew.
-        if let found = try? File.read(path, limit: limit), found == bytes { return }
+        if File.exists(path) {
+            do {
+                let found = try File.read(path, limit: limit)
+                if found == bytes { return }
+                _ = try content(found)
+            } catch {
+                damage.setAside(path, "\(error)", container: record.id)
+            }
+        }
         try File.writeAtomically(path, bytes, durable: false)
+    }
+
+    /// - Throws: why the bytes are no copy.
+    private static func content(_ bytes: [UInt8]) throws -> Record {
+        let document = try JSON.decode(Document.self, bytes)
+        let isSound = document.version == 1 ? document.check == check(document.record) : CheckedObject.isSealed(bytes)
+        guard isSound else { throw EngineError.internalFailure("its check is wrong") }
+        return try JSON.decode(Record.self, document.record)
     }
 
     /// The record of a directory without a row, with the state that the container's files tell of; nil without a copy.
@@ -60,9 +76,7 @@ package struct ContainerCopy {
     package static func restore(_ id: ContainerID, _ paths: ContainerPaths) throws -> ContainerRecord? {
         let path = path(paths)
         guard File.exists(path) else { return nil }
-        let document = try JSON.decode(Document.self, try File.read(path, limit: limit))
-        guard check(document.record) == document.check else { throw EngineError.internalFailure("its check is wrong") }
-        let record = try JSON.decode(Record.self, document.record)
+        let record = try content(try File.read(path, limit: limit))
         guard record.id == id.description, let created = Timestamp(record.created) else {
             throw EngineError.internalFailure("it is that of another container")
         }

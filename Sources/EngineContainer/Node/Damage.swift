@@ -1,5 +1,5 @@
+import DocumentTexts
 package import EngineModel
-import Kernel
 package import Logging
 import Synchronization
 
@@ -24,30 +24,24 @@ package final class DamageLog: Sendable {
         var metadata: Logger.Metadata = ["object": "\(object)", "error": "\(reason)"]
         if let place { metadata["place"] = "\(place)" }
         if let container { metadata["container"] = "\(container.short)" }
-        logger.error("set aside what cannot be read", metadata: metadata)
         let whose = container.map { " of container \($0.short)" } ?? ""
         let where_ = place.map { "; set aside as '\($0)'" } ?? ""
-        found.withLock { $0.append("\(object)\(whose) cannot be read (\(reason))\(where_)") }
+        let line = "\(object)\(whose) cannot be read (\(reason))\(where_)"
+        let isNew = found.withLock { found in
+            if found.contains(line) { return false }
+            found.append(line)
+            return true
+        }
+        // What stays in its place is met again with each look.
+        if isNew { logger.error("set aside what cannot be read", metadata: metadata) }
     }
 
     /// Moves a file aside and tells of it; blocks.
     package func setAside(_ path: String, _ reason: String, container: ContainerID? = nil) {
         do {
-            tell("'\(path)'", reason, movedTo: try Self.moveAside(path), container: container)
+            tell("'\(path)'", reason, movedTo: try DamagedFile.moveAside(path), container: container)
         } catch {
             tell("'\(path)'", "\(reason); it was not moved: \(error)", container: container)
         }
-    }
-
-    /// Gives a file a name that nothing reads.
-    package static func moveAside(_ path: String) throws -> String {
-        var place = "\(path).bad"
-        var number = 1
-        while File.exists(place) {
-            number += 1
-            place = "\(path).bad.\(number)"
-        }
-        try File.rename(path, to: place)
-        return place
     }
 }

@@ -65,7 +65,7 @@ package struct Node: Sendable {
         self.namespaces = namespaces
         self.damage = damage
         table = ContainerTable()
-        seccomp = SeccompCache(directory: paths.seccomp)
+        seccomp = SeccompCache(directory: paths.seccomp) { damage.setAside($0, $1) }
         profiles = Profiles(
             directory: paths.profiles,
             store: store,

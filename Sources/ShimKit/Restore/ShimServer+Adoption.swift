@@ -10,7 +10,9 @@ extension ShimServer {
     func recoverJournal(_ state: ShimJournalState) throws(StateError) {
         let written: [ShimEvent]
         do throws(KernelError) {
-            written = try journal.recover(state, path: configuration.context.bundle + "/journal")
+            let found = try journal.recover(state, path: configuration.context.bundle + "/journal")
+            written = found.events
+            if let damage = found.damage { tell(damage) }
         } catch {
             throw .failed(error.code, "journal: \(error)")
         }

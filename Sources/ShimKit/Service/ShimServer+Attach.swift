@@ -41,6 +41,7 @@ extension ShimServer {
         _ exchange: DescriptorExchange
     ) throws(RPCError) {
         guard configuration.token.map({ Self.isSame($0, Array(request.token.utf8)) }) ?? true else {
+            checkToken()
             throw .permissionDenied("token missing or wrong")
         }
         switch request.action {

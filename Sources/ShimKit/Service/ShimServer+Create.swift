@@ -1,3 +1,4 @@
+import DocumentTexts
 import Kernel
 import ShimModel
 import ShimProtocol
@@ -61,6 +62,10 @@ extension ShimServer {
             specification = try File.read(path, limit: ShimLimits.document)
         } catch {
             throw .failed(stage: "bundle", error)
+        }
+        guard CheckedObject.isSound(specification) else {
+            let reason = "its check value is that of another document"
+            throw .refused(stage: "bundle", operation: "read '\(path)'", code: .invalidArgument, detail: reason)
         }
         return BackendCreateRequest(
             specification: specification,

@@ -10,7 +10,9 @@ extension ShimServer {
     /// The version of the contract in docs/shim-protocol.md.
     static let protocolVersion: UInt32 = 1
     /// What ShimKit can do with any backend.
-    static let capabilities = ["journal", "attach", "reopen-log", "restart", "health", "exec-timeout", "exec-ring"]
+    static let capabilities = [
+        "journal", "attach", "reopen-log", "restart", "health", "exec-timeout", "exec-ring", "check-files",
+    ]
     /// What it can do with one that can be restored.
     static let restoringCapabilities = ["upgrade", "adopt"]
     /// Longest wait that a poll may ask for.
@@ -39,6 +41,8 @@ extension ShimServer {
         case .setPolicy:
             try setPolicy(call.decode(ShimSetPolicyRequest.self))
             return []
+        case .checkFiles:
+            return checkFiles().bytes
         }
     }
 

@@ -83,6 +83,8 @@ final class ShimServer {
     private var isAttached = false
     /// Whether descriptors have changed that were not looked at yet.
     var descriptorsAreStale = false
+    /// What was wrong with files of the bundle, until the manager has asked.
+    var damages: [ShimFileDamage] = []
 
     private(set) var connections: [UInt64: RPCConnection] = [:]
     private var nextConnection: UInt64 = 1
@@ -209,6 +211,7 @@ final class ShimServer {
         let waiter = WaiterID(connection: connection.id, stream: call.streamID)
         guard connection.isTrusted || isAuthorized(call) else {
             ShimLog.write("call without the token refused", ("method", call.method))
+            checkToken()
             connection.respond(to: call.streamID, with: .failure(.permissionDenied("token missing or wrong")))
             return connection.close()
         }

@@ -1,3 +1,4 @@
+import DocumentTexts
 package import ShimProtocol
 import SwiftProtobuf
 
@@ -29,8 +30,6 @@ package enum StateDocument {
 
     /// Longest message: a megabyte of recent output and as much for each of many clients.
     package static let maximumByteCount = 256 << 20
-    private static let magic = Array("BRTHSTAT".utf8)
-    private static let headerByteCount = 20
 
     /// The bytes of a state.
     package static func encode(_ state: ShimState) -> [UInt8] {
@@ -39,11 +38,7 @@ package enum StateDocument {
 
     /// A message with what makes it a document, whatever it is.
     package static func frame(_ message: [UInt8]) -> [UInt8] {
-        var bytes = magic
-        bytes.reserveCapacity(headerByteCount + message.count)
-        bytes.append(bigEndian: UInt32(message.count))
-        bytes.append(bigEndian: fingerprint(message))
-        return bytes + message
+        CheckedFrame.frame(message, mark: CheckedFrame.shimState)
     }
 
     /// Reads a state.
@@ -54,19 +49,11 @@ package enum StateDocument {
     /// - Returns: The state, whose parts are not checked yet.
     /// - Throws: `invalidArgument` when the bytes are damaged, `unsupported` when their version is none of ours.
     package static func decode(_ bytes: [UInt8], _ versions: Versions = versions) throws(StateError) -> ShimState {
-        guard bytes.starts(with: magic) else {
-            throw .damaged("\(bytes.count) bytes do not begin like a state")
-        }
-        guard bytes.count >= headerByteCount, bytes.count - headerByteCount == Int(bytes.bigEndian(8..<12)) else {
-            throw .damaged("\(bytes.count) bytes are not of the length that their head says")
-        }
-        let message = Array(bytes[headerByteCount...])
-        guard fingerprint(message) == bytes.bigEndian(12..<20) else {
-            throw .damaged("the fingerprint is not that of the content")
-        }
+        let (message, problem) = CheckedFrame.content(bytes, mark: CheckedFrame.shimState)
+        if let problem { throw .damaged(problem) }
         let state: ShimState
         do {
-            state = try ShimState(serializedBytes: message)
+            state = try ShimState(serializedBytes: Array(message))
         } catch {
             throw .damaged("not a message of its kind: \(error)")
         }
@@ -86,9 +73,7 @@ package enum StateDocument {
     }
 
     /// 64-bit FNV-1a: any single changed byte gives another value.
-    package static func fingerprint(_ bytes: some Sequence<UInt8>) -> UInt64 {
-        bytes.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
-    }
+    package static func fingerprint(_ bytes: some Sequence<UInt8>) -> UInt64 { CheckedObject.fingerprint(bytes) }
 }
 
 extension [UInt8] {

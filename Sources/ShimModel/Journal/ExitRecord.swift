@@ -1,3 +1,4 @@
+import DocumentTexts
 package import Kernel
 
 /// The file that says how a container ended; on disk before anybody is told.

@@ -1,3 +1,4 @@
+import DocumentTexts
 package import Kernel
 package import ShimProtocol
 
@@ -11,10 +12,13 @@ package final class Journal {
     /// A file that is longer is emptied when everything in it is acknowledged.
     static let lengthWorthEmptying = 64 << 10
 
+    /// Bytes of a file that are read.
+    private static let maximumLength = 1 << 30
+
     package private(set) var lastSeq: UInt64 = 0
     package private(set) var acknowledged: UInt64 = 0
     private var events: [ShimEvent] = []
-    private let file: SharedDescriptor?
+    private var file: SharedDescriptor?
     private var length = 0
     /// Lines that the file did not take, until it does.
     private var unwritten: [UInt8] = []
@@ -102,20 +106,26 @@ package final class Journal {
     /// - Parameters:
     ///   - state: what that program had known when it last wrote its state.
     ///   - path: of the file.
-    /// - Returns: Every event that the file holds.
-    /// - Throws: `KernelError` when the file cannot be read, or a torn last line not be cut off.
-    package func recover(_ state: ShimJournalState, path: String) throws(KernelError) -> [ShimEvent] {
-        let bytes = try File.read(path, limit: 1 << 30)
+    /// - Returns: Every event that the file holds, and what was wrong with it: then there is another one in its place.
+    /// - Throws: `KernelError` when the file cannot be read, or a damaged one not be replaced.
+    package func recover(
+        _ state: ShimJournalState,
+        path: String
+    ) throws(KernelError) -> (events: [ShimEvent], damage: ShimFileDamage?) {
+        let bytes = try File.read(path, limit: Self.maximumLength)
         let whole = (bytes.lastIndex(of: 0x0a) ?? -1) + 1
-        if whole < bytes.count {
-            try file?.truncate(to: Int64(whole))
-        }
         let written = JournalLine.events(bytes[..<whole])
-        length = whole
+        length = bytes.count
         lastSeq = max(state.lastSeq, written.last?.seq ?? 0)
         acknowledged = min(state.acknowledged, lastSeq)
         events = written.filter { $0.seq > acknowledged }.suffix(Self.maximumEventsInMemory)
-        return written
+        let missing =
+            state.lastSeq > state.acknowledged
+            ? Set(state.acknowledged + 1...state.lastSeq).subtracting(written.map(\.seq)) : []
+        let reason =
+            CheckedObject.damage(ofLines: bytes)
+            ?? (missing.isEmpty ? nil : "\(missing.count) events of those up to number \(state.lastSeq) are missing")
+        return (written, try reason.map { reason throws(KernelError) in try renew(path, bytes, reason) })
     }
 
     /// Writes down what the other program had decided and could not write.
@@ -143,5 +153,51 @@ package final class Journal {
             state.events = events
         }
         return state
+    }
+
+    // Damage ------------------------------------------------------------------------------------------------------------
+
+    /// Looks whether the file is as it was written; if not, it is set aside and another one takes its place.
+    ///
+    /// - Parameter path: of the file.
+    /// - Returns: What was wrong; nil for nothing.
+    /// - Throws: `KernelError` when the file cannot be read or replaced.
+    package func check(path: String) throws(KernelError) -> ShimFileDamage? {
+        guard file != nil else {
+            return nil
+        }
+        guard File.exists(path) else {
+            return try renew(path, [], "it is not there")
+        }
+        let bytes = try File.read(path, limit: Self.maximumLength)
+        let reason =
+            CheckedObject.damage(ofLines: bytes)
+            ?? (bytes.count == length ? nil : "it has \(bytes.count) bytes, and \(length) were written")
+        return try reason.map { reason throws(KernelError) in try renew(path, bytes, reason) }
+    }
+
+    /// Writes the file anew: what of it can be read and is in memory, as far as it is not acknowledged.
+    private func renew(_ path: String, _ bytes: [UInt8], _ reason: String) throws(KernelError) -> ShimFileDamage {
+        var damage = ShimFileDamage()
+        (damage.path, damage.reason) = (path, reason)
+        if !bytes.isEmpty {
+            damage.setAside = DamagedFile.place(path)
+            try File.writeAtomically(damage.setAside, bytes, mode: 0o600, durable: false)
+        }
+        let whole = (bytes.lastIndex(of: 0x0a) ?? -1) + 1
+        var lines: [UInt64: [UInt8]] = [:]
+        // A probe's result is in no event that could be written again; its report tells.
+        for event in JournalLine.events(bytes[..<whole]) + events where event.seq > acknowledged {
+            lines[event.seq] = TaskEvent(event)?.line(
+                seq: event.seq,
+                time: Timestamp(event.time),
+                containerID: event.containerID
+            )
+        }
+        let content = lines.sorted { $0.key < $1.key }.flatMap(\.value)
+        try File.writeAtomically(path, content, mode: 0o600, durable: false)
+        file = SharedDescriptor(try File.open(path, [.write, .append, .noFollow]))
+        (length, unwritten) = (content.count, [])
+        return damage
     }
 }

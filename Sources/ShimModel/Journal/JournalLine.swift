@@ -1,3 +1,4 @@
+import DocumentTexts
 import FoundationEssentials
 import Kernel
 import ShimProtocol

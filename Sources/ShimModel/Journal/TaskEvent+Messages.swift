@@ -1,3 +1,4 @@
+import DocumentTexts
 package import Kernel
 package import ShimProtocol
 package import SwiftProtobuf

@@ -1,0 +1,89 @@
+internal import DocumentTexts
+internal import Kernel
+internal import OCISpec
+
+/// Something in a store that is not as it was written.
+public struct ContentDamage: Sendable {
+    /// Of the file.
+    public let path: String
+    /// What is wrong with it.
+    public let reason: String
+    /// Where its bytes are kept as they were found; nil where they were.
+    public let place: String?
+}
+
+// The list of images has the form of a standard that has no room for a check value: it stands in a file beside it.
+extension ContentStore {
+    /// Check values of `index.json` as it is and as it was before the last change, which may not have come so far.
+    static let checksName = "index.json.check"
+
+    /// Writes down what the index may be from now on.
+    func writeChecks(_ contents: [[UInt8]?]) throws(KernelError) {
+        let values = contents.compactMap { $0.map(ContentStore.check) }.joined(separator: " ")
+        let document = CheckedObject.sealed(Array("{\"values\":\"\(values)\"}".utf8))
+        try File.writeAtomically(ContentStore.checksName, document, durable: true, at: root.raw)
+    }
+
+    private static func check(_ bytes: [UInt8]) -> String { String(CheckedObject.fingerprint(bytes), radix: 16) }
+
+    /// Looks whether the documents of each image and the layout's own file are as they were written, and at the lengths of layers, whose
+    /// bytes are checked each time that they are read.
+    ///
+    /// - Returns: What is not.
+    /// - Throws: The class of the failed system call.
+    public func examine() throws(ContentError) -> [ContentDamage] {
+        try locked { (shared) throws(ContentError) in
+            var damages: [ContentDamage] = []
+            if let damage = try examineLayout() { damages.append(damage) }
+            var seen = Set<Digest>()
+            for entry in try readIndex().manifests where seen.insert(entry.digest).inserted {
+                do throws(ContentError) {
+                    for layer in try load(entry, &shared).layers {
+                        let size = contains(layer.descriptor.digest) ? try size(of: layer.descriptor.digest) : nil
+                        guard let size, size != layer.descriptor.size else { continue }
+                        let reason = "it has \(size) bytes, not \(layer.descriptor.size): load or pull the image again"
+                        damages.append(ContentDamage(path: place(layer.descriptor.digest), reason: reason, place: nil))
+                    }
+                } catch {
+                    let reason = "\(error): load or pull the image again"
+                    damages.append(ContentDamage(path: place(error.blob ?? entry.digest), reason: reason, place: nil))
+                }
+            }
+            return damages
+        }
+    }
+
+    private func place(_ digest: Digest) -> String { "\(path)/\(blobName(digest))" }
+
+    /// Compares an index that can be read with its check value.
+    ///
+    /// One that was changed may have lost images: it is kept as it was found, and nothing is collected until somebody removes that.
+    func checkIndex() throws(ContentError) {
+        do throws(KernelError) {
+            let bytes = try File.read(ContentStore.indexName, limit: 64 << 20, at: root.raw)
+            // Earlier versions write none.
+            if File.exists(ContentStore.checksName, at: root.raw) {
+                let document = try File.read(ContentStore.checksName, limit: 4096, at: root.raw)
+                let words = String(decoding: document, as: UTF8.self).split { $0 == " " || $0 == "\"" }
+                if CheckedObject.isSealed(document), words.contains(where: { $0 == ContentStore.check(bytes) }) {
+                    return
+                }
+                if !File.exists(ContentStore.damagedIndexName, at: root.raw) {
+                    try File.writeAtomically(ContentStore.damagedIndexName, bytes, durable: true, at: root.raw)
+                }
+            }
+            try writeChecks([bytes])
+        } catch { throw .failed("check '\(path)/\(ContentStore.indexName)'", error) }
+    }
+
+    private func examineLayout() throws(ContentError) -> ContentDamage? {
+        do throws(KernelError) {
+            let own = "\(path)/\(ImageLayout.fileName)"
+            let found = try File.read(ImageLayout.fileName, limit: 4096, at: root.raw)
+            if found == ContentStore.layout { return nil }
+            let place = try DamagedFile.moveAside(own)
+            try File.writeAtomically(ImageLayout.fileName, ContentStore.layout, durable: true, at: root.raw)
+            return ContentDamage(path: own, reason: "it does not say which layout this is", place: place)
+        } catch { throw .failed("read '\(path)/\(ImageLayout.fileName)'", error) }
+    }
+}
