@@ -161,6 +161,10 @@ final class HostileShim {
     private func sleeper() throws -> (pid: Int32, pidfd: SharedDescriptor) {
         let words = ["setpriv", "--pdeathsig", "KILL", "sleep", "100000"]
         let child = try Spawn(arguments: words, environment: ["PATH=/usr/bin:/bin"]).start("/usr/bin/setpriv")
+        // Before it has said so it would not end with this process, which may be gone at the next call.
+        while (try? ProcessFacts(child.pid))?.name == "setpriv" {
+            _ = try EventFd().poll(for: .readable, timeout: .milliseconds(1))
+        }
         return (child.pid, child.sharedPidfd())
     }
 }
