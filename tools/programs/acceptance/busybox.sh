@@ -22,6 +22,9 @@ tar -xzf /srv/www.tgz -C /tmp/out
 [ "$(find /tmp/out -type f -print0 | xargs -0 sha256sum | awk '{ print $1 }' | sort)" = \
     "$(find /srv/www -type f -print0 | xargs -0 sha256sum | awk '{ print $1 }' | sort)" ]
 [ "$(sort -rn /tmp/got | sed -n 1p)" = 20000 ]
+# Whether a shell has to wait for what ends at once is a matter of time; here it has to.
+usleep 200000 &
+wait $!
 # A call that no signal interrupts elsewhere: the end of the first arrives while the second is signalled.
 for attempt in 1 2 3 4 5 6 7 8 9 10; do
     sleep 100 &

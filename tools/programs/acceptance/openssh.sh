@@ -34,6 +34,9 @@ ssh-keygen -q -t ed25519 -N '' -f /tmp/client/other
 if ssh -F /dev/null -p 2222 -i /tmp/client/other -o BatchMode=yes -o IdentitiesOnly=yes -o LogLevel=INFO \
     -o UserKnownHostsFile=/tmp/client/known app@127.0.0.1 true 2>/tmp/error; then exit 1; fi
 grep -q 'Permission denied' /tmp/error
+# Whether a shell has to wait for what ends at once is a matter of time; here it has to.
+sleep 0.2 &
+wait $!
 kill "$server"
 wait "$server" || [ $? -eq 255 ] || [ $? -eq 143 ]
 echo accepted
