@@ -22,42 +22,13 @@ extension SystemTests {
 
         @Test func stopAsksAndThenKills() throws {
             try Daemon.with { (daemon) throws in
-                try daemon.ok(
-                    "run",
-                    "-d",
-                    "--name",
-                    "polite",
-                    "berth/default",
-                    "sh",
-                    "-c",
-                    "trap 'exit 4' TERM; while :; do sleep 0.05; done"
-                )
+                try daemon.waiter("polite", trapping: "trap 'exit 4' TERM")
                 try daemon.ok("stop", "polite")
                 #expect(try daemon.field(".State.ExitCode", "polite") == "4")
-                try daemon.ok(
-                    "run",
-                    "-d",
-                    "--name",
-                    "deaf",
-                    "berth/default",
-                    "sh",
-                    "-c",
-                    "trap '' TERM; while :; do sleep 0.05; done"
-                )
+                try daemon.waiter("deaf", trapping: "trap '' TERM")
                 try daemon.ok("stop", "-t", "1", "deaf")
                 #expect(try daemon.field(".State.ExitCode", "deaf") == "137")
-                try daemon.ok(
-                    "run",
-                    "-d",
-                    "--name",
-                    "other",
-                    "--stop-signal",
-                    "USR1",
-                    "berth/default",
-                    "sh",
-                    "-c",
-                    "trap 'exit 5' USR1; while :; do sleep 0.05; done"
-                )
+                try daemon.waiter("other", trapping: "trap 'exit 5' USR1", "--stop-signal", "USR1")
                 try daemon.ok("stop", "other")
                 #expect(try daemon.field(".State.ExitCode", "other") == "5")
                 #expect(try daemon.berth("stop", "other").status == 0)
@@ -70,16 +41,7 @@ extension SystemTests {
                 try daemon.ok("kill", "one")
                 #expect(try daemon.ok("wait", "one") == "137")
                 #expect(try daemon.berth("kill", "one").status == 1)
-                try daemon.ok(
-                    "run",
-                    "-d",
-                    "--name",
-                    "two",
-                    "berth/default",
-                    "sh",
-                    "-c",
-                    "trap 'exit 6' HUP; while :; do sleep 0.05; done"
-                )
+                try daemon.waiter("two", trapping: "trap 'exit 6' HUP")
                 try daemon.ok("kill", "-s", "HUP", "two")
                 #expect(try daemon.ok("wait", "two") == "6")
             }

@@ -162,8 +162,7 @@ extension UpgradeTests {
 
         @Test func anEndBeforeTheAdoptionIsFoundOnce() throws {
             try Daemon.with { (daemon) throws in
-                let script = "trap 'exit 5' TERM; while :; do sleep 0.01; done"
-                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sh", "-c", script)
+                try daemon.waiter("one", trapping: "trap 'exit 5' TERM")
                 let pid = try #require(Int32(try daemon.field(".State.Pid", "one")))
                 // The shim sees nothing of it any more.
                 try daemon.signal(SIGSTOP, shimOf: "one")
@@ -211,8 +210,7 @@ extension UpgradeTests {
 
         @Test func afterTooManyDeathsItRunsOnWithoutAShim() throws {
             try Daemon.with { (daemon) throws in
-                let script = "trap 'exit 9' TERM; while :; do sleep 0.01; done"
-                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sh", "-c", script)
+                try daemon.waiter("one", trapping: "trap 'exit 9' TERM")
                 let pid = try #require(Int32(try daemon.field(".State.Pid", "one")))
                 var deaths = 0
                 try eventually(within: 60, "nobody takes over any more") {

@@ -74,8 +74,7 @@ extension UpgradeTests {
 
         @Test func changedExitRecordIsNotBelieved() throws {
             try Daemon.with { (daemon) throws in
-                let script = "trap 'exit 1' USR1; while :; do sleep 0.1; done"
-                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sh", "-c", script)
+                try daemon.waiter("one", trapping: "trap 'exit 1' USR1")
                 let pid = try #require(Int32(try daemon.field(".State.Pid", "one")))
                 let (shim, bundle) = (try daemon.shim("one"), try daemon.bundle("one"))
                 let folder = daemon.root.appendingPathComponent("containers/\(bundle.lastPathComponent)")

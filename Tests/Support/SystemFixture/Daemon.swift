@@ -192,6 +192,16 @@ package final class Daemon {
         try ok("inspect", "--format", "{{\(template)}}", container)
     }
 
+    /// Runs a detached container that does nothing but wait for signals, and returns when it does.
+    ///
+    /// Before its traps are set, the first process of a process namespace ignores most signals.
+    package func waiter(_ name: String, trapping traps: String, _ options: String...) throws {
+        let script = "\(traps); echo ready; while :; do sleep 0.05; done"
+        let run = try client(["run", "-d", "--name", name] + options + ["berth/default", "sh", "-c", script]).finish()
+        try #require(run.status == 0, "\(run)")
+        try eventually("the traps of \(name) are set") { try ok("logs", name) == "ready" }
+    }
+
     private func loadImage() throws {
         try ok("load", "-i", try DefaultImage.archive())
     }
