@@ -81,7 +81,10 @@ extension Conformance {
     private static func upgradesLoseNoOutput(_ program: ShimProgram) throws {
         let container = try ManagedContainer(program, "i=1; while :; do echo $i; i=$((i+1)); done")
         try container.start()
-        for _ in 0..<10 { try container.upgrade() }
+        for upgrade in 1...10 {
+            try container.waitForLog(Int64(upgrade) * 20_000)
+            try container.upgrade()
+        }
         try container.kill(.kill)
         try requireEqual(container.waitForExit(), 137, "status")
         let lines = try container.output().split(separator: "\n").dropLast()
