@@ -74,7 +74,9 @@ final class ExampleBackend: Backend {
             }
             do throws(KernelError) {
                 try ProcessAttributes.setParentDeathSignal(.kill)
-                _ = try theirs.read(upTo: 1)
+                // With the shim's end closed here too, its death before the start is the end of the gate.
+                try DescriptorTable.close(from: UInt32(ours.raw), through: UInt32(ours.raw))
+                guard try !theirs.read(upTo: 1).isEmpty else { Clone.exit(255) }
                 try ProcessAttributes.startSession()
                 Signals.resetAll()
                 Signals.setMask(.none)
