@@ -185,6 +185,7 @@ final class SyscallGuard: FilterGuard {
     ) -> (answer: SeccompDecision, key: UseKey?) {
         // Nobody inside can see the set-up, and what it does is ours.
         if let setUp = filter.setUp, question.pid == setUp { return (.allow, nil) }
+        if !filter.hasBegun, SetUpCalls.contains(question) { return (.allow, nil) }
         let number = UInt32(bitPattern: question.call)
         let decision = judge.decide(
             architecture: question.architecture,

@@ -4,10 +4,10 @@ import ShimKit
 import ShimProtocol
 import SwiftProtobuf
 
-/// Tells the manager what the guard has counted: at once when nothing was told for a while, else once a second.
+/// Tells the manager what the guard has counted: at once when nothing was told for a while, else twice a second.
 final class UseReports {
-    /// From one report to the next.
-    private static let interval = Duration.milliseconds(900)
+    /// From one report to the next: what is refused in between has a second to become a line in front of somebody.
+    private static let interval = Duration.milliseconds(500)
     /// So that what belongs together is told together.
     private static let delay = Duration.milliseconds(50)
     /// Reports that the manager has not made durable, beyond which counting goes on and telling waits.
@@ -21,6 +21,8 @@ final class UseReports {
     private var timer: BackendHost.Timer?
     private var lastReport: Timestamp?
     private var unacknowledged: [UInt64] = []
+    /// Whether the next report waits for an acknowledgement instead of a time.
+    private var isHeld = false
 
     init(_ settings: GuardSettings, _ ledger: UseLedger) {
         self.settings = settings
@@ -31,12 +33,13 @@ final class UseReports {
     func attach(to host: BackendHost) {
         self.host = host
         ledger.settle(lastEvent: host.lastEvent)
+        host.afterAcknowledgement { [weak self] in self?.acknowledged() }
         if ledger.hasNews { soon() }
     }
 
     /// Something was counted.
     func soon() {
-        guard let host, timer == nil else { return }
+        guard let host, timer == nil, !isHeld else { return }
         let passed = lastReport.map { Clock.monotonic.now - $0 } ?? Self.interval
         timer = host.after(max(Self.delay, Self.interval - passed)) { [weak self] in
             self?.timer = nil
@@ -45,12 +48,22 @@ final class UseReports {
     }
 
     private func tell() {
-        guard let host else { return }
-        let durable = host.acknowledgedEvent
-        unacknowledged.removeAll { $0 <= durable }
+        isHeld = !mayTell
+        guard !isHeld else { return }
         lastReport = Clock.monotonic.now
-        guard unacknowledged.count < Self.mostUnacknowledged else { return soon() }
         publish(isLast: false)
+    }
+
+    private var mayTell: Bool {
+        guard let durable = host?.acknowledgedEvent else { return false }
+        unacknowledged.removeAll { $0 <= durable }
+        return unacknowledged.count < Self.mostUnacknowledged
+    }
+
+    private func acknowledged() {
+        guard isHeld, mayTell else { return }
+        isHeld = false
+        soon()
     }
 
     /// Tells what was not told before the run of the container ends.

@@ -319,6 +319,11 @@ public enum SeccompFilter {
 
     deinit { unsafe ck_shared_words_free(words) }
 
+    /// Gives nothing back before the process executes another program: the filter may forbid the calls that this takes.
+    public func keep() {
+        _ = unsafe Unmanaged.passRetained(self)
+    }
+
     /// The number of the listener in the process that loads the filter, nil before it has done so.
     public var listener: RawDescriptor? {
         let word = unsafe ck_shared_load(words)

@@ -243,11 +243,17 @@ struct ProcessEntry {
                 _ = try SeccompFilter.load(plan.filter, flags: plan.filterFlags)
                 return
             }
-            let own = try Pidfd(pid: Credentials.processID)
             let handover = try ListenerHandover()
-            try channel.send(.filterNext, passing: [own.raw, handover.memory.raw])
+            // From here on nothing is called but what the program's own execution takes.
+            handover.keep()
+            try announce(handover)
             try SeccompFilter.load(plan.filter, flags: plan.filterFlags, handingOver: handover)
         }
+    }
+
+    private func announce(_ handover: ListenerHandover) throws(KernelError) {
+        let own = try Pidfd(pid: Credentials.processID)
+        try channel.send(.filterNext, passing: [own.raw, handover.memory.raw])
     }
 
     private func verifyIDs(_ user: ResolvedUser) throws(SandboxError) {

@@ -84,6 +84,13 @@ public final class BackendHost {
     /// A backend that can wait publishes nothing more while too much is above it: the journal keeps what is not acknowledged.
     public var acknowledgedEvent: UInt64 { server?.journal.acknowledged ?? 0 }
 
+    /// Runs an action whenever the manager has made events durable; one that was given before runs no more.
+    ///
+    /// - Parameter action: Called while a call of the manager is served: it does little.
+    public func afterAcknowledgement(_ action: @escaping () -> Void) {
+        server?.afterAcknowledgement = action
+    }
+
     /// Publishes an event: it is in the journal's file when this returns, and has the number `lastEvent`.
     ///
     /// - Parameters:

@@ -4,6 +4,8 @@ internal import SwiftProtobuf
 
 // A guard over system calls: for backends that say `syscall-reports`, driven as berthd drives them.
 extension Conformance {
+    /// What an ordinary machine does in one.
+    private static let second = ConformanceContainer.patience / 30
     /// Numbers of x86_64: one that nothing needs and the filter refuses, and one that is allowed and never made by the way.
     private static let (refused, allowed) = (111, 110)
 
@@ -11,7 +13,14 @@ extension Conformance {
     public static let guarding: [Check] = [
         Check(name: "learningCountsExactly", body: learns),
         Check(name: "learningCountsOverUpgradesAndDeaths", body: learnsOnAndOn),
+        Check(name: "denialsAreCountedOverUpgradesAndDeaths") { program in
+            for mode in ["enforce", "audit"] { try deniesOnAndOn(program, mode) }
+        },
         Check(name: "denialIsToldWithinASecond", body: denies),
+        Check(name: "whatWasHeldIsToldAfterTheAcknowledgement", body: isHeld),
+        Check(name: "setUpIsNotToldOf") { program in
+            for mode in ["enforce", "kill"] { try setsUp(program, mode) }
+        },
         Check(name: "refusedCallKills", body: kills),
         Check(name: "auditedCallIsMade", body: audits),
         guarded("otherConventionsAreRefusedAndTold", "enforce") { program in
@@ -139,6 +148,90 @@ extension Conformance {
         }
     }
 
+    private static func deniesOnAndOn(_ program: ShimProgram, _ mode: String) throws {
+        try ConformanceBundle.$guarding.withValue(GuardDocument(mode: mode)) {
+            let container = try GuardedContainer(program, ["until=\(refused)"], input: true)
+            let managed = container.container
+            try managed.start()
+            for round in 0..<8 {
+                if round % 4 == 0 { try managed.upgrade() }
+                try managed.succeed()
+            }
+            try managed.call(.closeIO, TaskCloseIORequest.with { ($0.id, $0.stdin) = (managed.id, true) })
+            try requireEqual(managed.waitForExit(), 0, "status")
+            let made = try managed.output().split(separator: " ").last.flatMap { UInt64($0.filter(\.isNumber)) }
+            let answer = mode == "audit" ? "allowed" : "EPERM"
+            try requireEqual(try container.count(refused, answer), made ?? 0, "calls in mode \(mode)")
+            try require(made ?? 0 >= 100, "hardly any call was made: \(made ?? 0)")
+        }
+    }
+
+    private static func isHeld(_ program: ShimProgram) throws {
+        try ConformanceBundle.$guarding.withValue(GuardDocument(mode: "enforce")) {
+            let container = try GuardedContainer(program, ["threads=1*\(refused)", "pause"])
+            let managed = container.container
+            try managed.start()
+            func reports() throws -> Int { try managed.events().filter { $0.topic == EventTopic.denials }.count }
+            for _ in 0..<3 {
+                // As long as nobody acknowledges, there are not many.
+                let begin = Clock.monotonic.now
+                while try reports() < 4 {
+                    try require(Clock.monotonic.now - begin < second * 10, "no reports come")
+                }
+                let quiet = Clock.monotonic.now
+                while Clock.monotonic.now - quiet < .milliseconds(1300) { _ = try managed.state() }
+                let last = try managed.events().last?.seq ?? 0
+                try requireEqual(reports(), 4, "reports of which none is acknowledged")
+                _ = try managed.client.supervisor(
+                    .acknowledge,
+                    ShimAcknowledgeRequest.with { $0.seq = last },
+                    ShimAcknowledgeResponse.self
+                )
+                let time = Clock.monotonic.now
+                let request = ShimEventsRequest.with { ($0.afterSeq, $0.waitMilliseconds) = (last, 60_000) }
+                let answer = try managed.client.supervisor(.events, request, ShimEventsResponse.self)
+                try requireEqual(answer.events.first?.topic, EventTopic.denials, "the next event")
+                let waited = Clock.monotonic.now - time
+                try require(waited < second / 5, "the next report came after \(waited)")
+            }
+            try managed.kill(.kill)
+            try requireEqual(managed.waitForExit(), 137, "status")
+        }
+    }
+
+    /// Of a profile that lacks what only the set-up calls.
+    private static func setsUp(_ program: ShimProgram, _ mode: String) throws {
+        var document = GuardDocument(mode: mode)
+        document.filter["syscalls"].elements.append([
+            "names": [
+                "munmap", "close", "capset", "capget", "prctl", "madvise", "sendmsg", "recvmsg", "getuid", "setsid",
+                "close_range",
+            ],
+            "action": "SCMP_ACT_ERRNO",
+        ])
+        try ConformanceBundle.$guarding.withValue(document) {
+            for isLast in [false, true] {
+                let container = try GuardedContainer(program, ["pause"], noNewPrivileges: isLast)
+                let managed = container.container
+                try managed.start()
+                try managed.addExec("e", container.process(["call=39", "call=\(refused)"], noNewPrivileges: isLast))
+                try managed.start("e")
+                try requireEqual(managed.waitForExit("e"), mode == "kill" ? 137 : 0, "status of the exec session")
+                try managed.addExec("f", .init(arguments: ["/bin/nobody"], noNewPrivileges: isLast))
+                do {
+                    try managed.start("f")
+                    throw ConformanceFailure("a program that is not there runs")
+                } catch let error as RPCError {
+                    try requireEqual(error.status, .notFound, "code of a program that is not there")
+                }
+                try managed.kill(.kill)
+                try requireEqual(managed.waitForExit(), 137, "status")
+                let told = try container.uses(EventTopic.denials).map { "\($0.number) of \($0.command)" }
+                try requireEqual(told, ["\(refused) of syscall-load"], "denials in mode \(mode)")
+            }
+        }
+    }
+
     private static func denies(_ program: ShimProgram) throws {
         try ConformanceBundle.$guarding.withValue(GuardDocument(mode: "enforce")) {
             let container = try GuardedContainer(program, ["pause"])
@@ -159,7 +252,7 @@ extension Conformance {
                     try require(Clock.monotonic.now - begin < .seconds(3), "no denial is told")
                 }
                 let time = Clock.monotonic.now - begin
-                try require(time < .seconds(1), "the denial was told after \(time)")
+                try require(time < second, "the denial was told after \(time)")
                 let told = use ?? .init()
                 try requireEqual(told.pid, pid, "pid")
                 try requireEqual(told.command, "syscall-load", "command")
@@ -237,10 +330,10 @@ extension Conformance {
 private final class GuardedContainer {
     let container: ManagedContainer
 
-    init(_ program: ShimProgram, _ words: [String], input: Bool = false) throws {
+    init(_ program: ShimProgram, _ words: [String], input: Bool = false, noNewPrivileges: Bool = false) throws {
         container = try ManagedContainer(
             program,
-            .init(arguments: ["/bin/syscall-load"] + words),
+            .init(arguments: ["/bin/syscall-load"] + words, noNewPrivileges: noNewPrivileges),
             input: input
         ) { root in
             let helper = try File.read(SyscallLoad.path(), limit: 16 << 20)
@@ -248,8 +341,8 @@ private final class GuardedContainer {
         }
     }
 
-    func process(_ words: [String]) -> ConformanceBundle.Process {
-        .init(arguments: ["/bin/syscall-load"] + words)
+    func process(_ words: [String], noNewPrivileges: Bool = false) -> ConformanceBundle.Process {
+        .init(arguments: ["/bin/syscall-load"] + words, noNewPrivileges: noNewPrivileges)
     }
 
     /// All that was told under a topic so far.

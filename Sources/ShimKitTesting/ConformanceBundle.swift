@@ -16,6 +16,7 @@ struct ConformanceBundle {
     struct Process {
         var arguments: [String]
         var terminal = false
+        var noNewPrivileges = false
         /// The whole object; nil for the usual one with `arguments` and `terminal`.
         var document: Document?
 
@@ -24,9 +25,10 @@ struct ConformanceBundle {
             self.init(arguments: ["/bin/sh", "-c", script], terminal: terminal)
         }
 
-        init(arguments: [String], terminal: Bool = false) {
+        init(arguments: [String], terminal: Bool = false, noNewPrivileges: Bool = false) {
             self.arguments = arguments
             self.terminal = terminal
+            self.noNewPrivileges = noNewPrivileges
         }
 
         /// A process of any kind.
@@ -44,7 +46,8 @@ struct ConformanceBundle {
             )
             return """
                 {"terminal":\(terminal),"user":{"uid":0,"gid":0},"args":[\(list)],"cwd":"/",\
-                "env":["PATH=/bin","TERM=xterm"],"capabilities":{\(sets)}}
+                "env":["PATH=/bin","TERM=xterm"],"capabilities":{\(sets)},\
+                "noNewPrivileges":\(noNewPrivileges)}
                 """
         }
 

@@ -20,10 +20,11 @@ public struct GuardDocument: Sendable {
         ]
     }
 
+    /// What the annotations say.
+    var annotationMembers: Document { ["dev.berth.profile": .text(profile), "dev.berth.profile-mode": .text(mode)] }
+
     /// The member of the document, with the comma behind it.
-    var annotations: String {
-        #""annotations":{"dev.berth.profile":"\#(profile)","dev.berth.profile-mode":"\#(mode)"},"#
-    }
+    var annotations: String { "\"annotations\":\(annotationMembers.json)," }
 
     /// The member of `linux`, with the comma behind it.
     var seccomp: String { "\"seccomp\":\(filter.json)," }

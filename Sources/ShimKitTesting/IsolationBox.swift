@@ -20,6 +20,10 @@ final class IsolationBox {
         for path in ["", "/rootfs"] { try RootedDir(bundle.path + path).chmod(".", permissions: 0o755) }
         config = Self.baseConfig
         config["linux"]["cgroupsPath"] = .text(bundle.cgroupPath)
+        if let guarding = ConformanceBundle.guarding {
+            config["linux"]["seccomp"] = guarding.filter
+            config["annotations"] = guarding.annotationMembers
+        }
         try install(IsolationProbe.path(), at: "/probe")
     }
 

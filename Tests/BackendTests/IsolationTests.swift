@@ -12,6 +12,14 @@ import Testing
         try check.run(on: BackendTests.native)
     }
 
+    /// With a guard over every container whose document has no filter of its own.
+    @Test(arguments: checks)
+    func restricted(_ check: Conformance.Check) throws {
+        var program = BackendTests.restricted("enforce")
+        for (reason, names) in restrictedExceptions { for name in names { program.exceptions[name] = reason } }
+        try check.run(on: program)
+    }
+
     @Test(.enabled(if: BackendTests.runcIsInstalled), arguments: checks)
     func runc(_ check: Conformance.Check) throws {
         try check.run(on: .containerdRunc)

@@ -15,3 +15,10 @@ let nativeExceptions: [String: [String]] = [
         "absentCgroupNamespaceIsTheRuntimes"
     ],
 ]
+
+/// What a container with a guard cannot do, by the reason, beside what the native one cannot.
+let restrictedExceptions = nativeExceptions.merging([
+    "the suite gives it a filter to be guarded by": ["noFilterIsNone"],
+    "the guard is the one listener that the kernel has for a process": ["agentGetsTheListener"],
+    "the guard kills by SIGKILL": ["actionOfKILL_PROCESS", "actionOfKILL_THREAD", "actionOfKILL"],
+]) { $1 }

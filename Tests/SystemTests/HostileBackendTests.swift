@@ -120,6 +120,25 @@ extension SystemTests {
             }
         }
 
+        /// Whoever is told to start nothing again, and does not say that it will not, keeps nobody from ending its container.
+        @Test(arguments: [["stop", "-t", "1"], ["kill"], ["rm", "-f"]])
+        func aPolicyThatCannotBeEndedKeepsNobody(verb: [String]) throws {
+            let names = ["garbage", "noise", "hang", "crash"].map { "\($0).SetPolicy" }
+            try Self.with(names) { neighbour in
+                for name in names {
+                    let options = ["--name", name, "--runtime", name, "--userns", "host", "--restart", "always"]
+                    let start = try neighbour.daemon.client(["run", "-d"] + options + ["berth/default", "sleep", "1"])
+                    #expect(try start.finish().status == 0)
+                }
+                let ends = try names.map { try neighbour.daemon.client(verb + [$0]) }
+                for (name, end) in zip(names, ends) {
+                    let outcome = try end.finish(within: 30)
+                    #expect(outcome.status == 0, "\(name): \(outcome)")
+                }
+                try neighbour.isUnharmed(within: 5)
+            }
+        }
+
         /// The client of a session is not kept by a shim that has its connection and does nothing.
         @Test func aSessionThatNobodyServesEnds() throws {
             try Self.with(["hang.Wait"]) { neighbour in

@@ -80,10 +80,25 @@ extension Engine {
         return profile
     }
 
+    /// The containers of which a profile learns now: their next report would make it anew, of half a run.
+    private func teachers(of name: String) -> [String] {
+        core.node.table.all.map(\.view.snapshot).filter { snapshot in
+            guard let restriction = snapshot.configuration.restriction, restriction.profile == name else {
+                return false
+            }
+            return restriction.mode == .learn && [.running, .paused, .restarting].contains(snapshot.state.status)
+        }.map(\.name).sorted()
+    }
+
     /// Forgets a profile, what was learned for it and what it has refused.
     ///
-    /// - Throws: `.notFound`; `.failedPrecondition` while containers use it, unless `force`.
+    /// - Throws: `.notFound`; `.failedPrecondition` while containers use it, unless `force`, and while it learns of one that runs.
     package func removeProfile(_ name: String, force: Bool) async throws {
+        if let teacher = teachers(of: name).first {
+            throw EngineError.conflict(
+                "profile '\(name)' learns of container '\(teacher)', which runs: stop that first, 'berth stop \(teacher)'"
+            )
+        }
         let users = users(of: name)
         if let first = users.first, !force {
             let more = users.count == 1 ? "" : " and \(users.count - 1) more"

@@ -90,12 +90,17 @@ extension Container {
     /// How long one poll waits inside the shim.
     static var pollWait: Duration { .seconds(60) }
 
+    /// How long the first poll waits while an acknowledgement is owed; each further one waits twice as long.
+    private static var owedWait: Duration { .milliseconds(200) }
+
     /// Reads the shim's events from now on, in a job of its own.
     func follow(_ shim: Shim, after sequence: UInt64) {
         node.supervisor.start { [weak self] in
             var cursor = sequence
             var budget = EventBudget()
             var isFlooded = false
+            // Nil while nothing is owed. A shim with a guard tells nothing more while it is.
+            var owed: Duration?
             while !Task.isCancelled, let self {
                 do {
                     try await self.learnAbilitiesOnce(shim)
@@ -105,7 +110,7 @@ extension Container {
                         generation: generation,
                         knownProbes: await self.knownProbes,
                         // One that was silent shall not have to wait for something to tell before it is heard again.
-                        wait: await self.reachable ? Self.pollWait : .zero
+                        wait: await self.reachable ? owed ?? Self.pollWait : .zero
                     )
                     await self.answered(shim, true)
                     if answer.descriptorsGeneration != generation {
@@ -118,7 +123,10 @@ extension Container {
                     if answer.hasHealth { await self.takeHealth(answer.health) }
                     // What is in neither the memory nor the file is lost; it is not waited for.
                     if answer.lastSeq > cursor { cursor = answer.lastSeq }
-                    if !answer.events.isEmpty { await self.acknowledge(cursor, shim) }
+                    if !answer.events.isEmpty || owed != nil {
+                        let next = min(answer.events.isEmpty ? (owed ?? .zero) * 2 : Self.owedWait, Self.pollWait)
+                        owed = await self.acknowledge(cursor, shim) ? nil : next
+                    }
                     if let pause = budget.took(answer.events.count, at: Clock.monotonic.now) {
                         if !isFlooded { await self.flooded(shim) }
                         isFlooded = true
@@ -163,13 +171,17 @@ extension Container {
     }
 
     /// Lets the shim forget what is in the database; not while something is known in memory alone.
-    func acknowledge(_ sequence: UInt64, _ shim: Shim) async {
-        guard self.shim?.generation == shim.generation, lifecycle.isActive || lifecycle.awaitsRestart,
-            durable >= sequence
-        else { return }
-        guard !execs.values.contains(where: { $0.phase == .starting }) else { return }
+    ///
+    /// - Returns: False when it has to be tried again.
+    @discardableResult
+    func acknowledge(_ sequence: UInt64, _ shim: Shim) async -> Bool {
+        guard self.shim?.generation == shim.generation, lifecycle.isActive || lifecycle.awaitsRestart else {
+            return true
+        }
+        guard durable >= sequence, !execs.values.contains(where: { $0.phase == .starting }) else { return false }
         // A shim that did not hear it keeps a little more until the next time.
         try? await shim.client.acknowledge(sequence)
+        return true
     }
 
     func answered(_ shim: Shim, _ answered: Bool) {

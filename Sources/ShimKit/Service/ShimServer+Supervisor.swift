@@ -31,6 +31,7 @@ extension ShimServer {
             return try events(call.decode(ShimEventsRequest.self), waiter)?.bytes
         case .acknowledge:
             try journal.acknowledge(call.decode(ShimAcknowledgeRequest.self).seq)
+            afterAcknowledgement?()
             return []
         case .reopenLog:
             try reopenLog()

@@ -79,6 +79,8 @@ final class ShimServer {
     var upgrade: UpgradeAttempt?
     /// What a newer program has written into a state and this one keeps for the next.
     var unknownState = SwiftProtobuf.UnknownStorage()
+    /// What the backend does when the manager has made events durable.
+    var afterAcknowledgement: (() -> Void)?
     /// Whether the backend knows where it is.
     private var isAttached = false
     /// Whether descriptors have changed that were not looked at yet.

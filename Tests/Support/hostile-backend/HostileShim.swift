@@ -108,7 +108,11 @@ final class HostileShim {
     private func answer(_ call: TTRPCServerConnection.Call) throws -> [UInt8] {
         switch call.method {
         case "Info":
-            return ShimInfoResponse.with { ($0.version, $0.protocol, $0.backend) = ("666", 1, "hostile") }.bytes
+            return ShimInfoResponse.with { info in
+                (info.version, info.protocol, info.backend) = ("666", 1, "hostile")
+                // Who says that it keeps a policy is told when that ends.
+                if wrong.object == "SetPolicy" { info.capabilities = ["restart-policy"] }
+            }.bytes
         case "Create":
             let made = try sleeper()
             child = made
