@@ -38,8 +38,9 @@ enum Places {
             let isAlive = holder.map { $0 != Credentials.processID && (try? Pidfd(pid: $0)) != nil } ?? false
             guard !isAlive, try file.lock(within: .seconds(5)) else { throw DaemonError.inUse(what, by: holder) }
         }
-        try file.truncate(to: 0)
-        try file.writeAll(Array("\(Credentials.processID)\n".utf8))
+        let text = Array("\(Credentials.processID)\n".utf8)
+        // In its place: on a full disk, what is cut off first is another's. Without it a second manager says less, and the lock holds all the same.
+        if (try? file.writeAll(text, at: 0)) != nil { try? file.truncate(to: Int64(text.count)) }
         return file
     }
 }

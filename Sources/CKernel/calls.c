@@ -59,6 +59,12 @@ int ck_record_lock(int fd, int asks, pid_t *holder)
     if (holder) *holder = asks && lock.l_type != F_UNLCK ? lock.l_pid : 0;
     return 0;
 }
+int ck_range_lock(int fd, int kind, off_t start, off_t length)
+{
+    short kinds[] = {F_UNLCK, F_RDLCK, F_WRLCK};
+    struct flock lock = {.l_type = kinds[kind], .l_whence = SEEK_SET, .l_start = start, .l_len = length};
+    return fcntl(fd, F_OFD_SETLK, &lock);
+}
 int ck_syncfs(int fd) { return syncfs(fd); }
 long ck_getdents64(int fd, void *buffer, size_t size) { return syscall(SYS_getdents64, fd, buffer, size); }
 int ck_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)

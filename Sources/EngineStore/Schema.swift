@@ -83,6 +83,9 @@ package enum StoreCheck {
         var configuration = Configuration()
         configuration.readonly = true
         configuration.busyMode = .timeout(5)
+        // Without it SQLite looks all the same, where there is space.
+        let files = try? DatabaseFiles(path)
+        defer { withExtendedLifetime(files) {} }
         let queue = try DatabaseQueue(path: path, configuration: configuration)
         defer { try? queue.close() }  // nothing was written, and the process ends soon
         return try queue.read { db in

@@ -23,8 +23,16 @@ package final class Store: Sendable {
         var flushing = false
     }
 
+    private enum Phase {
+        case open, closing
+        /// Nothing is written any more: what the database's log held is in its file.
+        case sealed
+    }
+
     package let pool: DatabasePool
+    private let files: DatabaseFiles
     private let queue = Mutex(Queue())
+    private let phase = Mutex(Phase.open)
     private let publish: @Sendable ([EngineEvent]) -> Void
 
     /// Opens or makes the database at `path`; `publish` gets every committed event, in order, on the writer's thread.
@@ -32,6 +40,7 @@ package final class Store: Sendable {
         var configuration = Configuration()
         configuration.busyMode = .timeout(5)
         configuration.maximumReaderCount = 4
+        files = try DatabaseFiles(path)
         pool = try DatabasePool(path: path, configuration: configuration)
         self.publish = publish
         try pool.writeWithoutTransaction { db in
@@ -45,6 +54,7 @@ package final class Store: Sendable {
 
     /// Runs `body` and appends `events` in one transaction; returns when it is on disk.
     package func write(events: [EventDraft] = [], _ body: @escaping Body = { _ in }) async throws {
+        guard phase.withLock({ $0 == .open }) else { throw EngineError.closed }
         try await withCheckedThrowingContinuation { continuation in
             let first = queue.withLock { queue in
                 queue.pending.append(Pending(body: body, events: events, continuation: continuation))
@@ -61,11 +71,16 @@ package final class Store: Sendable {
         try await pool.read(body)
     }
 
-    /// Ends every use, with all changes in the database file itself.
+    /// Ends every use, with all changes in the database file itself; its log keeps its space, and nothing is in it.
     package func close() throws {
-        // What stays in the log behind a reader is found there by whoever opens the database next.
-        _ = try? pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
+        phase.withLock { $0 = .closing }
+        // What stays in the log behind a reader, or on a full disk, is found there by whoever opens the database next.
+        try? pool.writeWithoutTransaction { db in
+            let (written, copied) = try db.checkpoint(.full)
+            if written == copied { phase.withLock { $0 = .sealed } }
+        }
         try pool.close()
+        if phase.withLock({ $0 == .sealed }) { try files.voidLog() }
     }
 
     private func flush(_ db: Database) {
@@ -84,6 +99,7 @@ package final class Store: Sendable {
         var results: [Result<Void, any Error>] = []
         var committed: [EngineEvent] = []
         do {
+            guard phase.withLock({ $0 != .sealed }) else { throw EngineError.closed }
             try db.inTransaction(.immediate) {
                 for pending in batch {
                     results.append(Result { committed += try apply(pending, db) })
@@ -246,4 +262,8 @@ extension ContainerRecord {
     package static func deletion(_ id: ContainerID) -> Store.Body {
         { db in try db.execute(sql: "DELETE FROM containers WHERE id = ?", arguments: [id.description]) }
     }
+}
+
+extension EngineError {
+    fileprivate static let closed = EngineError(.unavailable, "the database is closed: the engine is shutting down")
 }

@@ -168,6 +168,15 @@ extension DescriptorHolder where Self: ~Copyable {
     /// - Throws: `KernelError`.
     public func sync() throws(KernelError) { try system("sync") { fsync(raw) } }
 
+    /// Takes the disk space of the file up to a length that it has at least from then on; what is there stays.
+    ///
+    /// - Parameter length: in bytes.
+    /// - Throws: `KernelError`; errno is `.noSpace` when the disk is full.
+    public func allocate(upTo length: Int64) throws(KernelError) {
+        let number = posix_fallocate(raw, 0, Int(length))
+        guard number == 0 else { throw .failed("take space for file", Errno(rawValue: number)) }
+    }
+
     /// Waits until everything that was written to the open file's file system is on the disk.
     ///
     /// - Throws: `KernelError`.

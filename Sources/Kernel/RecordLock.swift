@@ -32,3 +32,39 @@ public enum RecordLock {
         return pid == 0 ? nil : pid
     }
 }
+
+/// A lock of a part of a file that belongs to the open file (`fcntl(2)` F_OFD_SETLK): it goes with the last descriptor of it.
+///
+/// It is refused by, and refuses, locks of processes of the same range, also those of the caller's own process.
+public enum RangeLock {
+    /// How a range is locked.
+    public enum Kind: Int32, Sendable {
+        /// Together with others of this kind.
+        case shared = 1
+        /// Alone.
+        case exclusive = 2
+    }
+
+    /// Takes the lock, or makes one that this open file has into it, without waiting.
+    ///
+    /// - Parameters:
+    ///   - kind: how.
+    ///   - range: which bytes; they need not be there.
+    ///   - file: open for reading, and for `exclusive` also for writing.
+    /// - Returns: false when somebody else holds a lock that does not allow it.
+    /// - Throws: `KernelError`.
+    public static func take(
+        _ kind: Kind,
+        _ range: Range<Int64>,
+        of file: RawDescriptor
+    ) throws(KernelError) -> Bool {
+        do throws(KernelError) {
+            try system("lock part of file") {
+                ck_range_lock(file, kind.rawValue, Int(range.lowerBound), Int(range.upperBound - range.lowerBound))
+            }
+        } catch  where [.wouldBlock, .accessDenied].contains(error.errno) {
+            return false
+        }
+        return true
+    }
+}

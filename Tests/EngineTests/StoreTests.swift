@@ -61,6 +61,61 @@ struct StoreTests {
         #expect(loaded.records == [record] && loaded.unreadable.isEmpty)
     }
 
+    /// Of the two files beside the database the log keeps its space and is void, and the index is there.
+    @Test func filesKeepTheirSpaceAtTheEnd() async throws {
+        let directory = try Directory()
+        let path = directory.path + "/berth.db"
+        let store = try directory.open()
+        try await store.write(try record("a").insertion)
+        let size = try File.status("\(path)-wal").size
+        try store.close()
+        #expect(try File.status("\(path)-wal").size == size && size > 0)
+        #expect(try File.read("\(path)-wal", limit: 1 << 24).prefix(32).allSatisfy { $0 == 0 })
+        #expect(try File.status("\(path)-shm").size >= 32_768)
+        await #expect(throws: EngineError.self) { try await store.write(try record("b").insertion) }
+        // Alone, the database has everything; and any other program that reads it, does with the two files as well.
+        for lonely in [false, true] {
+            if lonely { for name in ["-wal", "-shm"] { try File.remove(path + name) } }
+            let pool = try DatabasePool(path: path)
+            let names = try await pool.read { try String.fetchAll($0, sql: "SELECT name FROM containers") }
+            #expect(names == ["a"])
+            try pool.close()
+        }
+    }
+
+    /// A log of before belongs to the database of before.
+    @Test func anotherDatabaseInItsPlaceIsReadAsItIs() async throws {
+        let directory = try Directory()
+        let path = directory.path + "/berth.db"
+        var store = try directory.open()
+        try await store.write(try record("a").insertion)
+        try store.close()
+        let saved = try File.read(path, limit: 1 << 24)
+        store = try directory.open()
+        try await store.write(try record("b").insertion)
+        try store.close()
+        try File.writeAtomically(path, saved, durable: false)
+        store = try directory.open()
+        #expect(try await store.loadContainers().records.map(\.name) == ["a"])
+        try store.close()
+    }
+
+    /// Somebody looks at the database while its manager ends, and may need the log.
+    @Test func aReaderKeepsTheLog() async throws {
+        let directory = try Directory()
+        let path = directory.path + "/berth.db"
+        let store = try directory.open()
+        try await store.write(try record("a").insertion)
+        let reader = try DatabaseQueue(path: path)
+        let count = { try reader.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM containers") } }
+        #expect(try count() == 1)
+        try store.close()
+        #expect(try File.read("\(path)-wal", limit: 1 << 24).prefix(32).contains { $0 != 0 })
+        #expect(try count() == 1)
+        try reader.close()
+        #expect(try StoreCheck.look(at: path).records.count == 1)
+    }
+
     @Test func rowsThatCannotBeReadAreKeptAndReported() async throws {
         let directory = try Directory()
         let store = try directory.open()

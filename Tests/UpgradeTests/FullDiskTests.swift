@@ -6,8 +6,11 @@ extension UpgradeTests {
     /// A full disk together with kills of the manager: what happened is told once, as soon as there is room.
     @Suite struct FullDiskTests {
         /// A manager whose root directory is on a small disk, and a directory that containers see at `/gate`.
-        private func withDisk(_ body: (Daemon, PrivateDisk, _ gate: URL) throws -> Void) throws {
-            let disk = try PrivateDisk.small(96)
+        private func withDisk(
+            _ disk: @autoclosure () throws -> PrivateDisk = try .small(96),
+            _ body: (Daemon, PrivateDisk, _ gate: URL) throws -> Void
+        ) throws {
+            let disk = try disk()
             defer { disk.remove() }
             try Daemon.with(root: URL(fileURLWithPath: disk.path), mountsOf: disk.pid) { (daemon) throws in
                 let gate = daemon.scratch.appendingPathComponent("gate")
@@ -101,6 +104,54 @@ extension UpgradeTests {
                 }
                 try daemon.start()
                 #expect(try daemon.field(".State.ExitCode", "one") == "42")
+            }
+        }
+
+        enum Shortage: String, CaseIterable { case memory, disk, names }
+
+        /// After an orderly end nothing has to be made that the disk has no room for; and what is free for a moment is another's.
+        @Test(arguments: Shortage.allCases) func aManagerStartsWhileTheDiskIsFull(_ kind: Shortage) throws {
+            try withDisk(kind == .disk ? .ext4(96) : .small(96)) { daemon, disk, gate in
+                try run(daemon, gate)
+                try daemon.ok("run", "-d", "--name", "two", "berth/default", "sleep", "1000")
+                let pid = try daemon.field(".State.Pid", "two")
+                var hog: Command?
+                for round in 1...2 {
+                    try daemon.stop()
+                    if round == 1 {
+                        // All of it is in the database's file then.
+                        if kind == .names { try disk.fillNames() } else { try disk.fill() }
+                        if kind != .names { hog = try disk.hog() }
+                    }
+                    try daemon.start()
+                    try eventually("both are there") { try daemon.ok("ps", "-q").split(separator: "\n").count == 2 }
+                    #expect(try daemon.field(".State.Pid", "two") == pid)
+                    if round == 1 { try daemon.ok("system", "upgrade") }
+                }
+                try daemon.ok("stop", "-t", "0", "two")
+                #expect(try daemon.field(".State.ExitCode", "two") == "137")
+                let wait = try daemon.client(["wait", "one"])
+                try go(gate)
+                #expect(try wait.finish(within: 20).text == "42")
+                // Ids of its own, or none at all: nobody becomes root of the host because something could not be tried.
+                let made = try daemon.berth("create", "--name", "three", "berth/default", "true")
+                if kind == .names { #expect(made.status != 0, "\(made)") }
+                hog?.send(SIGKILL)
+                _ = try hog?.finish()
+                try disk.empty()
+                if made.status != 0 { try daemon.ok("create", "--name", "three", "berth/default", "true") }
+                #expect(try daemon.field(".Berth.UserNamespace.Mode", "three") == "auto")
+                try eventually("what is owed is written") {
+                    try ["one", "two"].allSatisfy { name in
+                        try daemon.told(name).filter { ["create", "start", "die"].contains($0) } == [
+                            "create", "start", "die",
+                        ]
+                    }
+                }
+                try daemon.crash()
+                try daemon.start()
+                #expect(try daemon.field(".State.ExitCode", "one") == "42")
+                #expect(try daemon.field(".State.ExitCode", "two") == "137")
             }
         }
     }

@@ -36,6 +36,8 @@ int ck_pivot_root(const char *new_root, const char *put_old);
 int ck_memfd_create(const char *name, unsigned flags);
 // Takes the process's lock of the whole file, or asks who holds it (0: nobody).
 int ck_record_lock(int fd, int asks, pid_t *holder);
+// Takes or gives back the open file's lock of a range: 0 none, 1 shared, 2 exclusive.
+int ck_range_lock(int fd, int kind, off_t start, off_t length);
 int ck_syncfs(int fd);
 long ck_getdents64(int fd, void *buffer, size_t size);
 int ck_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);

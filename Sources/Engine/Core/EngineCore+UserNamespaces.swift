@@ -14,6 +14,8 @@ extension EngineCore {
     func userNamespace(_ configuration: ContainerConfiguration) async throws -> UserNamespaceDecision.Outcome {
         let name = backendName(configuration)
         let program = try node.backend(name)
+        let node = node
+        try await node.pool.run { try node.namespaces.learn { try node.making($0) } }
         let maps = try await node.namespaces.backends.abilities(of: program).contains(BackendAbilities.mapsOwners)
         var decision = UserNamespaceDecision(
             defaultMode: node.configuration.userNamespaces.defaultMode,

@@ -101,8 +101,13 @@ final class EngineCore: Sendable {
         let known = Set(records.map(\.id.description) + unreadable.map(\.id)).union(unknown)
         // What is there now and is nobody's was left by a crash: nothing that is made from here on has such an id.
         let leftovers = try await node.pool.run { try Leftovers(node, known: known) }
-        try await leftovers.releaseIDs(node)
-        try await node.store.trimEvents(keeping: 100_000)
+        do {
+            try await leftovers.releaseIDs(node)
+            try await node.store.trimEvents(keeping: 100_000)
+        } catch {
+            // On a full disk, for example. The next start does it; what is to be given back stays held.
+            node.logger.warning("the database was not tidied", metadata: ["error": "\(error)"])
+        }
         return EngineCore(node: node, rootLock: rootLock, leftovers: leftovers, unreadable: unreadable)
     }
 

@@ -52,7 +52,7 @@ package struct BundleWriter: Sendable {
         surroundings.devices = devices.devices
         surroundings.deviceRules = devices.rules
         surroundings.joined = joined
-        surroundings.ownerOptions = ownerOptions()
+        surroundings.ownerOptions = try ownerOptions()
         if configuration.useInit == true { surroundings.initPath = node.configuration.initPath }
         var spec = try SpecBuilder(
             configuration: configuration,
@@ -78,8 +78,10 @@ package struct BundleWriter: Sendable {
     }
 
     /// The option of each bind and volume, by destination, that shows its owners as the container's.
-    private func ownerOptions() -> [String: String] {
-        guard record.plan.userNamespace?.range != nil, let owners = node.namespaces.owners else { return [:] }
+    private func ownerOptions() throws -> [String: String] {
+        guard record.plan.userNamespace?.range != nil else { return [:] }
+        try node.namespaces.learn { try node.making($0) }
+        guard let owners = node.namespaces.owners else { return [:] }
         var places = [
             (SpecBuilder.hosts, paths.hosts, false), (SpecBuilder.resolvConf, paths.resolvConf, false),
             (SpecBuilder.hostname, paths.hostname, false),

@@ -96,7 +96,7 @@ package struct Node: Sendable {
     }
 
     /// Runs a body that makes children and waits for them, undisturbed by the reaper of orphans.
-    func making<T>(_ body: () throws -> T) throws -> T {
+    package func making<T>(_ body: () throws -> T) throws -> T {
         guard let orphans else { return try body() }
         return try orphans.making(body)
     }

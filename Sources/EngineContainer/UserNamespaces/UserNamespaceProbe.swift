@@ -4,6 +4,8 @@ import Kernel
 package struct UserNamespaceProbe: Sendable {
     /// What is missing, by name; empty when all is there.
     let missing: [String]
+    /// Whether it could be tried at all: space, descriptors and memory were there.
+    let isKnown: Bool
 
     var works: Bool { missing.isEmpty }
 
@@ -15,50 +17,58 @@ package struct UserNamespaceProbe: Sendable {
     /// - Parameter root: the engine's root, on the file system that has the layers.
     init(root: String) {
         guard File.exists("/proc/self/ns/user") else {
-            missing = ["user namespaces: not built into this kernel"]
+            (missing, isKnown) = (["user namespaces: not built into this kernel"], true)
             return
         }
         // A limit that cannot be read shows below, where one is made.
         if let limit = try? File.readText("/proc/sys/user/max_user_namespaces"), limit.hasPrefix("0\n") {
-            missing = ["user namespaces: /proc/sys/user/max_user_namespaces is 0"]
+            (missing, isKnown) = (["user namespaces: /proc/sys/user/max_user_namespaces is 0"], true)
             return
         }
         let place = "\(root)/.probe"
         // Of a manager that was killed while it tried; whoever opens the engine holds the root's lock. What cannot be removed is in the way below.
         _ = try? File.removeTree(place)
-        var missing: [String] = []
-        do {
-            missing = try Self.look(place)
+        do throws(KernelError) {
+            (missing, isKnown) = (try Self.look(place), true)
         } catch {
             missing = ["a directory to try user namespaces in: \(error)"]
+            isKnown = !Self.isShortage(error)
         }
         // What cannot be removed has a name that says what it is; it is a few empty directories.
         _ = try? File.removeTree(place)
-        self.missing = missing
     }
 
-    private static func look(_ place: String) throws -> [String] {
+    /// Whether an error says nothing of what the node can when there is room again.
+    private static func isShortage(_ error: KernelError) -> Bool {
+        error.isShortage || [.noSpace, .quotaExceeded].contains(error.errno)
+    }
+
+    /// - Throws: what keeps it from being tried.
+    private static func look(_ place: String) throws(KernelError) -> [String] {
         for directory in ["", "/lower", "/state", "/state/upper", "/state/work"] {
             try File.makeDirectory(place + directory, mode: 0o755)
         }
         let namespace: Descriptor
-        do {
+        do throws(KernelError) {
             namespace = try UserNamespace.make(mapping)
         } catch {
+            if isShortage(error) { throw error }
             return ["user namespaces: \(error)"]
         }
         if let reason = OwnerMapping.obstacle(place, recursive: false, namespace: namespace.raw) {
             return ["mounts with mapped owners on the file system of '\(place)': \(reason)"]
         }
-        do {
+        do throws(KernelError) {
             let upper = try File.open("\(place)/state/upper", [.directory])
             try upper.setExtendedAttribute("user.overlay.probe", [0x79])
         } catch {
+            if isShortage(error) { throw error }
             return ["extended attributes of users on the file system of '\(place)': \(error)"]
         }
-        do {
+        do throws(KernelError) {
             try UserNamespace.tryOverlay(lower: "\(place)/lower", state: "\(place)/state", mapping)
         } catch {
+            if isShortage(error) { throw error }
             return ["overlay inside a user namespace: \(error)"]
         }
         let written = try File.status("\(place)/state/upper/probe")

@@ -37,7 +37,12 @@ package final class PrivateDisk {
 
     /// A file system in memory of so many mebibytes.
     package static func small(_ size: Int) throws -> PrivateDisk {
-        try PrivateDisk("mount -t tmpfs -o size=\(size)m,mode=755 none \"$1\"")
+        try PrivateDisk("mount -t tmpfs -o size=\(size)m,nr_inodes=4000,mode=755 none \"$1\"")
+    }
+
+    /// An ext4 of so many mebibytes.
+    package static func ext4(_ size: Int) throws -> PrivateDisk {
+        try PrivateDisk(#"truncate -s \#(size)M "$2"; mkfs.ext4 -q -m 0 "$2"; mount -o loop "$2" "$1""#)
     }
 
     /// One whose other side never says a word: whoever looks at it waits.
@@ -69,8 +74,21 @@ package final class PrivateDisk {
     /// Fills it to the last byte.
     package func fill() throws { try run("dd", "if=/dev/zero", "of=\(path)/fill", "bs=4k") }
 
+    /// Takes whatever anybody gives back from now on, as a program does that writes all the time.
+    package func hog() throws -> Command {
+        let script = #"open F, ">>", $ARGV[0]; syswrite F, "x" x 4096 while 1"#
+        let words = ["--mount=/proc/\(pid)/ns/mnt", "--", "perl", "-e", script, "\(path)/fill"]
+        return try Command("nsenter", words, in: folder)
+    }
+
+    /// Makes names until there can be no more.
+    package func fillNames() throws {
+        let script = #"mkdir -p "$1/fill"; cd "$1/fill"; seq 10000 | xargs touch"#
+        try run("sh", "-c", script, "sh", path)
+    }
+
     /// Makes room again.
-    package func empty() throws { try run("rm", "\(path)/fill") }
+    package func empty() throws { try run("rm", "-r", "\(path)/fill") }
 
     package func remove() {
         thaw()
