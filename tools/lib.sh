@@ -118,6 +118,7 @@ build_tests() {
     products=$(swift build --show-bin-path)
     gcc -std=gnu11 -Wall -Wextra -Werror -Os -static -s -o "$products/isolation-probe" Tests/Support/isolation-probe/*.c
     gcc -std=gnu11 -Wall -Wextra -Werror -Os -static -s -o "$products/syscall-load" Tests/Support/syscall-load/*.c
+    gcc -std=gnu11 -Wall -Wextra -Werror -Os -static -s -o "$products/rules-probe" Tests/Support/rules-probe/*.c
     gcc -std=gnu11 -Wall -Wextra -Werror -O1 -static -no-pie -o "$products/hostile" Tests/Support/hostile/hostile.c
     # As for the products: scopes of systemd are kept by it.
     gcc -std=gnu11 -Wall -Wextra -Werror -Os -static -s -o "$products/berth-init" Sources/berth-init/main.c

@@ -21,6 +21,7 @@ struct GuardSettings {
     enum Name {
         static let profile = "dev.berth.profile"
         static let mode = "dev.berth.profile-mode"
+        static let landlock = "dev.berth.landlock"
     }
 
     /// ENOSYS.

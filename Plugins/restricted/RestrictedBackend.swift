@@ -13,7 +13,7 @@ final class RestrictedBackend: NativeBackend {
         BackendInformation(
             name: "restricted",
             version: "0.1.0",
-            capabilities: capabilities + ["syscall-reports"],
+            capabilities: capabilities + ["syscall-reports", RuleSettings.ability],
             mountTypes: ["overlay", "bind"]
         )
     }
@@ -64,6 +64,13 @@ final class RestrictedBackend: NativeBackend {
         if let host { guardian.attach(to: host) }
         syscalls = guardian
         return guardian.asking
+    }
+
+    override func rules(for specification: RuntimeSpec) throws(BackendError) -> SandboxRules? {
+        let settings = try RuleSettings(specification)
+        let rules = try settings.rules()
+        if rules == nil { host?.log("no access rules", ("reason", settings.reason)) }
+        return rules
     }
 
     /// The counts of the container, which outlive its runs.

@@ -65,6 +65,8 @@ public struct ContainerConfiguration: Sendable, Equatable, Codable {
     public var selinuxLabel: SELinuxLabel?
     /// The profile that it teaches or is held to; nil for none.
     public var restriction: Restriction?
+    /// When it has rules for files, under the backend `restricted`; nil is where the kernel has them.
+    public var accessRules: AccessRules?
     /// Whether exec may never gain privileges: set-id bits and file capabilities have no effect.
     public var noNewPrivileges = true
     /// Whether to give all devices and capabilities and take all masks away.

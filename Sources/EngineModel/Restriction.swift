@@ -30,7 +30,7 @@ public struct Restriction: Sendable, Equatable, Codable {
     private static let writable = ["/run": "mode=755", "/tmp": "mode=1777", "/var/tmp": "mode=1777"]
 }
 
-/// The security options `berth.learn`, `berth.profile`, `berth.mode`, `berth.allow` and `berth.readonly`, as they were given.
+/// The security options `berth.learn`, `berth.profile`, `berth.mode`, `berth.allow`, `berth.readonly` and `berth.landlock`, as they were given.
 public struct RestrictionOptions: Sendable {
     private var values: [String: String] = [:]
     private var allowed: [String] = []
@@ -45,7 +45,7 @@ public struct RestrictionOptions: Sendable {
     ///   - value: Its value.
     /// - Throws: ``EngineError`` `.invalidArgument` for an unknown one, one without a value, or one that was given before.
     public mutating func take(_ name: String, _ value: String) throws {
-        let known = ["berth.learn", "berth.profile", "berth.mode", "berth.readonly"]
+        let known = ["berth.learn", "berth.profile", "berth.mode", "berth.readonly", AccessRules.option]
         guard known.contains(name) || name == "berth.allow" else {
             throw EngineError.invalid(
                 "security option '\(name)' is not known; there are \((known + ["berth.allow"]).joined(separator: ", "))"
@@ -89,6 +89,10 @@ public struct RestrictionOptions: Sendable {
         return Restriction(profile: profile, mode: known, allowed: [])
     }
 
+    fileprivate func accessRules() throws -> AccessRules? {
+        try values[AccessRules.option].map { try AccessRules(option: $0) }
+    }
+
     fileprivate func isReadOnly() throws -> Bool {
         switch values["berth.readonly"] {
         case nil, "true"?: return true
@@ -105,13 +109,13 @@ extension ContainerConfiguration {
     /// - Parameter options: What the client has asked for.
     /// - Throws: ``EngineError`` `.invalidArgument` for what contradicts them.
     public mutating func restrict(_ options: RestrictionOptions) throws {
+        if let rules = try options.accessRules() {
+            try takeBackend(AccessRules.option)
+            accessRules = rules
+        }
         guard let restriction = try options.restriction() else { return }
         let option = restriction.mode == .learn ? "berth.learn" : "berth.profile"
-        if let backend, backend != Restriction.backend {
-            throw EngineError.invalid(
-                "security option '\(option)' needs the runtime '\(Restriction.backend)', and '\(backend)' was asked for: leave one out"
-            )
-        }
+        try takeBackend(option)
         if privileged { throw EngineError.invalid("security option '\(option)' and privileged exclude each other") }
         switch seccomp {
         case .unconfined?:
@@ -124,11 +128,20 @@ extension ContainerConfiguration {
         case nil: break
         }
         self.restriction = restriction
-        backend = Restriction.backend
         if !capabilitiesToDrop.contains(where: { $0.uppercased() == "ALL" }) { capabilitiesToDrop.append("ALL") }
         guard try options.isReadOnly() else { return }
         readonlyRootfs = true
         for (path, mode) in Restriction.writableDirectories where !isMounted(path) { tmpfs[path] = mode }
+    }
+
+    /// Takes the backend that can what an option asks for.
+    private mutating func takeBackend(_ option: String) throws {
+        if let backend, backend != Restriction.backend {
+            throw EngineError.invalid(
+                "security option '\(option)' needs the runtime '\(Restriction.backend)', and '\(backend)' was asked for: leave one out"
+            )
+        }
+        backend = Restriction.backend
     }
 
     private func isMounted(_ path: String) -> Bool {

@@ -40,6 +40,25 @@ package enum ConfigurationCheck {
         }
     }
 
+    /// What this kernel cannot give a restricted container of what was asked for, and what it does without.
+    ///
+    /// - Throws: ``EngineError`` `.unsupported` for rules that are required and that it does not have.
+    package static func rules(
+        _ configuration: ContainerConfiguration,
+        backend: String,
+        version: Int = Landlock.version
+    ) throws -> String? {
+        guard backend == Restriction.backend, configuration.accessRules != .off, version < oldestLandlock else {
+            return nil
+        }
+        let found = version == 0 ? "no Landlock" : "version \(version) of Landlock"
+        let lack = "the kernel has \(found), and version \(oldestLandlock) (Linux 5.19) is needed"
+        guard configuration.accessRules == .required else { return "There are no rules for files: \(lack)." }
+        throw EngineError(.unsupported, "security option 'berth.landlock=required': \(lack)")
+    }
+
+    private static let oldestLandlock = 2
+
     // Text that must stay on its line -----------------------------------------------------------------------------------
 
     private static func texts(_ configuration: ContainerConfiguration) throws {

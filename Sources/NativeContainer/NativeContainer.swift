@@ -25,6 +25,8 @@ public final class NativeContainer: Sendable {
     public let filter: SeccompProgram?
     /// What the caller answers the filter's questions by; nil when it does not, see `FilterGuard`.
     public let answers: SeccompProgram?
+    /// What every process of the container may do with files; nil leaves that to the mounts.
+    public let rules: SandboxRules?
 
     /// What every process of the container takes from its document.
     public let surroundings: SandboxSurroundings
@@ -35,9 +37,11 @@ public final class NativeContainer: Sendable {
         layout: CgroupTree.Layout,
         filter: SeccompProgram?,
         answers: SeccompProgram? = nil,
+        rules: SandboxRules? = nil,
         surroundings: SandboxSurroundings
     ) {
         self.answers = answers
+        self.rules = rules
         self.process = process
         self.surroundings = surroundings
         self.cgroup = cgroup
@@ -75,6 +79,7 @@ public final class NativeContainer: Sendable {
                 layout: layout,
                 filter: request.seccomp,
                 answers: request.answers,
+                rules: request.rules,
                 surroundings: SandboxSurroundings(
                     id: request.id,
                     specification: request.specification,
@@ -135,6 +140,7 @@ public final class NativeContainer: Sendable {
     ///   - manager: Who has made the group.
     ///   - filter: Its filter.
     ///   - answers: What the caller answers the filter's questions by; nil when it does not.
+    ///   - rules: Its rules for files.
     ///   - memory: What that program knew about memory that ran out.
     /// - Returns: The container.
     /// - Throws: `NativeError`, `notFound` when the group is gone.
@@ -147,6 +153,7 @@ public final class NativeContainer: Sendable {
         manager: CgroupManager,
         filter: SeccompProgram?,
         answers: SeccompProgram? = nil,
+        rules: SandboxRules? = nil,
         memory: OutOfMemoryRecord?
     ) throws(NativeError) -> NativeContainer {
         try group { () throws(CgroupError) in
@@ -159,6 +166,7 @@ public final class NativeContainer: Sendable {
                 layout: tree.layout,
                 filter: filter,
                 answers: answers,
+                rules: rules,
                 surroundings: SandboxSurroundings(id: id, specification: specification, bundle: bundle)
             )
         }
@@ -224,6 +232,7 @@ public final class NativeContainer: Sendable {
             )
             request.preservedDescriptors = preservedDescriptors
             request.answers = answers
+            request.rules = rules
             let process = try sandbox { [request] () throws(SandboxError) in
                 try Sandbox.exec(request, answering: guardian)
             }

@@ -14,6 +14,8 @@ import SwiftProtobuf
 extension NativeBackend {
     /// The conversation with an init process that waits for its start.
     private static let door = "door"
+    /// The container's rules for files.
+    private static let rules = "rules"
 
     /// What there is of the native part of the container.
     public func nativeState() -> ShimNativeState? {
@@ -24,6 +26,7 @@ extension NativeBackend {
             state.filter = .init(container.filter?.encoded ?? [])
             state.waits = isWaiting
             state.document = .init(document)
+            state.ruled = container.rules != nil || lacksRules
             if let memory = container.outOfMemoryRecord() { state.memory = .init(memory) }
             state.groups = execGroups.map { pid, group in
                 ShimNativeGroup.with { ($0.pid, $0.path) = (UInt32(pid), group.path) }
@@ -33,8 +36,10 @@ extension NativeBackend {
 
     /// Descriptors of the native part.
     public var nativeDescriptors: [String: SharedDescriptor] {
-        guard isWaiting, let door = container?.process.conversation else { return [:] }
-        return [Self.door: door]
+        var held: [String: SharedDescriptor] = [:]
+        if isWaiting, let door = container?.process.conversation { held[Self.door] = door }
+        if let rules = container?.rules { held[Self.rules] = rules.descriptor }
+        return held
     }
 
     /// Goes on with the native part of a container.
@@ -55,7 +60,9 @@ extension NativeBackend {
         guard let initial = processes[""] else {
             throw Self.refused("find init process", "the state has none", code: .invalidArgument)
         }
-        try resume(state, initial, descriptors[Self.door], answers)
+        let rules = state.ruled ? descriptors[Self.rules].map { SandboxRules($0) } : nil
+        lacksRules = state.ruled && rules == nil
+        try resume(state, initial, descriptors[Self.door], answers, rules)
     }
 
     /// The error for a state that is none.
@@ -67,7 +74,8 @@ extension NativeBackend {
         _ state: ShimNativeState,
         _ initial: ContainerProcess,
         _ door: SharedDescriptor?,
-        _ answers: SeccompProgram?
+        _ answers: SeccompProgram?,
+        _ rules: SandboxRules?
     ) throws(BackendError) {
         document = Array(state.document)
         let specification = try Self.specification(document, context.bundle)
@@ -82,6 +90,7 @@ extension NativeBackend {
                 manager: Self.manager(systemd: state.systemd),
                 filter: filter,
                 answers: answers,
+                rules: rules,
                 memory: state.hasMemory ? state.memory.record : nil
             )
         }

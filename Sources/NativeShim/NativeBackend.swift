@@ -42,6 +42,8 @@ open class NativeBackend: Backend {
     var document: [UInt8] = []
     /// Whether the init process waits for its start.
     var isWaiting = false
+    /// Whether the container's rules for files were lost with the shim before this one.
+    var lacksRules = false
 
     /// Makes the backend of one container.
     public required init(_ context: BackendContext) throws(BackendError) {
@@ -64,6 +66,13 @@ open class NativeBackend: Backend {
         asking filter: SeccompProgram?,
         _ specification: RuntimeSpec
     ) throws(BackendError) -> SeccompProgram? { nil }
+
+    /// What the container's processes may do with files, beside what the mounts say; nil without such rules.
+    ///
+    /// - Parameter specification: The document.
+    /// - Returns: Rules made for this container, which its creation writes down.
+    /// - Throws: A document that asks for rules that this kernel does not have.
+    open func rules(for specification: RuntimeSpec) throws(BackendError) -> SandboxRules? { nil }
 
     // The container -----------------------------------------------------------------------------------------------------
 
@@ -108,6 +117,7 @@ open class NativeBackend: Backend {
             seccomp: asking ?? filter
         )
         if asking != nil { sandbox.answers = filter }
+        sandbox.rules = try rules(for: specification)
         return sandbox
     }
 
@@ -121,6 +131,10 @@ open class NativeBackend: Backend {
     /// Starts one more process, in a group of its own inside of the container's.
     open func exec(_ request: BackendExecRequest) throws(BackendError) -> ContainerProcess {
         let container = try existing("exec")
+        guard !lacksRules else {
+            let detail = "the container's access rules were lost with the shim before this one: restart the container"
+            throw .refused(stage: "exec", operation: "exec", code: .failedPrecondition, detail: detail)
+        }
         let document = try Self.document("process") { () throws(DocumentError) in
             try RuntimeSpec.Process(parsing: request.process)
         }

@@ -103,6 +103,7 @@ extension ContainerPlan {
         )
         process.startHooks = try hooks?.startHooks()
         process.preservedDescriptors = request.preservedDescriptors
+        process.rules = request.rules
         startGate = request.startListener.map { listener in
             StartGate(
                 listener: listener,

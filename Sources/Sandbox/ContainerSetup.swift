@@ -79,6 +79,7 @@ struct ContainerSetup {
         try protectPaths(root)
         try finishRoot(tree)
         try bringUpLoopback()
+        try setRules(root, filesystems)
         if plan.startGate != nil { try plan.process.checkProgram(root) }
         try step(.handshake) { () throws(KernelError) in
             if let terminal {
@@ -103,10 +104,9 @@ struct ContainerSetup {
         try step(.rootfs) { () throws(KernelError) in try Mount.changeRoot(to: root.raw) }
         try setParameters(AttachedFileSystems())
         try bringUpLoopback()
-        if plan.startGate != nil {
-            let root = try step(.rootfs) { () throws(KernelError) in try RootedDir("/") }
-            try plan.process.checkProgram(root)
-        }
+        let tree = try step(.rootfs) { () throws(KernelError) in try RootedDir("/") }
+        try setRules(tree, AttachedFileSystems())
+        if plan.startGate != nil { try plan.process.checkProgram(tree) }
         try step(.handshake) { () throws(KernelError) in try channel.send(.ready) }
         return nil
     }

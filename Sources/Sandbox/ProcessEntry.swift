@@ -194,10 +194,10 @@ struct ProcessEntry {
         }
     }
 
-    /// Labels, groups, ids and capabilities, then the filter; every step is looked at again before the program may run.
+    /// Labels, groups, ids and capabilities, then rules and filter; every step is looked at again before the program may run.
     func takeIdentity(_ user: ResolvedUser) throws(SandboxError) {
-        // Without no_new_privs the filter needs CAP_SYS_ADMIN: it is loaded before that capability goes, if it goes.
-        let loadsEarly = !plan.filter.isEmpty && !plan.filterIsLast
+        // Without no_new_privs rules and filter need CAP_SYS_ADMIN: they are loaded before that capability goes, if it goes.
+        let loadsEarly = !plan.filterIsLast && (!plan.filter.isEmpty || plan.rules != nil)
         try plan.labels.apply()
         try step(.credentials) { () throws(KernelError) in
             try Credentials.limitBounding(to: plan.capabilities.bounding)
@@ -226,7 +226,8 @@ struct ProcessEntry {
                 sets.inheritable = plan.capabilities.inheritable
                 try Credentials.setCapabilities(sets)
             }
-            try loadFilter()
+            try restrict()
+            if !plan.filter.isEmpty { try loadFilter() }
         }
         try step(.credentials) { () throws(KernelError) in
             try Credentials.setCapabilities(plan.capabilities)
@@ -234,7 +235,18 @@ struct ProcessEntry {
             try Credentials.setKeepCapabilities(false)
         }
         try verifyCapabilities()
-        if !plan.filter.isEmpty, !loadsEarly, handOver?.loadsFilter != true { try loadFilter() }
+        guard !loadsEarly else { return }
+        try restrict()
+        if !plan.filter.isEmpty, handOver?.loadsFilter != true { try loadFilter() }
+    }
+
+    /// Holds the process to the rules, before the filter, which need not let it.
+    private func restrict() throws(SandboxError) {
+        guard let rules = plan.rules else { return }
+        try step(.rules) { () throws(KernelError) in
+            try rules.allowStreams()
+            try rules.kernel.restrict()
+        }
     }
 
     private func loadFilter() throws(SandboxError) {

@@ -30,6 +30,8 @@ struct ProcessPlan {
     var cloning = ExecCloning.newer
     /// How many descriptors from 3 on stay open for the program.
     var preservedDescriptors = 0
+    /// What it may do with files; nil leaves that to the mounts.
+    var rules: SandboxRules?
     /// Who answers the filter's questions.
     var listener: SeccompListener?
     var labels: SecurityLabels
@@ -63,10 +65,11 @@ struct ProcessPlan {
         var kept = (streams ?? []) + (3..<3 + RawDescriptor(clamping: preservedDescriptors))
         if let procfs = labels.procfs { kept.append(procfs.mount.raw) }
         if let hooks = startHooks { kept.append(hooks.null.raw) }
+        if let rules { kept.append(rules.descriptor.raw) }
         return kept
     }
 
-    /// Whether the filter can be loaded with nothing but what the program has: else that takes CAP_SYS_ADMIN, before it goes.
+    /// Whether filter and rules can be loaded with nothing but what the program has: else that takes CAP_SYS_ADMIN, before it goes.
     var filterIsLast: Bool {
         noNewPrivileges || capabilities.effective.contains(CapabilitySet(name: "CAP_SYS_ADMIN") ?? [])
     }

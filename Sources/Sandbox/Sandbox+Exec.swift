@@ -40,6 +40,7 @@ extension Sandbox {
             grantable: user.root == nil ? nil : .allKnown
         )
         plan.preservedDescriptors = request.preservedDescriptors
+        plan.rules = request.rules
         if let listener = plan.listener { plan.listener = listener.telling(.running, pid: user.pid) }
         if let owner = user.root { try give(plan.streams ?? [], to: owner) }
         let (ours, theirs) = try step(.handshake) { () throws(KernelError) in

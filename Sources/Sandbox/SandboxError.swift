@@ -36,6 +36,8 @@ public enum SandboxStage: String, Sendable, CaseIterable {
     case workingDirectory = "working directory"
     /// Ids, groups and capabilities.
     case credentials
+    /// What the process may do with files.
+    case rules = "access rules"
     /// System call filter.
     case seccomp
     /// The program itself.

@@ -46,6 +46,8 @@ public struct SandboxRequest: Sendable {
     public var seccomp: SeccompProgram?
     /// What the caller answers the filter's questions by, when it is the caller who does; see `FilterGuard`.
     public var answers: SeccompProgram?
+    /// What the container's processes may do with files, made for this container and not written down yet; nil leaves that to the mounts.
+    public var rules: SandboxRules?
     /// How many of the caller's descriptors from 3 on the program gets too, under their own numbers.
     public var preservedDescriptors = 0
     /// Where the process waits for its start after `SandboxProcess.leave`.
@@ -85,6 +87,8 @@ public struct SandboxExecRequest: Sendable {
     public var seccomp: SeccompProgram?
     /// What the caller answers the filter's questions by, when it is the caller who does; see `FilterGuard`.
     public var answers: SeccompProgram?
+    /// The container's own rules for files.
+    public var rules: SandboxRules?
     /// How many of the caller's descriptors from 3 on the program gets too, under their own numbers.
     public var preservedDescriptors = 0
     /// What the container's processes share; nil gives the process only what its own section says.

@@ -1,5 +1,6 @@
 import EngineModel
 import EngineShim
+import EngineSpec
 import EngineStore
 import Kernel
 import ShimProtocol
@@ -198,5 +199,36 @@ import Testing
         )
         #expect(report.uses[0].first.seconds + 1 == report.uses[0].lastSeen.seconds)
         #expect(!report.uses[1].hasArgument_p && report.uses[1].answer == "killed")
+    }
+}
+
+/// Rules for files, which are asked for by an option of their own.
+@Suite struct AccessRulesTests {
+    @Test func theOptionChoosesTheBackendAndNothingElse() throws {
+        for rules in AccessRules.allCases {
+            let configuration = try RestrictionTests.restricted([("berth.landlock", rules.rawValue)])
+            #expect(configuration.accessRules == rules && configuration.backend == "restricted")
+            #expect(configuration.restriction == nil && configuration.capabilitiesToDrop.isEmpty)
+        }
+        #expect(throws: EngineError.self) { try RestrictionTests.restricted([("berth.landlock", "on")]) }
+        #expect(throws: EngineError.self) {
+            try RestrictionTests.restricted([("berth.landlock", "off")]) { $0.backend = "native" }
+        }
+    }
+
+    @Test func whatTheKernelLacksIsSaidOrRefused() throws {
+        var configuration = ContainerConfiguration(image: "busybox")
+        func lack(_ version: Int, _ backend: String = "restricted") throws -> String? {
+            try ConfigurationCheck.rules(configuration, backend: backend, version: version)
+        }
+        #expect(try lack(2) == nil && lack(0, "native") == nil)
+        #expect(try lack(1) != nil && lack(0) != nil)
+        configuration.accessRules = .off
+        #expect(try lack(0) == nil)
+        configuration.accessRules = .required
+        #expect(try lack(2) == nil)
+        for version in [0, 1] {
+            #expect { try lack(version) } throws: { ($0 as? EngineError)?.code == .unsupported }
+        }
     }
 }

@@ -60,6 +60,12 @@ pid_t ck_gettid(void);
 int ck_chroot(const char *path);
 int ck_seccomp(unsigned operation, unsigned flags, void *argument);
 int ck_bpf(int command, void *attributes, unsigned size);
+// Landlock: the newest version of its interface (-1 without it), an empty set of rules for what is handled, a rule for a file or what lies
+// beneath a directory, and the end of all that a set does not allow.
+int ck_landlock_version(void);
+int ck_landlock_create(uint64_t filesystem, uint64_t scopes);
+int ck_landlock_allow(int rules, uint64_t access, int beneath);
+int ck_landlock_restrict(int rules);
 int ck_mallopt_trim(void);
 int ck_mallopt_arenas(int count);
 void ck_release_stack(void);

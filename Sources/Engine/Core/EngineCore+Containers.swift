@@ -38,7 +38,9 @@ extension EngineCore {
         let image = try await blocking { node in try node.images.find(configuration.image) }
         let outcome = try await userNamespace(configuration)
         let plan = try await plan(configuration, image: image.image, id: id)
-        let warnings = Self.warnings(configuration) + (try await ownerWarnings(plan, outcome))
+        let lacksRules = try ConfigurationCheck.rules(configuration, backend: backendName(configuration))
+        let warnings =
+            Self.warnings(configuration) + (lacksRules.map { [$0] } ?? []) + (try await ownerWarnings(plan, outcome))
         let real: String
         if let given {
             try node.table.reserve(given, for: id)

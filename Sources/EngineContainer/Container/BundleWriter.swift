@@ -65,6 +65,9 @@ package struct BundleWriter: Sendable {
             annotations[Restriction.modeAnnotation] = restriction.mode.rawValue
             spec.annotations = annotations
         }
+        if let rules = configuration.accessRules {
+            spec.annotations = (spec.annotations ?? [:]).merging([AccessRules.annotation: rules.rawValue]) { $1 }
+        }
         try writeSeccomp(&spec)
         return try JSON.bytes(spec)
     }

@@ -56,6 +56,9 @@ public nonisolated struct ShimNativeState: Sendable {
   /// Clears the value of `memory`. Subsequent reads from it will return its default value.
   public mutating func clearMemory() {self._memory = nil}
 
+  /// Whether every process of the container is held to access rules, which are "backend/rules".
+  public var ruled: Bool = false
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -105,7 +108,7 @@ fileprivate nonisolated let _protobuf_package = "berth.shim.v1"
 
 nonisolated extension ShimNativeState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".NativeState"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cgroup\0\u{1}systemd\0\u{1}filter\0\u{1}groups\0\u{1}waits\0\u{1}document\0\u{1}memory\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cgroup\0\u{1}systemd\0\u{1}filter\0\u{1}groups\0\u{1}waits\0\u{1}document\0\u{1}memory\0\u{1}ruled\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -120,6 +123,7 @@ nonisolated extension ShimNativeState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 5: try { try decoder.decodeSingularBoolField(value: &self.waits) }()
       case 6: try { try decoder.decodeSingularBytesField(value: &self.document) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._memory) }()
+      case 8: try { try decoder.decodeSingularBoolField(value: &self.ruled) }()
       default: break
       }
     }
@@ -151,6 +155,9 @@ nonisolated extension ShimNativeState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     try { if let v = self._memory {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     } }()
+    if self.ruled != false {
+      try visitor.visitSingularBoolField(value: self.ruled, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -162,6 +169,7 @@ nonisolated extension ShimNativeState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.waits != rhs.waits {return false}
     if lhs.document != rhs.document {return false}
     if lhs._memory != rhs._memory {return false}
+    if lhs.ruled != rhs.ruled {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,7 +1,7 @@
 // Runs the container of a bundle with nothing but Sandbox: for tests and measurements.
 //
 //   sandbox-run BUNDLE [--overlay LOWER,...:UPPER:WORK | --bind DIRECTORY] [--root-option WORD]... [--terminal]
-//               [--cgroup PATH] [--exec PROCESS.json]... [--exec-times N] [--after-end] [--wait] [--repeat N | --tally N]
+//               [--rules] [--cgroup PATH] [--exec PROCESS.json]... [--exec-times N] [--after-end] [--wait] [--repeat N | --tally N]
 //
 // Standard streams are the caller's own. The exit status is the first process's (128 + signal), 125 when it could not be
 // made; the error is one line of JSON on standard error. `--exec` processes run after it has started, one after the other,
@@ -20,6 +20,7 @@ struct Options {
     var overlay: SandboxRootMount?
     var streams = SandboxStreams.descriptors(input: 0, output: 1, error: 2)
     var cgroup: String?
+    var rules = false
     var executions: [String] = []
     var executionTimes = 1
     var waits = false
@@ -32,6 +33,7 @@ struct Options {
         while let word = rest.popFirst() {
             switch word {
             case "--terminal": streams = .terminal
+            case "--rules": rules = true
             case "--cgroup": cgroup = rest.popFirst()
             case "--repeat": repetitions = rest.popFirst().flatMap { Int($0) } ?? 1
             case "--tally":
@@ -121,17 +123,18 @@ func run(_ options: Options, _ specification: RuntimeSpec) throws -> Int32 {
     }
     defer { _ = try? cgroup?.remove(timeout: .seconds(2)) }
     let filter = try Sandbox.seccompProgram(for: specification, bundle: options.bundle)
-    let process = try Sandbox.create(
-        SandboxRequest(
-            id: "sandbox-run",
-            specification: specification,
-            bundle: options.bundle,
-            rootMounts: options.overlay.map { [$0] } ?? [],
-            streams: options.streams,
-            cgroup: try cgroup?.entrance(),
-            seccomp: filter
-        )
+    let rules = options.rules ? try SandboxRules.make() : nil
+    var request = SandboxRequest(
+        id: "sandbox-run",
+        specification: specification,
+        bundle: options.bundle,
+        rootMounts: options.overlay.map { [$0] } ?? [],
+        streams: options.streams,
+        cgroup: try cgroup?.entrance(),
+        seccomp: filter
     )
+    request.rules = rules
+    let process = try Sandbox.create(request)
     for warning in process.warnings { say("warning: \(warning)") }
     do { try process.start() } catch {
         SandboxProcess.abandon(process)
@@ -143,20 +146,20 @@ func run(_ options: Options, _ specification: RuntimeSpec) throws -> Int32 {
         let document = try RuntimeSpec.Process(parsing: File.read(path, limit: 1 << 20))
         for _ in 0..<(number == 0 ? options.executionTimes : 1) {
             do {
-                let extra = try Sandbox.exec(
-                    SandboxExecRequest(
-                        process: document,
-                        container: process.pidfd.raw,
-                        streams: document.terminal == true ? .terminal : .descriptors(input: 0, output: 1, error: 2),
-                        cgroup: try cgroup?.entrance(),
-                        seccomp: filter,
-                        surroundings: SandboxSurroundings(
-                            id: "sandbox-run",
-                            specification: specification,
-                            bundle: options.bundle
-                        )
+                var request = SandboxExecRequest(
+                    process: document,
+                    container: process.pidfd.raw,
+                    streams: document.terminal == true ? .terminal : .descriptors(input: 0, output: 1, error: 2),
+                    cgroup: try cgroup?.entrance(),
+                    seccomp: filter,
+                    surroundings: SandboxSurroundings(
+                        id: "sandbox-run",
+                        specification: specification,
+                        bundle: options.bundle
                     )
                 )
+                request.rules = rules
+                let extra = try Sandbox.exec(request)
                 for warning in extra.warnings { say("warning: \(warning)") }
                 if let terminal = extra.terminal { try pump(terminal) }
                 let end = try status(extra)
