@@ -385,8 +385,9 @@ let targets: [Target] = [
     .testTarget(
         name: "EngineTests",
         dependencies: [
-            "EngineModel", "EngineShim", "EngineSpec", "EngineStore", "Kernel", "ModelCheck", "OCISpec", "ShimProtocol",
-            protobuf,
+            "EngineContainer", "EngineModel", "EngineShim", "EngineSpec", "EngineStore", "Kernel", "ModelCheck",
+            "OCISpec",
+            "ShimProtocol", "WorkloadProfiles", log, protobuf,
             .product(name: "GRDB", package: "GRDB.swift"),
         ],
         swiftSettings: swift

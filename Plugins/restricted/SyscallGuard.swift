@@ -16,8 +16,10 @@ final class SyscallGuard: FilterGuard {
         let execID: String
         /// The set-up, as long as it may ask.
         var setUp: Int32?
-        /// Whether the program runs; before that calls are the set-up's, and not learned.
+        /// Whether the program is being executed; before that calls are the set-up's, and not learned.
         var hasBegun: Bool
+        /// Whether it may be that no program runs yet.
+        var isStarting: Bool
         var watch: BackendHost.Watch?
 
         init(_ listener: SharedDescriptor, number: UInt32, execID: String, setUp: Int32?, hasBegun: Bool) {
@@ -26,6 +28,7 @@ final class SyscallGuard: FilterGuard {
             self.execID = execID
             self.setUp = setUp
             self.hasBegun = hasBegun
+            isStarting = !hasBegun
         }
     }
 
@@ -92,7 +95,7 @@ final class SyscallGuard: FilterGuard {
 
     /// The program of the process that was started last runs, or never will.
     func began() {
-        for filter in filters.values { (filter.setUp, filter.hasBegun) = (nil, true) }
+        for filter in filters.values { (filter.setUp, filter.hasBegun, filter.isStarting) = (nil, true, false) }
     }
 
     /// Nobody has the filter any more.
@@ -185,7 +188,7 @@ final class SyscallGuard: FilterGuard {
     ) -> (answer: SeccompDecision, key: UseKey?) {
         // Nobody inside can see the set-up, and what it does is ours.
         if let setUp = filter.setUp, question.pid == setUp { return (.allow, nil) }
-        if !filter.hasBegun, SetUpCalls.contains(question) { return (.allow, nil) }
+        if filter.isStarting, SetUpCalls.contains(question) { return (.allow, nil) }
         let number = UInt32(bitPattern: question.call)
         let decision = judge.decide(
             architecture: question.architecture,

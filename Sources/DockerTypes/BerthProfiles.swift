@@ -195,6 +195,8 @@ public struct BerthProfileImported: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var leftOut: [String]
     /// Calls with conditions that are no classes: left out as well.
     @Zero public var inexpressible: [String]
+    /// Names of calls that this machine does not have.
+    @Zero public var unknown: [String]
 
     /// Everything at its zero value.
     public init() {}
@@ -203,6 +205,7 @@ public struct BerthProfileImported: Codable, Sendable, Equatable, ZeroValue {
         case calls = "Calls"
         case leftOut = "LeftOut"
         case inexpressible = "Inexpressible"
+        case unknown = "Unknown"
     }
 }
 

@@ -26,7 +26,7 @@ public enum DockerProfile {
         guard json.count <= maximumSize else { throw .invalidProfile("more than \(maximumSize) bytes") }
         let document: Document
         do { document = try JSONDecoder().decode(Document.self, from: Data(json)) } catch {
-            throw .invalidProfile("not valid JSON of a profile: \(error)")
+            throw .invalidProfile(Self.reason(error))
         }
         let circumstances = Circumstances(capabilities: Set(capabilities), kernel: version(kernel) ?? (0, 0))
         var rules: [RuntimeSpec.Seccomp.Rule] = []
@@ -44,6 +44,25 @@ public enum DockerProfile {
             listenerMetadata: document.listenerMetadata,
             syscalls: rules
         )
+    }
+
+    /// What is wrong with a document, and where.
+    private static func reason(_ error: any Error) -> String {
+        guard let error = error as? DecodingError else { return "not valid JSON" }
+        let (path, reason): ([any CodingKey], String)
+        switch error {
+        case .keyNotFound(let key, let context):
+            (path, reason) = (context.codingPath, "'\(key.stringValue)' is missing")
+        case .valueNotFound(_, let context): (path, reason) = (context.codingPath, "it is null")
+        case .typeMismatch(_, let context): (path, reason) = (context.codingPath, "it is of another type")
+        case .dataCorrupted(let context):
+            (path, reason) = (
+                context.codingPath, context.codingPath.isEmpty ? "not valid JSON" : "it is no known value"
+            )
+        @unknown default: return "not valid JSON"
+        }
+        let place = path.map { key in key.intValue.map { "[\($0)]" } ?? ".\(key.stringValue)" }.joined().dropFirst()
+        return place.isEmpty ? reason : "'\(place)': \(reason)"
     }
 
     private static func names(of rule: Document.Rule) throws(SeccompError) -> [String] {

@@ -46,6 +46,8 @@ extension WorkloadProfile {
         package var leftOut: [String]
         /// Calls whose conditions are no classes: left out as well.
         package var inexpressible: [String]
+        /// Names of allowed calls that this machine does not have.
+        package var unknown: [String] = []
     }
 
     /// Reads Docker's JSON form, by asking the filter that it means about every call and class.
@@ -69,6 +71,8 @@ extension WorkloadProfile {
         for (call, openness) in open.calls.sorted(by: { $0.key < $1.key }) { result.take(call, openness, named) }
         // What is named and not allowed by the document is not brought in by the back door.
         result.profile.allowed = named.filter { open.contains($0.name, $0.argument) }
+        let names = (filter.syscalls ?? []).filter { $0.action == .allow }.flatMap(\.names)
+        result.unknown = Set(names.filter { SyscallNames.number(of: $0) == nil }).sorted()
         guard !result.profile.isEmpty else {
             throw ProfileError.malformed("the document allows no system call that can be taken over")
         }

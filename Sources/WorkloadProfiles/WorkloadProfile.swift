@@ -116,6 +116,11 @@ package struct WorkloadProfile: Sendable, Equatable {
     /// Whether it says anything.
     package var isEmpty: Bool { calls.isEmpty && allowed.isEmpty }
 
+    /// Whether a program can be started under it.
+    package var startsPrograms: Bool {
+        ["execve", "execveat"].contains { name in calls[name] != nil || allowed.contains { $0.name == name } }
+    }
+
     /// Runs whose last word has not come.
     package var incompleteRuns: [Run] { runs.filter { !$0.complete } }
 

@@ -227,10 +227,10 @@ func lines(of file: String, _ option: String) throws -> [String] {
 }
 
 /// The bytes of a file of the user's.
-func readFile(_ path: String, _ option: String) throws -> [UInt8] {
+func readFile(_ path: String, _ option: String? = nil) throws -> [UInt8] {
     do {
         return try File.read(path, limit: 16 << 20)
     } catch {
-        throw Failure("--\(option): \(error)", code: 125)
+        throw Failure(option.map { "--\($0): \(error)" } ?? "\(error)", code: 125)
     }
 }

@@ -268,7 +268,7 @@ struct ProfileImport: ParsableCommand {
     func run() throws {
         var request = BerthProfileImport()
         request.document = String(
-            decoding: try readFile(file == "-" ? "/dev/stdin" : file, "import"),
+            decoding: try readFile(file == "-" ? "/dev/stdin" : file),
             as: UTF8.self
         )
         (request.allow, request.replace) = (allow, replace)
@@ -281,6 +281,9 @@ struct ProfileImport: ParsableCommand {
         for call in result.leftOut { Output.note("left out, because it is dangerous: \(call) (--allow \(call))") }
         for call in result.inexpressible {
             Output.note("left out, because its conditions are no classes of a profile: \(call)")
+        }
+        if !result.unknown.isEmpty {
+            Output.note("no calls of this machine, and without effect: \(result.unknown.joined(separator: ", "))")
         }
     }
 }

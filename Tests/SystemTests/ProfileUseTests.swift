@@ -239,6 +239,48 @@ extension SystemTests {
             }
         }
 
+        @Test func wrongProfilesAreExplained() throws {
+            try Daemon.with { daemon in
+                func file(_ name: String, _ text: String) throws -> String {
+                    let file = daemon.scratch.appendingPathComponent(name)
+                    try Data(text.utf8).write(to: file)
+                    return file.path
+                }
+                let rule =
+                    #"{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["read","wriet"],"action":"SCMP_ACT_ALLOW"}]}"#
+                let good = try file("good.json", rule)
+                for (path, text) in [
+                    (try file("empty.json", "{}"), "seccomp profile: 'defaultAction' is missing"),
+                    (try file("none.json", "nonsense"), "seccomp profile: not valid JSON"),
+                    (try file("deep.json", String(repeating: "[", count: 100_000)), "seccomp profile: not valid JSON"),
+                    (try file("action.json", rule.replacing("ALLOW", with: "FOO")), "'syscalls[0].action'"),
+                    (try file("large.json", rule + String(repeating: " ", count: 1 << 20)), "more than 1048576 bytes"),
+                    (try file("huge.json", rule + String(repeating: " ", count: 17 << 20)), "huge.json"),
+                    (daemon.scratch.path, "directory"), ("/nowhere", "open '/nowhere'"),
+                ] {
+                    let outcome = try daemon.client(["profile", "import", "p", path]).finish()
+                    #expect(outcome.status != 0 && outcome.errors.contains(text), "\(path): \(outcome)")
+                    for word in ["DecodingError", "engine:", "--import"] { #expect(!outcome.errors.contains(word)) }
+                }
+                #expect(try daemon.ok("profile", "ls", "-q").isEmpty)
+                let imported = try daemon.berth("profile", "import", "p", good)
+                #expect(imported.status == 0 && imported.errors.contains("wriet") && !imported.errors.contains("read"))
+                let again = try daemon.berth("profile", "import", "p", good)
+                #expect(again.status == 1 && again.errors.contains("--replace"), "\(again)")
+                // Under this one no program starts.
+                let early = try daemon.berth("profile", "promote", "p")
+                #expect(early.status == 1 && early.errors.contains("execve"), "\(early)")
+                try daemon.ok("profile", "allow", "p", "execve")
+                try daemon.ok("profile", "promote", "p")
+                try daemon.ok("profile", "promote", "p")
+                let nothing =
+                    #"{"version":1,"name":"n","state":"learned","architecture":"SCMP_ARCH_X86_64","calls":{}}"#
+                try Data(nothing.utf8).write(to: daemon.root.appendingPathComponent("profiles/n.json"))
+                let export = try daemon.berth("profile", "export", "n")
+                #expect(export.status == 1 && export.errors.contains("allows nothing"), "\(export)")
+            }
+        }
+
         @Test func aDamagedProfileIsSetAside() throws {
             try Daemon.with { daemon in
                 _ = try Self.learn(daemon, "p", "true")

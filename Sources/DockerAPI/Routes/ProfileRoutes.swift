@@ -63,7 +63,7 @@ struct ProfileRoutes: Sendable {
         )
         var reply = BerthProfileImported()
         reply.calls = result.profile.calls.count
-        (reply.leftOut, reply.inexpressible) = (result.leftOut, result.inexpressible)
+        (reply.leftOut, reply.inexpressible, reply.unknown) = (result.leftOut, result.inexpressible, result.unknown)
         return try .json(reply, status: .created)
     }
 

@@ -126,6 +126,12 @@ extension Engine {
                     "profile '\(name)' allows nothing: no container could start with it; learn first, or force it"
                 )
             }
+            guard learned.startsPrograms else {
+                throw EngineError.conflict(
+                    "profile '\(name)' does not allow execve: no container could start with it; "
+                        + "'berth profile allow \(name) execve', or force it"
+                )
+            }
             if let run = learned.incompleteRuns.first {
                 let count = learned.incompleteRuns.count
                 throw EngineError.conflict(
@@ -156,7 +162,11 @@ extension Engine {
 
     /// A profile in the form of docker and podman: the one that is enforced, else the one that learns.
     package func exportProfile(_ name: String, learned wantsLearned: Bool, exact: Bool) async throws -> [UInt8] {
-        try await self.profile(named: name, learned: wantsLearned).exported(exact: exact)
+        let profile = try await self.profile(named: name, learned: wantsLearned)
+        guard !profile.isEmpty else {
+            throw EngineError.conflict("profile '\(name)' allows nothing yet: there is nothing to export; learn first")
+        }
+        return try profile.exported(exact: exact)
     }
 
     private func profile(named name: String, learned wantsLearned: Bool) async throws -> WorkloadProfile {
@@ -183,20 +193,20 @@ extension Engine {
         let selectors = try calls.map { text in
             try ProfileFiles.checked { () throws(ProfileError) in try CallSelector(parsing: text) }
         }
-        let result: WorkloadProfile.Import
-        do {
-            result = try await core.blocking { _ in
-                try WorkloadProfile.imported(json, name: name, naming: selectors, kernel: SystemFacts.kernelRelease)
+        let result = try await core.blocking { _ in
+            do {
+                let kernel = SystemFacts.kernelRelease
+                return try WorkloadProfile.imported(json, name: name, naming: selectors, kernel: kernel)
+            } catch let error as ProfileError {
+                throw EngineError(error.code, error.message)
+            } catch let error as SeccompError {
+                throw EngineError(error.code, error.message)
             }
-        } catch let error as ProfileError {
-            throw EngineError(error.code, error.message)
-        } catch let error as SeccompError {
-            throw EngineError(error.code, error.message)
         }
         if try await core.node.profiles.learned(name) != nil, !replace {
             throw EngineError(
                 .alreadyExists,
-                "profile '\(name)' is there already: remove it, or say that it shall be replaced",
+                "profile '\(name)' is there already: remove it, or have it replaced with --replace (the API's 'Replace')",
                 reason: .conflict
             )
         }

@@ -14,7 +14,7 @@ package final class ProfileFiles: Sendable {
     private static let suffix = ".json"
     private static let promotedSuffix = ".promoted.json"
 
-    init(directory: String, damage: DamageLog) {
+    package init(directory: String, damage: DamageLog) {
         (self.directory, self.damage) = (directory, damage)
     }
 

@@ -1,8 +1,8 @@
 package import EngineModel
-import EngineStore
+package import EngineStore
 import Kernel
-import Logging
-import OCISpec
+package import Logging
+package import OCISpec
 import Seccomp
 import Synchronization
 package import WorkloadProfiles
@@ -27,18 +27,18 @@ package struct Profiles: Sendable {
     /// Reports that are merged at once, at the latest.
     private static let batch = 32
 
-    init(directory: String, store: Store, pool: BlockingPool, damage: DamageLog, logger: Logger) {
+    package init(directory: String, store: Store, pool: BlockingPool, damage: DamageLog, logger: Logger) {
         files = ProfileFiles(directory: directory, damage: damage)
         (self.store, self.pool, self.damage, self.logger) = (store, pool, damage, logger)
     }
 
     /// A write that keeps what was learned.
-    func insertion(_ learned: LearnedUses, into profile: String) throws -> Store.Body {
+    package func insertion(_ learned: LearnedUses, into profile: String) throws -> Store.Body {
         LearnedRow.insertion(try JSON.encode(learned), into: profile)
     }
 
     /// Whether it is time to merge: a run has ended, or much has come together.
-    func isDue(_ profile: String, last: Bool) -> Bool {
+    package func isDue(_ profile: String, last: Bool) -> Bool {
         counters.pending.withLock { pending in
             pending[profile, default: 0] += 1
             guard last || pending[profile, default: 0] >= Self.batch else { return false }
@@ -92,7 +92,7 @@ package struct Profiles: Sendable {
     /// The filter of a container that is held to a profile, or teaches one.
     ///
     /// - Throws: `.failedPrecondition` or `.notFound` when there is nothing to be held to.
-    func filter(
+    package func filter(
         _ restriction: Restriction,
         base: @autoclosure () throws -> RuntimeSpec.Seccomp
     ) throws

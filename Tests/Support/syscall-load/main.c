@@ -7,18 +7,24 @@
 //   pause                            waits for ever
 //   until=NUMBER                     calls until standard input ends, and prints how often
 //   input                            waits for the end of standard input
+//   signals=MICROSECONDS             a signal that restarts calls, so often from now on; 0 for none
+//   without=BIT PROGRAM [ARGUMENT…]  executes a program under which seccomp(2) does not know a flag for filters
 //   time=NUMBER*COUNT                prints how many nanoseconds one of so many calls takes
 //
 // Each prints "command: result" with the result of the last call, or "error NUMBER".
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -90,6 +96,35 @@ static long until_input_ends(long number)
     return count;
 }
 
+static void nothing(int signal) { (void)signal; }
+
+static long signals(long microseconds)
+{
+    struct sigaction action = {.sa_handler = nothing, .sa_flags = SA_RESTART};
+    struct itimerval timer = {{0, microseconds}, {0, microseconds}};
+    sigaction(SIGALRM, &action, NULL);
+    return setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+// Number and arguments stand in the filter's data at 0 and from 16 on.
+static int execute_without(int bit, char **command)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_seccomp, 0, 5),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 16),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SECCOMP_SET_MODE_FILTER, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 24),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1u << bit, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0) execvp(command[0], command);
+    fprintf(stderr, "syscall-load: %s: %s\n", command[0], strerror(errno));
+    return 125;
+}
+
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -119,6 +154,10 @@ int main(int argc, char **argv)
             print(word, ((b.tv_sec - a.tv_sec) * 1000000000L + b.tv_nsec - a.tv_nsec) / count);
         } else if (!strncmp(word, "until=", 6)) {
             print(word, until_input_ends(atol(value)));
+        } else if (!strncmp(word, "signals=", 8)) {
+            print(word, signals(atol(value)));
+        } else if (!strncmp(word, "without=", 8) && i + 1 < argc) {
+            return execute_without(atoi(value), argv + i + 1);
         } else if (!strcmp(word, "pause")) {
             for (;;) pause();
         } else if (!strcmp(word, "input")) {
