@@ -24,6 +24,8 @@ public struct BerthContainerState: Codable, Sendable, Equatable, ZeroValue {
     public var stuck: BerthStuck?
     /// The cgroup whose memory limit ended it: its own, its pod's or one above; absent unless one did.
     public var oomOwner: String?
+    /// What of its configuration is damaged and stands nowhere else; absent when nothing is.
+    public var damaged: String?
 
     /// Everything at its zero value.
     public init() {}
@@ -33,6 +35,7 @@ public struct BerthContainerState: Codable, Sendable, Equatable, ZeroValue {
         case unsupervised = "Unsupervised"
         case stuck = "Stuck"
         case oomOwner = "OOMOwner"
+        case damaged = "Damaged"
     }
 }
 

@@ -148,7 +148,7 @@ public struct ContainerState: Sendable, Equatable {
         case removing
         /// Ended.
         case exited
-        /// It could not be removed, or its row could not be read.
+        /// It could not be removed.
         case dead
     }
 
@@ -174,6 +174,10 @@ public struct ContainerState: Sendable, Equatable {
     public var unsupervised: String?
     /// What is left of it after it was killed; nil when nothing is, or nobody has killed it.
     public var stuck: StuckState?
+    /// What of its configuration is damaged and stands nowhere else; nil for nothing.
+    ///
+    /// It can be stopped and removed, and not be started or changed.
+    public var damaged: String?
 
     package init(
         status: Status,
@@ -184,7 +188,8 @@ public struct ContainerState: Sendable, Equatable {
         finishedAt: Timestamp? = nil,
         reachable: Bool,
         unsupervised: String? = nil,
-        stuck: StuckState? = nil
+        stuck: StuckState? = nil,
+        damaged: String? = nil
     ) {
         self.status = status
         self.pid = pid
@@ -195,6 +200,7 @@ public struct ContainerState: Sendable, Equatable {
         self.reachable = reachable
         self.unsupervised = unsupervised
         self.stuck = stuck
+        self.damaged = damaged
     }
 
     /// The number that clients see: code, 128 + signal, 255 for unknown; 0 before the first exit.

@@ -26,13 +26,15 @@ package struct EventDraft: Sendable {
 
     /// Appends the event; the sequence number is greater than any before, also of deleted rows.
     func insert(_ db: Database) throws -> EngineEvent {
+        let text = try JSON.encode(attributes)
+        let nanoseconds = Int64(time.nanoseconds)
+        let check = Self.check(time.seconds, nanoseconds, kind.rawValue, action, id, text)
         try db.execute(
             sql: """
-                INSERT INTO events (seconds, nanoseconds, kind, action, object, attributes) VALUES (?, ?, ?, ?, ?, ?)
+                INSERT INTO events (seconds, nanoseconds, kind, action, object, attributes, row_check)
+                VALUES (?, ?, ?, ?, ?, ?, ?)
                 """,
-            arguments: [
-                time.seconds, Int64(time.nanoseconds), kind.rawValue, action, id, try JSON.encode(attributes),
-            ]
+            arguments: [time.seconds, nanoseconds, kind.rawValue, action, id, text, check]
         )
         return EngineEvent(
             sequence: db.lastInsertedRowID,
@@ -43,9 +45,35 @@ package struct EventDraft: Sendable {
             attributes: attributes
         )
     }
+
+    fileprivate static func check(
+        _ seconds: Int64,
+        _ nanoseconds: Int64,
+        _ kind: String,
+        _ action: String,
+        _ object: String,
+        _ attributes: String
+    ) -> Int64 {
+        RowCheck.value("\(seconds).\(nanoseconds)", kind, action, object, attributes)
+    }
 }
 
 extension EngineEvent {
+    /// What is wrong with a row; nil when it is as it was written, or when that cannot be told.
+    static func damage(of row: Row) -> String? {
+        guard let check = (row["row_check"] as DatabaseValue?).flatMap(Int64.fromDatabaseValue) else { return nil }
+        guard
+            let seconds = Int64.fromDatabaseValue(row["seconds"]),
+            let nanoseconds = Int64.fromDatabaseValue(row["nanoseconds"]),
+            let kind = String.fromDatabaseValue(row["kind"]),
+            let action = String.fromDatabaseValue(row["action"]),
+            let object = String.fromDatabaseValue(row["object"]),
+            let attributes = String.fromDatabaseValue(row["attributes"]),
+            EventDraft.check(seconds, nanoseconds, kind, action, object, attributes) == check
+        else { return "its check value is that of another event" }
+        return nil
+    }
+
     /// The event of a row, or nil for a row that says nothing that this version knows.
     init?(row: Row) {
         guard
@@ -72,14 +100,23 @@ extension EngineEvent {
 extension Store {
     /// Events behind `cursor` in order, at most `limit`, and the cursor behind the last row that was looked at.
     package func events(after cursor: Int64, limit: Int) async throws -> (events: [EngineEvent], cursor: Int64) {
-        try await read { db in
+        let report = report
+        return try await read { db in
             let rows = try Row.fetchAll(
                 db,
                 sql: "SELECT * FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?",
                 arguments: [cursor, limit]
             )
             let last = rows.last.flatMap { Int64.fromDatabaseValue($0["sequence"]) }
-            return (rows.compactMap(EngineEvent.init(row:)), last ?? cursor)
+            let events = rows.compactMap { row -> EngineEvent? in
+                guard let reason = EngineEvent.damage(of: row) else { return EngineEvent(row: row) }
+                report(
+                    "event \(Int64.fromDatabaseValue(row["sequence"]) ?? 0) of the database",
+                    "\(reason); it is left out"
+                )
+                return nil
+            }
+            return (events, last ?? cursor)
         }
     }
 

@@ -27,6 +27,7 @@ enum Migrations {
         }
         registerUserNamespaces(&migrator)
         registerSystemCalls(&migrator)
+        registerChecks(&migrator)
         return migrator
     }
 
@@ -75,6 +76,34 @@ enum Migrations {
                     CREATE INDEX denials_last ON denials (last);
                     """
             )
+        }
+    }
+
+    /// Check values of rows, and the number of transactions.
+    ///
+    /// A program that does not know of them changes a text and not its value: that is taken away then, and given anew by one that does.
+    private static func registerChecks(_ migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("4 check values") { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE containers ADD COLUMN name_check INTEGER;
+                    ALTER TABLE containers ADD COLUMN configuration_check INTEGER;
+                    ALTER TABLE containers ADD COLUMN plan_check INTEGER;
+                    ALTER TABLE containers ADD COLUMN state_check INTEGER;
+                    ALTER TABLE events ADD COLUMN row_check INTEGER;
+                    ALTER TABLE learned ADD COLUMN row_check INTEGER;
+                    """
+            )
+            for column in ["name", "configuration", "state"] {
+                try db.execute(
+                    sql: """
+                        CREATE TRIGGER containers_\(column)_unchecked AFTER UPDATE OF \(column) ON containers
+                        WHEN NEW.\(column)_check IS OLD.\(column)_check AND NEW.\(column) IS NOT OLD.\(column)
+                        BEGIN UPDATE containers SET \(column)_check = NULL WHERE id = NEW.id; END;
+                        """
+                )
+            }
+            try db.execute(sql: "INSERT INTO sqlite_sequence (name, seq) VALUES ('commits', 0)")
         }
     }
 }

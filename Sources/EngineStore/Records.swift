@@ -27,10 +27,3 @@ package struct ContainerRecord: Sendable, Equatable {
         self.state = state
     }
 }
-
-/// A row that could not be read: reported, kept, and its directories left alone.
-package struct UnreadableRow: Sendable, Equatable {
-    package var id: String
-    package var name: String?
-    package var reason: String
-}

@@ -18,6 +18,8 @@ package enum Schema {
         package var version: Int
         /// The least version of a program that reads it.
         package var readsFrom: Int
+        /// Whether they contradict each other: what reads a database is never later than what made it.
+        package var isDamaged: Bool { readsFrom > version }
 
         package init(version: Int, readsFrom: Int) {
             (self.version, self.readsFrom) = (version, readsFrom)
@@ -25,7 +27,7 @@ package enum Schema {
 
         /// What keeps this program from reading it; nil for nothing.
         package var problem: String? {
-            guard readsFrom > Schema.version else { return nil }
+            guard readsFrom > Schema.version, !isDamaged else { return nil }
             return
                 "it has schema version \(version), which programs from schema version \(readsFrom) on read, and this one has "
                 + "\(Schema.version): take a newer berthd"
@@ -45,11 +47,14 @@ package enum Schema {
     /// Brings a database to this program's version, and leaves a newer one as it is.
     ///
     /// - Throws: `.failedPrecondition` for one that this program must not use; nothing is changed then.
-    static func prepare(_ pool: DatabasePool, _ path: String) throws {
+    static func prepare(_ pool: DatabasePool, _ path: String, _ report: (String, String) -> Void = { _, _ in }) throws {
         let found = try pool.read { try facts($0) }
         if let problem = found.problem { throw EngineError.newerDatabase(path, problem) }
         try Migrations.migrator.migrate(pool)
-        guard found.version < version else { return }
+        if found.isDamaged {
+            report("row 'schema' or 'reads-from' of the database", "it says \(found.version) and \(found.readsFrom)")
+        }
+        guard found.version < version || found.isDamaged else { return }
         try pool.write { db in
             for (key, value) in [("schema", version), ("reads-from", readsFrom)] {
                 try db.execute(

@@ -1,3 +1,5 @@
+package import EngineModel
+import EngineSpec
 import GRDB
 
 extension Store {
@@ -18,7 +20,7 @@ extension Store {
     /// - Throws: What is wrong with the database.
     package func examine() throws {
         let verdict = try pool.read { db in
-            _ = try Store.containers(db)
+            _ = try Row.fetchAll(db, sql: "SELECT * FROM containers")
             _ = try Row.fetchAll(db, sql: "SELECT * FROM id_ranges JOIN id_range_holders USING (first)")
             _ = try Row.fetchAll(db, sql: "SELECT key, value FROM meta")
             _ = try Row.fetchAll(db, sql: "SELECT * FROM events ORDER BY sequence DESC LIMIT 1")
@@ -43,5 +45,74 @@ extension Store {
             try db.execute(sql: "DELETE FROM sqlite_sequence WHERE name = 'events'")
             try db.execute(sql: "INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)", arguments: [sequence])
         }
+    }
+
+    /// Why the count beside the database at `path` cannot be read; nil when it can, or is absent.
+    ///
+    /// Blocks.
+    package static func damageOfCount(beside path: String) throws -> (file: String, reason: String)? {
+        try CommitCount.damage(beside: path)
+    }
+
+    /// Looks at what an opening leaves out: every event, and whether the indexes say what the tables do.
+    ///
+    /// Indexes that do not are made anew.
+    ///
+    /// - Returns: what was wrong beyond single events, which are reported as they are met.
+    package func examineRest() async throws -> [String] {
+        var cursor: Int64 = 0
+        while true {
+            try Task.checkCancellation()
+            let page = try await events(after: cursor, limit: 1000)
+            if page.cursor == cursor { break }
+            cursor = page.cursor
+        }
+        func verdicts() async throws -> [String] {
+            try await read { try String.fetchAll($0, sql: "PRAGMA integrity_check(10)") }.filter { $0 != "ok" }
+        }
+        let problems = try await verdicts()
+        if problems.isEmpty { return [] }
+        try await write { try $0.execute(sql: "REINDEX") }
+        return problems + (try await verdicts()).map { "after its indexes were made anew: \($0)" }
+    }
+
+    /// Corrects who holds which ids: each container's own plan says which it was given.
+    ///
+    /// - Returns: what was another.
+    package func correctIDs(_ records: [ContainerRecord]) async throws -> [ContainerID: String] {
+        let held = try await read { db in
+            let sql = "SELECT container, first, size, cgroup FROM id_range_holders LEFT JOIN id_ranges USING (first)"
+            return try Row.fetchAll(db, sql: sql).map { row in
+                (
+                    String.fromDatabaseValue(row["container"]) ?? "", Int64.fromDatabaseValue(row["first"]),
+                    Int64.fromDatabaseValue(row["size"]), String.fromDatabaseValue(row["cgroup"])
+                )
+            }
+        }
+        let byContainer = Dictionary(held.map { ($0.0, $0) }) { first, _ in first }
+        var wrong: [ContainerID: String] = [:]
+        var bodies: [Body] = []
+        for record in records {
+            guard let range = record.plan.userNamespace?.range else { continue }
+            let cgroup = CgroupPlace(text: record.plan.cgroupsPath ?? "").directory
+            let found = byContainer[record.id.description]
+            if let found, found.1 == Int64(range.first), found.2 == Int64(range.size), found.3 == cgroup { continue }
+            wrong[record.id] = "it says other ids than were given: \(range.first) to \(range.end - 1)"
+            bodies.append { db in
+                try db.execute(sql: "PRAGMA defer_foreign_keys = ON")
+                try db.execute(
+                    sql: "INSERT OR REPLACE INTO id_range_holders (container, first, cgroup) VALUES (?, ?, ?)",
+                    arguments: [record.id.description, Int64(range.first), cgroup]
+                )
+                try db.execute(sql: "DELETE FROM id_ranges WHERE first NOT IN (SELECT first FROM id_range_holders)")
+                try db.execute(sql: "DELETE FROM id_ranges WHERE first = ?", arguments: [Int64(range.first)])
+                try db.execute(
+                    sql: "INSERT INTO id_ranges (first, size) VALUES (?, ?)",
+                    arguments: [Int64(range.first), Int64(range.size)]
+                )
+            }
+        }
+        for body in bodies { try await write(body) }
+        return wrong
     }
 }

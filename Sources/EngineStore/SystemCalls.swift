@@ -127,8 +127,8 @@ package struct LearnedRow: Sendable {
     package static func insertion(_ document: String, into profile: String) -> Store.Body {
         { db in
             try db.execute(
-                sql: "INSERT INTO learned (profile, document) VALUES (?, ?)",
-                arguments: [profile, document]
+                sql: "INSERT INTO learned (profile, document, row_check) VALUES (?, ?, ?)",
+                arguments: [profile, document, RowCheck.value(profile, document)]
             )
         }
     }
@@ -140,12 +140,16 @@ extension Store {
         try await read { db in
             try Row.fetchAll(
                 db,
-                sql: "SELECT sequence, document FROM learned WHERE profile = ? ORDER BY sequence",
+                sql: "SELECT sequence, document, row_check FROM learned WHERE profile = ? ORDER BY sequence",
                 arguments: [profile]
             ).compactMap { row in
                 guard let sequence = Int64.fromDatabaseValue(row["sequence"]) else { return nil }
-                // What is no text is no document, and its place is passed.
-                return LearnedRow(sequence: sequence, document: String.fromDatabaseValue(row["document"]) ?? "")
+                let (document, check) = (
+                    String.fromDatabaseValue(row["document"]), Int64.fromDatabaseValue(row["row_check"])
+                )
+                let isSound = check == nil || check == RowCheck.value(profile, document ?? "")
+                // What is no document or another one than was written is none, and its place is passed.
+                return LearnedRow(sequence: sequence, document: isSound ? document ?? "" : "")
             }
         }
     }

@@ -71,6 +71,11 @@ struct SchemaTests {
         try change(
             directory,
             """
+            DROP TRIGGER containers_name_unchecked; DROP TRIGGER containers_configuration_unchecked;
+            DROP TRIGGER containers_state_unchecked; DELETE FROM sqlite_sequence WHERE name = 'commits';
+            ALTER TABLE containers DROP COLUMN name_check; ALTER TABLE containers DROP COLUMN configuration_check;
+            ALTER TABLE containers DROP COLUMN plan_check; ALTER TABLE containers DROP COLUMN state_check;
+            ALTER TABLE events DROP COLUMN row_check;
             DROP TABLE id_range_holders; DROP TABLE id_ranges; DROP TABLE learned; DROP TABLE denials;
             DELETE FROM grdb_migrations WHERE identifier NOT LIKE '1 %';
             """

@@ -91,11 +91,13 @@ enum InspectTranslation {
     /// What is the matter with a container; nil when nothing is.
     private static func trouble(_ state: EngineContainerState) -> BerthContainerState? {
         let owner = state.exit.flatMap { $0.oomOwner.isEmpty ? nil : $0.oomOwner }
-        guard !state.reachable || state.unsupervised != nil || state.stuck != nil || owner != nil else { return nil }
+        let isWell = state.reachable && state.unsupervised == nil && state.stuck == nil && state.damaged == nil
+        guard !isWell || owner != nil else { return nil }
         var result = BerthContainerState()
         result.oomOwner = owner
         result.reachable = state.reachable
         result.unsupervised = state.unsupervised
+        result.damaged = state.damaged
         result.stuck = state.stuck.map { stuck in
             var value = BerthStuck()
             value.since = GoTime(stuck.since)
@@ -114,6 +116,7 @@ enum InspectTranslation {
 
     private static func errorText(_ state: EngineContainerState) -> String {
         if !state.error.isEmpty { return state.error }
+        if let reason = state.damaged { return "damaged: \(reason)" }
         if let stuck = state.stuck { return "cannot be killed: \(stuck.summary)" }
         if let reason = state.unsupervised { return "unsupervised: \(reason)" }
         if case .unknown(let reason)? = state.exit?.status { return "exit status unknown: \(reason)" }

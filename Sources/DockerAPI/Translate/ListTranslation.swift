@@ -49,15 +49,17 @@ package enum ListTranslation {
 
     /// The state for people.
     private static func status(_ state: EngineContainerState, now: Timestamp) -> String {
-        switch state.status {
-        case .created: "Created"
-        case .running: "Up \(since(state.startedAt, now))" + trouble(state) + health(state)
-        case .paused: "Up \(since(state.startedAt, now)) (Paused)"
-        case .restarting: "Restarting (\(state.exitCode)) \(since(state.finishedAt, now)) ago"
-        case .removing: "Removal In Progress"
-        case .dead: "Dead"
-        case .exited: exited(state, now)
-        }
+        let text =
+            switch state.status {
+            case .created: "Created"
+            case .running: "Up \(since(state.startedAt, now))" + trouble(state) + health(state)
+            case .paused: "Up \(since(state.startedAt, now)) (Paused)"
+            case .restarting: "Restarting (\(state.exitCode)) \(since(state.finishedAt, now)) ago"
+            case .removing: "Removal In Progress"
+            case .dead: "Dead"
+            case .exited: exited(state, now)
+            }
+        return state.damaged == nil ? text : text + " (damaged)"
     }
 
     private static func health(_ state: EngineContainerState) -> String {

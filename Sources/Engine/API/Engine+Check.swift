@@ -19,7 +19,7 @@ public struct StateFinding: Sendable {
 
 extension Engine {
     /// Ids of rows that could not be read when the engine was opened.
-    public var setAside: Set<String> { Set(core.unreadable.map(\.id)) }
+    public var setAside: Set<String> { core.setAside }
 
     /// Looks whether this version can take over the state under `configuration.root` and `configuration.state`.
     ///

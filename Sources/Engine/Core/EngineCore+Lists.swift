@@ -34,6 +34,8 @@ extension EngineCore {
         for container in node.table.all {
             let snapshot = container.view.snapshot
             guard [.created, .exited, .dead].contains(snapshot.state.status) else { continue }
+            // What is damaged is removed by its name alone.
+            guard snapshot.state.damaged == nil else { continue }
             if let until, snapshot.created >= until { continue }
             let labels = snapshot.resolved.labels
             guard (filters["label"] ?? []).allSatisfy({ Labels.match($0, labels) }) else { continue }

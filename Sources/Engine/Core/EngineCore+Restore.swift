@@ -12,10 +12,17 @@ extension EngineCore {
     /// - Returns: the database, and whether it took the place of another.
     /// - Throws: what is not the fault of the database, and a database of a newer version.
     static func openStore(_ paths: Paths, _ hub: EventHub, _ damage: DamageLog) throws -> (store: Store, isNew: Bool) {
+        func open() throws -> Store {
+            try Store(path: paths.database, report: { damage.tell($0, $1) }, publish: { hub.publish($0) })
+        }
+        if let count = try? Store.damageOfCount(beside: paths.database) {  // what cannot be looked at is not damaged
+            damage.setAside(count.file, count.reason)
+        }
         do {
-            let store = try Store(path: paths.database) { hub.publish($0) }
+            let store = try open()
             do {
                 try store.examine()
+                if store.missing > 0 { try keepLog(of: store, paths.database, damage) }
                 guard try store.isUnused(), try hasContainers(paths) else { return (store, false) }
                 // Emptied from outside: SQLite takes a file without a byte for a new database.
                 damage.tell("'\(paths.database)'", "it is empty, and there are containers")
@@ -31,8 +38,27 @@ extension EngineCore {
                 try DamagedFile.moveAside(paths.database + suffix)
             }
             try File.open(paths.database, [.readWrite, .create, .noFollow], mode: 0o600).changeMode(0o600)
-            return (try Store(path: paths.database) { hub.publish($0) }, true)
+            return (try open(), true)
         }
+    }
+
+    /// The end of the log is lost: what is left of it is kept before the next transaction is written over it.
+    private static func keepLog(of store: Store, _ database: String, _ damage: DamageLog) throws {
+        let log = database + "-wal"
+        var place: String?
+        if File.exists(log), try File.status(log).size > 0 {
+            let free = DamagedFile.place(log)
+            do {
+                try File.writeAtomically(free, try File.read(log, limit: 1 << 30), durable: false)
+                place = free
+            } catch {
+                damage.tell("'\(log)'", "it was not kept: \(error)")
+            }
+        }
+        let reason = "\(store.missing) transactions that were written are not in it or in the database"
+        damage.tell("'\(log)'", reason, movedTo: place)
+        // On a full disk it is named once more at the next start.
+        do { try store.catchUp() } catch { damage.tell("'\(database).commits'", "it stays ahead: \(error)") }
     }
 
     private static func hasContainers(_ paths: Paths) throws -> Bool {
@@ -44,77 +70,5 @@ extension EngineCore {
     /// Writes the copies that are missing or of an earlier time.
     func writeCopies() async {
         for container in node.table.all { await container.renewCopy() }
-    }
-}
-
-/// Containers whose rows are lost.
-struct LostRows {
-    let paths: Paths
-    let store: Store
-    let hub: EventHub
-    let pool: BlockingPool
-    let damage: DamageLog
-
-    /// Gives rows again to containers whose rows are lost, from the copies beside their directories.
-    ///
-    /// - Returns: ids that were containers and of which no more is known: nothing of them may be removed.
-    func restore(isNew: Bool) async throws -> Set<String> {
-        let (records, unreadable) = try await store.loadContainers()
-        let known = Set(records.map(\.id.description) + unreadable.map(\.id))
-        let (paths, damage) = (paths, damage)
-        let found = try await pool.run { try Self.lost(paths, known: known, damage, isNew: isNew) }
-        if isNew || !found.records.isEmpty {
-            // Greater than any number that the lost database can have given out.
-            let now = Timestamp.now
-            try await store.continueEvents(after: max(hub.last, now.seconds * 1000))
-        }
-        for var record in found.records {
-            do {
-                do {
-                    try await store.write(try record.insertion)
-                } catch {
-                    // Its name is another's by now.
-                    record.name += "-\(record.id.short)"
-                    try await store.write(try record.insertion)
-                }
-                damage.tell("the row", "it was missing; made again from its copy", container: record.id)
-            } catch {
-                damage.tell("the row", "it was missing and cannot be made again: \(error)", container: record.id)
-            }
-        }
-        return found.unknown
-    }
-
-    private static func lost(
-        _ paths: Paths,
-        known: Set<String>,
-        _ damage: DamageLog,
-        isNew: Bool
-    ) throws -> (records: [ContainerRecord], unknown: Set<String>) {
-        var names = Set(try File.open(paths.containers, [.directory]).readDirectory().map(\.name))
-        if isNew { names.formUnion(try File.open(paths.bundles, [.directory]).readDirectory().map(\.name)) }
-        var records: [ContainerRecord] = []
-        var unknown: Set<String> = []
-        for name in names.subtracting(known).sorted() {
-            guard let id = ContainerID(name) else { continue }
-            let own = paths.container(id)
-            let marker = "\(own.durable)/lost"
-            do {
-                if let record = try ContainerCopy.restore(id, own) {
-                    records.append(record)
-                    continue
-                }
-                // Without a copy it is what a create left that was cut off, unless the database is gone.
-                guard isNew || File.exists(marker) else { continue }
-                damage.tell("everything about it", "its row is lost and there is no copy", container: id)
-            } catch {
-                damage.tell("'\(ContainerCopy.path(own))'", "\(error); its row is lost, too", container: id)
-            }
-            unknown.insert(name)
-            // Kept also at the next start, which knows nothing of this one.
-            try File.makeDirectories(own.durable, mode: 0o700)
-            try File.writeAtomically(marker, [], durable: false)
-        }
-        return (records, unknown)
     }
 }

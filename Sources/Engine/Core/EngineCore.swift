@@ -13,13 +13,14 @@ final class EngineCore: Sendable {
     let node: Node
     private let rootLock: SharedDescriptor
     private let leftovers: Leftovers
-    let unreadable: [UnreadableRow]
+    /// Ids of containers whose rows cannot be read.
+    let setAside: Set<String>
 
-    private init(node: Node, rootLock: SharedDescriptor, leftovers: Leftovers, unreadable: [UnreadableRow]) {
+    private init(node: Node, rootLock: SharedDescriptor, leftovers: Leftovers, setAside: Set<String>) {
         self.node = node
         self.rootLock = rootLock
         self.leftovers = leftovers
-        self.unreadable = unreadable
+        self.setAside = setAside
     }
 
     /// Threads for blocking calls: enough that a slow image load does not hold up a start.
@@ -35,8 +36,14 @@ final class EngineCore: Sendable {
             let (store, isNew) = try await pool.run { try openStore(paths, hub, damage) }
             hub.connect(store, last: try await store.lastEvent())
             // Before anything is read of the rows: ids that containers hold, for example.
-            let recovery = LostRows(paths: paths, store: store, hub: hub, pool: pool, damage: damage)
-            let unknown = try await recovery.restore(isNew: isNew)
+            let repair = RowRepair(paths: paths, store: store, hub: hub, pool: pool, damage: damage) { id in
+                let manager = SystemFacts.cgroupManager(configuration.cgroupManager)
+                let own = configuration.cgroupParent
+                // The engine's own is of its form.
+                let place = try? CgroupPlace(id, manager: manager, own: own, parent: "")
+                return place ?? CgroupPlace(text: "/\(own)/\(id)")
+            }
+            let rows = try await repair.restore(isNew: isNew)
             let images = try await pool.run { try ImageService(paths) }
             if File.exists(images.damagedIndex) {
                 let reason = "it is not as it was written; what can be read of it is used"
@@ -62,7 +69,7 @@ final class EngineCore: Sendable {
                 namespaces: namespaces,
                 damage: damage
             )
-            return try await load(node, rootLock, unknown: unknown)
+            return try await load(node, rootLock, rows)
         } catch {
             await pool.shutdown()
             throw EngineError.wrap(error, "open '\(configuration.root)'")
@@ -85,22 +92,17 @@ final class EngineCore: Sendable {
         return SharedDescriptor(lock)
     }
 
-    private static func load(
-        _ node: Node,
-        _ rootLock: SharedDescriptor,
-        unknown: Set<String>
-    ) async throws -> EngineCore {
-        let (records, unreadable) = try await node.store.loadContainers()
-        for row in unreadable {
-            node.damage.tell("row '\(row.id)' of the database", row.reason)
-            if let name = row.name { node.table.reserve(name, text: row.id) }
-        }
-        for record in records {
+    private static func load(_ node: Node, _ rootLock: SharedDescriptor, _ rows: Rows) async throws -> EngineCore {
+        for row in rows.unreadable { if let name = row.name { node.table.reserve(name, text: row.id) } }
+        for record in rows.records {
             node.table.insert(Container(record, node: node, isNew: false), name: record.name)
         }
-        let known = Set(records.map(\.id.description) + unreadable.map(\.id)).union(unknown)
+        for found in rows.damaged {
+            let container = Container(found.record, node: node, isNew: false, damage: found.reason)
+            node.table.insert(container, name: found.record.name)
+        }
         // What is there now and is nobody's was left by a crash: nothing that is made from here on has such an id.
-        let leftovers = try await node.pool.run { try Leftovers(node, known: known) }
+        let leftovers = try await node.pool.run { try Leftovers(node, known: rows.known) }
         do {
             try await leftovers.releaseIDs(node)
             try await node.store.trimEvents(keeping: 100_000)
@@ -108,7 +110,8 @@ final class EngineCore: Sendable {
             // On a full disk, for example. The next start does it; what is to be given back stays held.
             node.logger.warning("the database was not tidied", metadata: ["error": "\(error)"])
         }
-        return EngineCore(node: node, rootLock: rootLock, leftovers: leftovers, unreadable: unreadable)
+        let setAside = rows.unreadable.map(\.id) + rows.damaged.map(\.record.id.description)
+        return EngineCore(node: node, rootLock: rootLock, leftovers: leftovers, setAside: Set(setAside))
     }
 
     /// Recovery, then supervision.
@@ -122,6 +125,7 @@ final class EngineCore: Sendable {
                     try? await node.pool.run { node.waiter.loop() }
                 }
                 if let orphans = node.orphans { group.addTask { await Self.reap(orphans, node) } }
+                node.damage.connect { note in node.supervisor.start { await Self.write(note, node) } }
                 node.supervisor.start { await Self.adoptAll(node) }
                 node.supervisor.start { await leftovers.remove(node) }
                 node.supervisor.start { await self.writeCopies() }
@@ -153,6 +157,18 @@ final class EngineCore: Sendable {
         }
     }
 
+    /// An event for everything that is damaged, so that operators can watch for it.
+    private static func write(_ note: DamageNote, _ node: Node) async {
+        var known: [String: String] = [:]
+        if let snapshot = note.container.flatMap({ node.table[$0]?.view.snapshot }) {
+            known = snapshot.resolved.labels
+            (known["name"], known["image"]) = (snapshot.name, snapshot.configuration.image)
+        }
+        do { try await node.store.write(events: [note.event(known)]) } catch {
+            node.logger.error("event of a damage was not written", metadata: ["error": "\(error)"])
+        }
+    }
+
     /// Looks at what was written and is not read before it is needed, behind everything that users wait for.
     private static func examine(_ node: Node) async {
         // It fails where the engine ends.
@@ -160,6 +176,15 @@ final class EngineCore: Sendable {
         for container in node.table.all {
             if Task.isCancelled { return }
             await container.examineFiles()
+        }
+        do {
+            for problem in try await node.store.examineRest() {
+                node.damage.tell("'\(node.paths.database)'", problem)
+            }
+        } catch is CancellationError {
+            return  // the engine ends
+        } catch {
+            node.logger.warning("the rest of the database was not looked at", metadata: ["error": "\(error)"])
         }
     }
 

@@ -10,10 +10,10 @@ extension Container {
 
     /// Repeats what the database has of this container beside its directory.
     package func writeCopy() async {
-        let (record, paths, damage) = (record, paths, node.damage)
-        if lifecycle.phase == .removing || lifecycle.phase == .removed { return }
+        let (record, paths, log) = (record, paths, node.damage)
+        if damage != nil || lifecycle.phase == .removing || lifecycle.phase == .removed { return }
         do {
-            try await node.pool.run { try ContainerCopy.write(record, paths, damage) }
+            try await node.pool.run { try ContainerCopy.write(record, paths, log) }
         } catch {
             logger.warning("copy of the configuration was not written", metadata: ["error": "\(error)"])
         }

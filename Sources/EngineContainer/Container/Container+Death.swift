@@ -72,6 +72,9 @@ extension Container {
 
     /// Starts a shim that takes over; a few times, if need be, and then nobody.
     private func startSuccessor() async throws {
+        guard !record.plan.backend.isEmpty else {
+            return await goOnUnsupervised("its shim has died, and its plan, which names the backend, is damaged")
+        }
         guard try File.isThere(paths.shimState) else {
             let why = "its backend writes no state that another could go on with, or that was damaged"
             return await goOnUnsupervised("its shim has died, and \(why)")

@@ -65,7 +65,7 @@ extension Container {
         let (paths, damage, id) = (paths, node.damage, id)
         let isDamaged = try await node.pool.run { try Self.examine(paths, damage, id) }
         // What names another container by its process, nobody starts again by this document.
-        guard isDamaged, !joinsAnother else { return }
+        guard isDamaged, !joinsAnother, self.damage == nil else { return }
         let backend = try node.backend(record.plan.backend)
         let bundle = BundleWriter(
             node: node,

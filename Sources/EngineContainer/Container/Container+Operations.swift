@@ -223,6 +223,7 @@ extension Container {
     }
 
     package func restart(signal: String?, timeout: Int?) async throws {
+        try requireUndamaged()
         do {
             try await stop(signal: signal, timeout: timeout)
         } catch let error as EngineError where error.reason == .notModified {}
@@ -250,6 +251,7 @@ extension Container {
 
     package func rename(to name: String) async throws {
         try await adopted()
+        try requireUndamaged()
         let (old, new) = (record.name, try Names.validated(name))
         guard old != new else {
             throw EngineError.invalid("Renaming a container with the same name as its current name")
@@ -274,6 +276,7 @@ extension Container {
 
     package func update(_ update: ContainerUpdate) async throws -> [String] {
         try await adopted()
+        try requireUndamaged()
         if lifecycle.phase == .removing || lifecycle.phase == .removed { throw refusal(.removing, verb: "update") }
         var changed = record.configuration
         if let limits = update.resources {

@@ -14,6 +14,7 @@ extension Container {
         try await adopted()
         try await exclusively {
             try requireSeen()
+            try requireUndamaged()
             do throws(Lifecycle.Refusal) {
                 try lifecycle.startRequested()
             } catch {

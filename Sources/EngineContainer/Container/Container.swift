@@ -19,6 +19,10 @@ package actor Container {
     package nonisolated let view: View
     /// The image's manifest, whose blobs stay as long as the container does.
     package nonisolated let manifest: String
+    /// What of its configuration is lost; nil for nothing.
+    ///
+    /// Where something is, the record holds placeholders, which are never written.
+    package nonisolated let damage: String?
 
     package var record: ContainerRecord
     package var lifecycle: Lifecycle
@@ -114,8 +118,9 @@ package actor Container {
         }
     }
 
-    package init(_ record: ContainerRecord, node: Node, isNew: Bool) {
+    package init(_ record: ContainerRecord, node: Node, isNew: Bool, damage: String? = nil) {
         id = record.id
+        self.damage = damage
         self.node = node
         self.record = record
         manifest = record.plan.manifest
@@ -141,7 +146,7 @@ package actor Container {
                 record,
                 lifecycle,
                 paths: node.paths.container(record.id),
-                Condition(health: record.state.health, shimDeath: node.configuration.shimDeath),
+                Condition(health: record.state.health, damage: damage, shimDeath: node.configuration.shimDeath),
                 execs: []
             )
         )
@@ -174,6 +179,14 @@ package actor Container {
         }
     }
 
+    /// - Throws: what to do with a container of which something is lost.
+    func requireUndamaged() throws {
+        guard let damage else { return }
+        throw EngineError.conflict(
+            "container \(id) is damaged (\(damage)): it can be stopped and removed, and has to be created anew"
+        )
+    }
+
     // Showing ---------------------------------------------------------------------------------------------------------
 
     func refreshView() {
@@ -181,6 +194,7 @@ package actor Container {
             reachable: reachable,
             unsupervised: unsupervised,
             stuck: stuck,
+            damage: damage,
             shimDeath: node.configuration.shimDeath
         )
         condition.health = health
@@ -193,6 +207,7 @@ package actor Container {
         var unsupervised: String?
         var stuck: StuckState?
         var health: HealthSnapshot?
+        var damage: String?
         /// The engine's default.
         var shimDeath: ShimDeath
     }
@@ -224,7 +239,8 @@ package actor Container {
                 finishedAt: lifecycle.finishedAt,
                 reachable: condition.reachable,
                 unsupervised: condition.unsupervised,
-                stuck: condition.stuck
+                stuck: condition.stuck,
+                damaged: condition.damage
             ),
             mounts: record.plan.mounts.map(\.point),
             restartCount: lifecycle.restartCount,

@@ -91,7 +91,7 @@ package struct ContainerCopy {
     }
 
     /// With a bundle it runs, until its shim or its journal says otherwise; else its newest exit record tells of its end.
-    private static func state(_ configuration: ContainerConfiguration, _ paths: ContainerPaths) -> PersistedState {
+    package static func state(_ configuration: ContainerConfiguration, _ paths: ContainerPaths) -> PersistedState {
         var state = PersistedState(
             Lifecycle(policy: configuration.restartPolicy, autoRemove: configuration.autoRemove)
         )

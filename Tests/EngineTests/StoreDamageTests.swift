@@ -1,0 +1,199 @@
+import EngineModel
+import EngineSpec
+import EngineStore
+import Foundation
+import GRDB
+import Kernel
+import Synchronization
+import Testing
+
+/// Damage within the database that SQLite cannot tell of.
+struct StoreDamageTests {
+    typealias Directory = StoreTests.Directory
+    private let tests = StoreTests()
+
+    private func change(_ directory: Directory, _ sql: String, _ arguments: StatementArguments = []) throws {
+        let queue = try DatabaseQueue(path: directory.path + "/berth.db")
+        try queue.write { try $0.execute(sql: sql, arguments: arguments) }
+        try queue.close()
+    }
+
+    /// Without the triggers, by which a program of before is known.
+    private func damage(_ directory: Directory, _ sql: String, _ arguments: StatementArguments = []) throws {
+        let triggers = ["name", "configuration", "state"].map { "DROP TRIGGER IF EXISTS containers_\($0)_unchecked;" }
+        try change(directory, triggers.joined())
+        try change(directory, sql, arguments)
+    }
+
+    @Test(arguments: ["id", "name", "created", "configuration", "plan", "state"])
+    func anyChangedByteOfARowIsNoticed(_ column: String) async throws {
+        let directory = try Directory()
+        let record = try tests.record("one")
+        var store = try directory.open()
+        try await store.write(try record.insertion)
+        try store.close()
+        let queue = try DatabaseQueue(path: directory.path + "/berth.db")
+        let sql = "SELECT \(column) FROM containers"
+        let text = try #require(try await queue.read { try String.fetchOne($0, sql: sql) })
+        try queue.close()
+        let bytes = Array(text.utf8)
+        for place in stride(from: 0, to: bytes.count, by: max(1, bytes.count / 12)) {
+            var changed = bytes
+            // Another letter or digit: it decodes as before.
+            changed[place] ^= 0x01
+            let other = String(decoding: changed, as: UTF8.self)
+            try damage(directory, "UPDATE containers SET \(column) = ?", [other])
+            store = try directory.open()
+            let found = try await store.loadContainers()
+            #expect(found.records.isEmpty && found.unreadable.count == 1, "\(column) \(place): \(other)")
+            let row = try #require(found.unreadable.first)
+            #expect(row.belongs(to: record.id), "\(column) \(place)")
+            let parts = row.parts(for: record.id)
+            // All else is as it was.
+            #expect(parts.name == (column == "name" ? nil : record.name))
+            #expect(parts.configuration == (column == "configuration" ? nil : record.configuration))
+            #expect(parts.plan == (["plan", "created"].contains(column) ? nil : record.plan))
+            #expect(parts.state == (column == "state" ? nil : record.state))
+            try await store.write(try row.replacement(record))
+            #expect(try await store.loadContainers().records == [record])
+            try store.close()
+        }
+    }
+
+    /// A program of the version before changes texts and knows of no check values.
+    @Test func whatAnEarlierVersionWritesIsNoDamage() async throws {
+        let directory = try Directory()
+        let (one, two) = (try tests.record("one"), try tests.record("two"))
+        var store = try directory.open()
+        try await store.write(try one.insertion)
+        try store.close()
+        try change(directory, "UPDATE containers SET name = 'other'")
+        try change(
+            directory,
+            """
+            INSERT INTO containers (id, name, created, configuration, plan, state)
+            SELECT ?, 'two', created, configuration, plan, state FROM containers
+            """,
+            [two.id.description]
+        )
+        store = try directory.open()
+        let found = try await store.loadContainers()
+        #expect(Set(found.records.map(\.name)) == ["other", "two"] && found.unreadable.isEmpty)
+        try store.close()
+        // From now on it is checked.
+        try damage(directory, "UPDATE containers SET name = 'othex' WHERE name = 'other'")
+        store = try directory.open()
+        #expect(try await store.loadContainers().unreadable.map(\.name) == ["othex"])
+    }
+
+    @Test func changedEventIsReportedAndLeftOut() async throws {
+        let directory = try Directory()
+        let reports = Mutex<[String]>([])
+        var store = try directory.open()
+        try await store.write(events: [tests.draft("create"), tests.draft("start"), tests.draft("die")])
+        try store.close()
+        try change(directory, "UPDATE events SET action = 'stark' WHERE action = 'start'")
+        store = try Store(
+            path: directory.path + "/berth.db",
+            report: { object, _ in reports.withLock { $0.append(object) } },
+            publish: { _ in }
+        )
+        let found = try await store.events(after: 0, limit: 10)
+        #expect(found.events.map(\.action) == ["create", "die"] && found.cursor == 3)
+        #expect(reports.withLock { $0 } == ["event 2 of the database"])
+        #expect(try await store.examineRest().isEmpty)
+    }
+
+    /// SQLite itself says nothing of a log whose end is gone.
+    @Test(arguments: ["cut", "flipped", "gone"]) func endOfTheLogThatIsLostIsNoticed(_ how: String) async throws {
+        let directory = try Directory()
+        let path = directory.path + "/berth.db"
+        let store = try directory.open()
+        for index in 0..<20 { try await store.write(events: [tests.draft("event-\(index)")]) }
+        // As a manager that is killed leaves it; the open one keeps it from being taken in.
+        let other = try Directory()
+        for suffix in ["", "-wal", ".commits"] {
+            try FileManager.default.copyItem(atPath: path + suffix, toPath: other.path + "/berth.db" + suffix)
+        }
+        let log = URL(fileURLWithPath: other.path + "/berth.db-wal")
+        var bytes = try Data(contentsOf: log)
+        switch how {
+        case "cut": bytes = bytes.prefix(bytes.count * 3 / 4)
+        case "flipped": bytes[bytes.count * 3 / 4] ^= 1
+        default: bytes = Data()
+        }
+        let whole = try Directory()
+        for suffix in ["", "-wal", ".commits"] {
+            try FileManager.default.copyItem(atPath: path + suffix, toPath: whole.path + "/berth.db" + suffix)
+        }
+        #expect(try whole.open().missing == 0)
+        try bytes.write(to: log)
+        guard how != "gone" else {
+            // Not even the tables are in the file: it is a new database, which the engine sees by its containers.
+            return #expect(try other.open().missing == 0)
+        }
+        let damaged = try other.open()
+        let left = try await damaged.events(after: 0, limit: 100).events.count
+        #expect(left < 20 && damaged.missing == Int64(20 - left), "\(damaged.missing) of \(20 - left)")
+        try damaged.catchUp()
+        try await damaged.write(events: [tests.draft("more")])
+        try damaged.close()
+        #expect(try other.open().missing == 0)
+    }
+
+    @Test func countThatIsDamagedIsNamedAndMadeAgain() async throws {
+        let directory = try Directory()
+        let path = directory.path + "/berth.db"
+        var store = try directory.open()
+        try await store.write(events: [tests.draft("one")])
+        try store.close()
+        let file = URL(fileURLWithPath: path + ".commits")
+        let whole = try Data(contentsOf: file)
+        #expect(try Store.damageOfCount(beside: path) == nil)
+        for place in whole.indices {
+            var changed = whole
+            changed[place] ^= 0x04
+            try changed.write(to: file)
+            #expect(try Store.damageOfCount(beside: path)?.file == file.path, "\(place)")
+            try whole.prefix(place).write(to: file)
+            #expect(try Store.damageOfCount(beside: path)?.file == file.path, "cut to \(place)")
+        }
+        try FileManager.default.removeItem(at: file)
+        store = try directory.open()
+        #expect(store.missing == 0)
+        try store.close()
+        #expect(try Data(contentsOf: file) == whole)
+    }
+
+    @Test func otherRowsAreComparedWithWhatElseIsKnown() async throws {
+        let directory = try Directory()
+        let reports = Mutex<[String]>([])
+        func open() throws -> Store {
+            try Store(
+                path: directory.path + "/berth.db",
+                report: { object, _ in reports.withLock { $0.append(object) } },
+                publish: { _ in }
+            )
+        }
+        let record = try tests.record("one", IDRange(first: 600_000, size: 65_536))
+        var store = try open()
+        let name = try await store.identity()
+        try await store.write(try record.insertion)
+        #expect(try await store.correctIDs([record]).isEmpty)
+        try store.close()
+        try change(directory, "UPDATE meta SET value = '9' WHERE key = 'reads-from'")
+        store = try open()
+        #expect(reports.withLock { $0 } == ["row 'schema' or 'reads-from' of the database"])
+        try store.close()
+        let other = (name.hasPrefix("a") ? "b" : "a") + name.dropFirst()
+        try change(directory, "UPDATE meta SET value = ? WHERE key = 'identity'", [other])
+        store = try open()
+        #expect(try await store.identity() == name)
+        #expect(reports.withLock { $0.last } == "row 'identity' of the database")
+        try store.close()
+        try change(directory, "PRAGMA defer_foreign_keys = ON; UPDATE id_ranges SET size = 65535")
+        store = try open()
+        #expect(try await store.correctIDs([record]).keys.map(\.self) == [record.id])
+        #expect(try await store.loadIDRanges()[record.id.description]?.range.size == 65_536)
+    }
+}
