@@ -274,6 +274,7 @@ extension SystemTests {
                     "-c",
                     "readlink /proc/self/ns/net; exec sleep 1000"
                 )
+                try eventually("it has said where it is") { try !daemon.ok("logs", "two").isEmpty }
                 let pid = try #require(Int32(daemon.field(".State.Pid", "two")))
                 kill(pid, SIGKILL)
                 try eventually("it runs again") {

@@ -34,7 +34,7 @@ extension UpgradeTests {
                 try daemon.start()
                 let end = try exec.finish(within: 20)
                 #expect(end.status == 33, "\(end)")
-                #expect(try daemon.field(".State.ExitCode", "one") == "7")
+                #expect(try daemon.ok("wait", "one") == "7")
             }
         }
     }

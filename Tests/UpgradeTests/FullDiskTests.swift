@@ -103,6 +103,7 @@ extension UpgradeTests {
                     try disk.run("sh", "-c", "grep -l '\"code\":42' \(folder)/exit-*.json").status == 0
                 }
                 try daemon.start()
+                #expect(try daemon.ok("wait", "one") == "42")
                 #expect(try daemon.field(".State.ExitCode", "one") == "42")
             }
         }
@@ -150,6 +151,7 @@ extension UpgradeTests {
                 }
                 try daemon.crash()
                 try daemon.start()
+                #expect(try daemon.ok("wait", "one") == "42")
                 #expect(try daemon.field(".State.ExitCode", "one") == "42")
                 #expect(try daemon.field(".State.ExitCode", "two") == "137")
             }
