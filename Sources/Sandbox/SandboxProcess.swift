@@ -178,11 +178,12 @@ public final class SandboxProcess: Sendable {
     /// - Throws: The step that failed; the cloned process has been reaped then, the set-up is the caller's still.
     func handOver(_ guardian: (any FilterGuard)?) throws(SandboxError) -> SandboxProcess {
         let channel = try door.open()
-        let (process, failure) = try receiveClone(channel, guardian)
+        let (process, failure, filter) = try receiveClone(channel, guardian)
         // It has nothing left to do, and its filter might ask somebody even about its end.
         Self.abandon(pidfd.raw)
         do throws(SandboxError) {
             if let failure { throw failure }
+            if let filter { try process.deliver(filter, guardian) }
             try process.waitForExecution(channel, guardian)
         } catch {
             Self.abandon(process)
@@ -194,17 +195,19 @@ public final class SandboxProcess: Sendable {
     /// More messages than a set-up and the process that it clones have reason to send.
     private static let messageLimit = 4096
 
-    /// The process that the set-up has cloned, and why it has failed already if so: it may be faster than the set-up, whose
-    /// message must be waited for all the same, or nobody would reap the process.
+    /// The process that the set-up has cloned, and what it has said already: why it has failed, or what its filter's listener is taken by.
+    ///
+    /// It may be faster than the set-up, whose message must be waited for all the same, or nobody would reap the process.
     private func receiveClone(
         _ channel: SharedDescriptor,
         _ guardian: (any FilterGuard)?
-    ) throws(SandboxError) -> (SandboxProcess, SandboxError?) {
+    ) throws(SandboxError) -> (process: SandboxProcess, failure: SandboxError?, filter: [SharedDescriptor]?) {
         // The other end must not see ours close before it has said what it has to say.
         defer { withExtendedLifetime(channel) {} }
         let end = HandshakeEnd(socket: channel.raw)
         var failure: SandboxError?
         var filter: LoadedFilter?
+        var early: HandshakeAnswer?
         // The process inside can be made to say anything; nothing that it says may keep the set-up's word from being heard, without
         // which nobody would reap that process.
         for _ in 0..<Self.messageLimit {
@@ -226,7 +229,9 @@ public final class SandboxProcess: Sendable {
                 if failure == nil {
                     do throws(SandboxError) { try letGo(cloned, pidfd, filter, channel) } catch { failure = error }
                 }
-                return (clone(cloned, pidfd, channel), failure)
+                return (clone(cloned, pidfd, channel), failure, early?.sender == cloned ? early?.descriptors : nil)
+            // It loads its filter itself, and waits for its listener to be taken.
+            case .filterNext where answer.sender != pid && early == nil: early = answer
             default:
                 failure =
                     failure
