@@ -49,11 +49,13 @@ final class ManagerLife: ManagerControl {
     }
 
     /// How long open requests may take when the manager leaves.
-    private static let grace = Duration.seconds(5)
+    private var grace: Duration { min(.seconds(5), patience) }
     /// How long the engine may take to end.
-    private static let patience = Duration.seconds(15)
+    private var patience: Duration { engine.configuration.deadlines.end }
     /// How long may take to end what was cancelled.
-    private static let rest = Duration.seconds(2)
+    private var rest: Duration { min(.seconds(2), patience) }
+    /// What an end takes at most, with what closes connections.
+    private var bound: Duration { grace + patience + rest * 2 + .seconds(2) }
 
     private let engine: Engine
     private let settings: Settings
@@ -138,17 +140,18 @@ final class ManagerLife: ManagerControl {
             group.addTask { await self.feedWatchdog(face) }
             defer { group.cancelAll() }
             let first = await orders.first { _ in true } ?? .stop
+            if case .replace = first {} else { LastResort.begin(after: bound) }
             if case .fail(let error) = first { logger.critical("the engine ended", metadata: ["error": "\(error)"]) }
             let connections = await self.leave(face, first)
             await engine.shutdown()
-            let isOver = await Self.isFinished(ended, within: Self.patience)
+            let isOver = await Self.isFinished(ended, within: patience)
             if case .stop = first {
                 group.cancelAll()
-                let hasLeft = await Self.isFinished(left, within: Self.rest)
+                let hasLeft = await Self.isFinished(left, within: rest)
                 if !isOver || !hasLeft { await abandon(ended, engine: isOver, face: hasLeft) }
             }
             // The next program takes what is held for what is stored.
-            await store.settle(within: Self.patience)
+            await store.settle(within: patience)
             switch first {
             case .replace(let replacement) where !state.withLock({ $0.isStopping }):
                 let remains = Remains(connections: connections, held: engine.held.all())
@@ -184,7 +187,7 @@ final class ManagerLife: ManagerControl {
     /// What a job leaves in the middle is what SIGKILL would leave, and the next start finishes it: an end that was asked for takes no
     /// longer than an end by force.
     private func abandon(_ ended: AsyncStream<Void>, engine: Bool, face: Bool) async {
-        if !engine, await Self.isFinished(ended, within: Self.rest), face { return }
+        if !engine, await Self.isFinished(ended, within: rest), face { return }
         logger.error(
             "work that does not end is left to the next start",
             metadata: ["engine": "\(engine ? "ended" : "works")", "requests": "\(face ? "ended" : "open")"]
@@ -196,10 +199,10 @@ final class ManagerLife: ManagerControl {
         switch order {
         case .replace:
             ServiceManager.reloading(logger)
-            return await face.leave(within: Self.grace, keepsConnections: true)
+            return await face.leave(within: grace, keepsConnections: true)
         case .stop, .fail:
             ServiceManager.notify("STOPPING=1", logger: logger)
-            return await face.leave(within: Self.grace, keepsConnections: false)
+            return await face.leave(within: grace, keepsConnections: false)
         }
     }
 
@@ -217,15 +220,20 @@ final class ManagerLife: ManagerControl {
     // Signals
 
     private func followSignals() async {
-        for await signal in signals {
-            logger.notice("signal", metadata: ["signal": "\(signal)"])
-            switch signal {
-            case .sighup: await change(to: program)
-            case .sigusr2: await change(to: nil)
-            default:
-                state.withLock { $0.isStopping = true }
-                order.yield(.stop)
+        await withDiscardingTaskGroup { group in
+            for await signal in signals {
+                if [.sigterm, .sigint].contains(signal) { LastResort.begin(after: bound) }
+                logger.notice("signal", metadata: ["signal": "\(signal)"])
+                switch signal {
+                // The look at the next program takes its time, and the next signal may be the one to stop.
+                case .sighup: group.addTask { await self.change(to: self.program) }
+                case .sigusr2: group.addTask { await self.change(to: nil) }
+                default:
+                    state.withLock { $0.isStopping = true }
+                    order.yield(.stop)
+                }
             }
+            group.cancelAll()
         }
     }
 

@@ -3,6 +3,7 @@ import DockerTypes
 import EngineModel
 import FoundationEssentials
 import Kernel
+import Synchronization
 
 /// Has another program look whether it can take this manager's state over.
 struct UpgradeCheck {
@@ -25,10 +26,22 @@ struct UpgradeCheck {
     /// Runs `program --check --json` with this process's own arguments.
     func run() async -> Verdict {
         let program = program
-        return await withCheckedContinuation { continuation in
-            // A thread that may block, for as long as the program runs.
-            DispatchQueue.global().async { continuation.resume(returning: judge(Self.output(of: program))) }
+        let isWanted = Wanted()
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                // A thread that may block, for as long as the program runs.
+                DispatchQueue.global().async {
+                    continuation.resume(returning: judge(Self.output(of: program, isWanted)))
+                }
+            }
+        } onCancel: {
+            isWanted.value.store(false, ordering: .relaxed)
         }
+    }
+
+    /// Whether somebody waits for the answer.
+    private final class Wanted: Sendable {
+        let value = Atomic(true)
     }
 
     private func judge(_ output: Result<[UInt8], DaemonError>) -> Verdict {
@@ -57,7 +70,7 @@ struct UpgradeCheck {
         return verdict
     }
 
-    private static func output(of program: RunningProgram) -> Result<[UInt8], DaemonError> {
+    private static func output(of program: RunningProgram, _ isWanted: Wanted) -> Result<[UInt8], DaemonError> {
         do {
             let pipe = try Pipe()
             let own = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", Handover.variable]
@@ -74,7 +87,7 @@ struct UpgradeCheck {
                 _ = try? child.pidfd.send(.kill)
                 _ = try? child.pidfd.wait()
             }
-            return try read(reader, program)
+            return try read(reader, program, isWanted)
         } catch {
             return .failure(.other("'\(program.path)' cannot be run: \(error)"))
         }
@@ -82,13 +95,18 @@ struct UpgradeCheck {
 
     private static func read(
         _ reader: SharedDescriptor,
-        _ program: RunningProgram
+        _ program: RunningProgram,
+        _ isWanted: Wanted
     ) throws -> Result<[UInt8], DaemonError> {
         let end = Clock.monotonic.now + deadline
         var bytes: [UInt8] = []
         while true {
             let left = end - Clock.monotonic.now
-            guard left > .zero, try !reader.poll(for: .readable, timeout: left).isEmpty else {
+            guard isWanted.value.load(ordering: .relaxed) else { return .failure(.other("nobody waits for the check")) }
+            if left > .zero, try reader.poll(for: .readable, timeout: min(left, .milliseconds(100))).isEmpty {
+                continue
+            }
+            guard left > .zero else {
                 return .failure(.other("'\(program.path)' has not finished checking itself in \(deadline)"))
             }
             let chunk = try reader.read(upTo: 1 << 16)

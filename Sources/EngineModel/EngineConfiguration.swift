@@ -65,6 +65,8 @@ public struct EngineConfiguration: Sendable {
         public var adoption: Duration = .seconds(5)
         /// How long a start waits for clients that announced an attach but have not yet handed over.
         public var attach: Duration = .seconds(5)
+        /// How long the work that is under way may take when the engine is told to end; nothing is waited for longer than twice that.
+        public var end: Duration = .seconds(15)
 
         /// The defaults.
         public init() {}

@@ -141,29 +141,34 @@ package struct ShimClient: Sendable {
         return try await task(.state, request, deadline: deadline, as: TaskStateResponse.self)
     }
 
+    /// How long a call that may take its time is waited for when the engine ends.
+    private static let lastMoments = Duration.seconds(2)
+
+    /// A call that mounts and may wait for storage.
+    ///
+    /// At the engine's end a shim that works answers in moments. For one that does not, the end would wait a minute, and what is to be undone
+    /// then is what the next start finds all the same.
+    private func untilTheEnd<Answer: Message & Sendable>(
+        _ method: TaskMethod,
+        _ request: some Message,
+        as type: Answer.Type
+    ) async throws -> Answer {
+        try await withTaskCancellationHandler {
+            try await task(method, request, deadline: deadlines.start, as: type)
+        } onCancel: {
+            connection.close(after: Self.lastMoments)
+        }
+    }
+
     package func create(_ request: TaskCreateRequest) async throws -> Int32 {
-        Int32(
-            truncatingIfNeeded: try await task(
-                .create,
-                request,
-                deadline: deadlines.start,
-                as: TaskCreateResponse.self
-            ).pid
-        )
+        Int32(truncatingIfNeeded: try await untilTheEnd(.create, request, as: TaskCreateResponse.self).pid)
     }
 
     package func start(exec: ExecID? = nil) async throws -> Int32 {
         var request = TaskStartRequest()
         request.id = id.description
         request.execID = exec?.description ?? ""
-        return Int32(
-            truncatingIfNeeded: try await task(
-                .start,
-                request,
-                deadline: deadlines.start,
-                as: TaskStartResponse.self
-            ).pid
-        )
+        return Int32(truncatingIfNeeded: try await untilTheEnd(.start, request, as: TaskStartResponse.self).pid)
     }
 
     package func exec(

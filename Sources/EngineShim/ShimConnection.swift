@@ -105,6 +105,11 @@ package final class ShimConnection: Sendable {
         channel.close(promise: nil)
     }
 
+    /// Ends the connection a little later, whatever it is used for then.
+    func close(after pause: Duration) {
+        channel.eventLoop.scheduleTask(in: TimeAmount(pause)) { [channel] in channel.close(promise: nil) }
+    }
+
     /// Whether it was ended here, because what came on it was no answer to anything.
     package var isBroken: Bool { broken.isSet }
 }

@@ -117,6 +117,7 @@ extension UpgradeTests {
                 try daemon.ok("run", "-d", "--name", "two", "berth/default", "sleep", "1000")
                 let pid = try daemon.field(".State.Pid", "two")
                 var hog: Command?
+                defer { hog?.send(SIGKILL) }
                 for round in 1...2 {
                     try daemon.stop()
                     if round == 1 {

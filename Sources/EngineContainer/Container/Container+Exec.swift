@@ -161,6 +161,8 @@ extension Container {
             await publish([event("exec_start: \(command)", ["execID": exec.description])])
             if let end = execs[exec]?.earlyEnd { await ended(exec, end) }
         } catch {
+            // As for a container: the next start asks the shim what became of it.
+            if Task.isCancelled { throw EngineError.ending }
             throw await execFailed(exec, configuration, error, framed: framed, connection)
         }
     }

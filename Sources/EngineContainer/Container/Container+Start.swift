@@ -57,6 +57,8 @@ extension Container {
             await perform(lifecycle.startSucceeded(pid: pid, at: .now), exclusive: true)
             node.faults.reached(.startCommitted)
         } catch {
+            // The engine ends: whether it runs, or what is to be undone, is found by the next start.
+            if Task.isCancelled { throw EngineError.ending }
             if await startedByTheDead() { return }
             throw await startFailed(error, cleanUpErrors: await undoStart())
         }

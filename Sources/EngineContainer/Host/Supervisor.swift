@@ -46,10 +46,15 @@ package final class Supervisor: Sendable {
                 }
             }
             if case .terminated = result {
-                continuation.resume(throwing: EngineError(.unavailable, "the engine is shutting down"))
+                continuation.resume(throwing: EngineError.ending)
             }
         }
     }
+}
+
+extension EngineError {
+    /// Nothing more is done in this life.
+    static let ending = EngineError(.unavailable, "the engine is shutting down")
 }
 
 /// Threads for calls that block: files, mounts, sockets that answer at once or never.

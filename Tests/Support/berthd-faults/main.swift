@@ -4,8 +4,10 @@
 //   BERTH_FAULT=start.created:3 berthd-faults …    at the third time
 //   BERTH_FAULT=list berthd-faults                 prints the steps, one a line
 //   BERTH_FAULT=start.replied:shim berthd-faults … kills the shim instead, and the answer is lost
+//   BERTH_FAULT=start.created:freeze …             stops the shim (SIGSTOP) instead
+//   BERTH_FAULT=create.reserved:hang …             goes no further there, and lives
 //   BERTH_FAULT=refuse berthd-faults …             checks itself well, and does not start
-//   BERTH_DEADLINE=2 berthd-faults …               waits at most so many seconds for an answer of a shim
+//   BERTH_DEADLINE=2 berthd-faults …               waits at most so many seconds for an answer of a shim, and at its end
 
 import BerthDaemon
 import EngineModel
@@ -30,15 +32,17 @@ if wanted == "refuse" {
             return left == 0
         }
         guard isNow else { return }
-        if parts.last == "shim" {
+        if parts.last == "hang" { while true { Clock.sleep(.seconds(3600)) } }
+        if parts.last == "shim" || parts.last == "freeze" {
             // The one child that there is at this step, of whichever thread.
             let tasks = "/proc/\(ProcessInfo.processInfo.processIdentifier)/task"
             for thread in try File.open(tasks, [.directory]).readDirectory() {
                 let children = try File.readText("\(tasks)/\(thread.name)/children", limit: 4096)
                 for child in children.split(separator: " ").compactMap({ Int32($0) }) {
-                    try Pidfd(pid: child).send(.kill)
+                    try Pidfd(pid: child).send(parts.last == "shim" ? .kill : .stop)
                 }
             }
+            if parts.last == "freeze" { return }
             throw EngineError(.unavailable, "the answer is lost")
         }
         // Nothing may run after the signal: the thread waits for its own end.
@@ -50,6 +54,7 @@ if wanted == "refuse" {
     if let seconds = Int(ProcessInfo.processInfo.environment["BERTH_DEADLINE"] ?? "") {
         let time = Duration.seconds(seconds)
         (deadlines.call, deadlines.start, deadlines.adoption, deadlines.connect) = (time, time, time, time)
+        deadlines.end = time
     }
     await Daemon.main(faults: faults, deadlines: deadlines)
 }
