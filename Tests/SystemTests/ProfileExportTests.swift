@@ -2,13 +2,17 @@ import Foundation
 import SystemFixture
 import Testing
 
-private func isThere(_ programs: String...) -> Bool {
-    programs.allSatisfy { FileManager.default.isExecutableFile(atPath: $0) }
+private func areThere(_ programs: String...) -> Bool {
+    programs.allSatisfy { program in
+        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains { folder in
+            FileManager.default.isExecutableFile(atPath: "\(folder)/\(program)")
+        }
+    }
 }
 
 extension SystemTests {
     /// A profile that was learned here serves others: the workload works, and a call that it does not make is refused.
-    @Suite struct ExportedProfileTests {
+    @Suite struct ProfileExportTests {
         /// The workload, and then one call more.
         private static let script = "\(ProfileUseTests.work); mkdir /tmp/d 2>&1; [ -d /tmp/d ] || echo refused"
         private static let lesson = "\(ProfileUseTests.work); [ -d /tmp/d ] || echo refused"
@@ -45,8 +49,8 @@ extension SystemTests {
 
             """
 
-        @Test(arguments: ["/usr/sbin/runc", "/usr/bin/crun"]) func runtimesTakeIt(runtime: String) throws {
-            guard isThere(runtime) else { return }
+        @Test(.enabled(if: areThere("runc", "crun"), "needs runc and crun"), arguments: ["runc", "crun"])
+        func runtimesTakeIt(runtime: String) throws {
             try exported { daemon, file in
                 let outcome = try isolated(
                     daemon,
@@ -64,8 +68,11 @@ extension SystemTests {
             }
         }
 
-        @Test(arguments: ["/usr/sbin/runc", "/usr/bin/crun"]) func podmanTakesIt(runtime: String) throws {
-            guard isThere("/usr/bin/podman", runtime) else { return }
+        @Test(
+            .enabled(if: areThere("podman", "runc", "crun"), "needs podman"),
+            arguments: ["/usr/sbin/runc", "/usr/bin/crun"]
+        )
+        func podmanTakesIt(runtime: String) throws {
             try exported { daemon, file in
                 let outcome = try isolated(
                     daemon,
@@ -85,7 +92,7 @@ extension SystemTests {
         }
 
         /// There is no other engine to try docker's client with.
-        @Test func dockersClientTakesIt() throws {
+        @Test(.enabled(if: areThere("docker"), "needs the docker client")) func dockersClientTakesIt() throws {
             try exported { daemon, file in
                 let outcome = try daemon.docker(
                     "run",
