@@ -443,7 +443,11 @@ let targets: [Target] = [
         path: "Tests/Support/hostile-backend",
         swiftSettings: swift
     ),
-    .testTarget(name: "SystemTests", dependencies: ["SystemFixture", "hostile-backend"], swiftSettings: swift),
+    .testTarget(
+        name: "SystemTests",
+        dependencies: ["SystemFixture", "Kernel", "hostile-backend"],
+        swiftSettings: swift
+    ),
     .testTarget(name: "UpgradeTests", dependencies: ["SystemFixture", "berthd-faults"], swiftSettings: swift),
     .testTarget(
         name: "SecurityTests",

@@ -22,6 +22,7 @@ struct GuardSettings {
         static let profile = "dev.berth.profile"
         static let mode = "dev.berth.profile-mode"
         static let landlock = "dev.berth.landlock"
+        static let namespaces = "dev.berth.namespaces"
     }
 
     /// ENOSYS.

@@ -49,6 +49,17 @@ final class RestrictedBackend: NativeBackend {
                 "this backend answers the filter's questions itself, and the kernel has one listener for all filters of a process"
             )
         }
+        var filter = filter
+        if try sharesNamespaces(specification) {
+            filter = filter?.confinedToItself()
+            guard filter != nil else {
+                throw Self.refused(
+                    "linux.seccomp",
+                    .failedPrecondition,
+                    "missing or too long: without namespaces a container has a filter, with room for what keeps it to itself"
+                )
+            }
+        }
         guard let filter else {
             guard settings.mode != .learn else {
                 throw Self.refused(
@@ -64,6 +75,10 @@ final class RestrictedBackend: NativeBackend {
         if let host { guardian.attach(to: host) }
         syscalls = guardian
         return guardian.asking
+    }
+
+    override func sharesNamespaces(_ specification: RuntimeSpec) throws(BackendError) -> Bool {
+        try RuleSettings(specification).sharesNamespaces
     }
 
     override func rules(for specification: RuntimeSpec) throws(BackendError) -> SandboxRules? {

@@ -67,6 +67,8 @@ public struct ContainerConfiguration: Sendable, Equatable, Codable {
     public var restriction: Restriction?
     /// When it has rules for files, under the backend `restricted`; nil is where the kernel has them.
     public var accessRules: AccessRules?
+    /// Whether it shares all namespaces with the host, under the backend `restricted`; nil is false.
+    public var sharesNamespaces: Bool?
     /// Whether exec may never gain privileges: set-id bits and file capabilities have no effect.
     public var noNewPrivileges = true
     /// Whether to give all devices and capabilities and take all masks away.

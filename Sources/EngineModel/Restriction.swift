@@ -30,7 +30,8 @@ public struct Restriction: Sendable, Equatable, Codable {
     private static let writable = ["/run": "mode=755", "/tmp": "mode=1777", "/var/tmp": "mode=1777"]
 }
 
-/// The security options `berth.learn`, `berth.profile`, `berth.mode`, `berth.allow`, `berth.readonly` and `berth.landlock`, as they were given.
+/// The security options `berth.learn`, `berth.profile`, `berth.mode`, `berth.allow`, `berth.readonly`, `berth.landlock` and `berth.namespaces`, as
+/// they were given.
 public struct RestrictionOptions: Sendable {
     private var values: [String: String] = [:]
     private var allowed: [String] = []
@@ -45,7 +46,10 @@ public struct RestrictionOptions: Sendable {
     ///   - value: Its value.
     /// - Throws: ``EngineError`` `.invalidArgument` for an unknown one, one without a value, or one that was given before.
     public mutating func take(_ name: String, _ value: String) throws {
-        let known = ["berth.learn", "berth.profile", "berth.mode", "berth.readonly", AccessRules.option]
+        let known = [
+            "berth.learn", "berth.profile", "berth.mode", "berth.readonly", AccessRules.option,
+            ContainerConfiguration.namespacesOption,
+        ]
         guard known.contains(name) || name == "berth.allow" else {
             throw EngineError.invalid(
                 "security option '\(name)' is not known; there are \((known + ["berth.allow"]).joined(separator: ", "))"
@@ -93,6 +97,20 @@ public struct RestrictionOptions: Sendable {
         try values[AccessRules.option].map { try AccessRules(option: $0) }
     }
 
+    /// Whether the container shares all namespaces with the host.
+    ///
+    /// - Throws: ``EngineError`` `.invalidArgument` for another value than `none`.
+    public func sharesNamespaces() throws -> Bool {
+        let option = ContainerConfiguration.namespacesOption
+        guard let text = values[option] else { return false }
+        guard text == ContainerConfiguration.noNamespaces else {
+            throw EngineError.invalid(
+                "security option '\(option)': '\(text)' is not '\(ContainerConfiguration.noNamespaces)'"
+            )
+        }
+        return true
+    }
+
     fileprivate func isReadOnly() throws -> Bool {
         switch values["berth.readonly"] {
         case nil, "true"?: return true
@@ -113,6 +131,10 @@ extension ContainerConfiguration {
             try takeBackend(AccessRules.option)
             accessRules = rules
         }
+        if try options.sharesNamespaces() {
+            try takeBackend(Self.namespacesOption)
+            try shareNamespaces()
+        }
         guard let restriction = try options.restriction() else { return }
         let option = restriction.mode == .learn ? "berth.learn" : "berth.profile"
         try takeBackend(option)
@@ -129,7 +151,8 @@ extension ContainerConfiguration {
         }
         self.restriction = restriction
         if !capabilitiesToDrop.contains(where: { $0.uppercased() == "ALL" }) { capabilitiesToDrop.append("ALL") }
-        guard try options.isReadOnly() else { return }
+        // Without a mount of its own there would be no place to write.
+        guard try options.isReadOnly(), sharesNamespaces != true else { return }
         readonlyRootfs = true
         for (path, mode) in Restriction.writableDirectories where !isMounted(path) { tmpfs[path] = mode }
     }

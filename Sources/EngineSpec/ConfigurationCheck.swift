@@ -48,16 +48,22 @@ package enum ConfigurationCheck {
         backend: String,
         version: Int = Landlock.version
     ) throws -> String? {
-        guard backend == Restriction.backend, configuration.accessRules != .off, version < oldestLandlock else {
-            return nil
-        }
+        guard backend == Restriction.backend, configuration.accessRules != .off else { return nil }
         let found = version == 0 ? "no Landlock" : "version \(version) of Landlock"
+        if configuration.sharesNamespaces == true, configuration.accessRules != .available, version < scopedLandlock {
+            throw EngineError(
+                .unsupported,
+                "without namespaces rules must bind signals too: the kernel has \(found), and version \(scopedLandlock) "
+                    + "(Linux 6.12) is needed; 'berth.landlock=available' does with what there is, 'berth.landlock=off' without"
+            )
+        }
+        guard version < oldestLandlock else { return nil }
         let lack = "the kernel has \(found), and version \(oldestLandlock) (Linux 5.19) is needed"
         guard configuration.accessRules == .required else { return "There are no rules for files: \(lack)." }
         throw EngineError(.unsupported, "security option 'berth.landlock=required': \(lack)")
     }
 
-    private static let oldestLandlock = 2
+    private static let (oldestLandlock, scopedLandlock) = (2, 6)
 
     // Text that must stay on its line -----------------------------------------------------------------------------------
 

@@ -64,8 +64,14 @@ package struct SpecBuilder: Sendable {
             spec.hostname = plan.resolved.hostname
             spec.domainname = configuration.domainname.isEmpty ? nil : configuration.domainname
         }
-        spec.mounts = standardMounts() + (fileMounts() + mounts.map(Self.mount)).map(withOwners) + initMount()
         spec.annotations = configuration.annotations.isEmpty ? nil : configuration.annotations
+        guard configuration.sharesNamespaces != true else {
+            spec.linux = RuntimeSpec.Linux()
+            spec.linux?.cgroupsPath = surroundings.cgroupPath
+            spec.linux?.resources = resources()
+            return spec
+        }
+        spec.mounts = standardMounts() + (fileMounts() + mounts.map(Self.mount)).map(withOwners) + initMount()
         spec.linux = linux()
         return spec
     }

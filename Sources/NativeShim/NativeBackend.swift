@@ -74,6 +74,13 @@ open class NativeBackend: Backend {
     /// - Throws: A document that asks for rules that this kernel does not have.
     open func rules(for specification: RuntimeSpec) throws(BackendError) -> SandboxRules? { nil }
 
+    /// Whether a document without namespaces is one for a container that shares them all with the host.
+    ///
+    /// - Parameter specification: The document.
+    /// - Returns: Without which such a document is refused.
+    /// - Throws: A document that asks for that in another way than it can be had.
+    open func sharesNamespaces(_ specification: RuntimeSpec) throws(BackendError) -> Bool { false }
+
     // The container -----------------------------------------------------------------------------------------------------
 
     /// Creates the container, waiting for `start`.
@@ -117,6 +124,7 @@ open class NativeBackend: Backend {
             seccomp: asking ?? filter
         )
         if asking != nil { sandbox.answers = filter }
+        sandbox.allowsNoNamespaces = try sharesNamespaces(specification)
         sandbox.rules = try rules(for: specification)
         return sandbox
     }

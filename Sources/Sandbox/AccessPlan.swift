@@ -47,6 +47,12 @@ struct AccessPlan {
         return (rootAccess, rules)
     }
 
+    /// The access of a root that nothing is mounted in.
+    func root(isReadOnly: Bool) -> Landlock.Access {
+        let mount = MountTable.Entry(id: 0, parent: 0, path: "/", isReadOnly: isReadOnly, hasNoDevices: false)
+        return access(mount, isRoot: true)
+    }
+
     private func access(_ mount: MountTable.Entry?, isRoot: Bool) -> Landlock.Access {
         var access = Self.reading
         if mount?.isReadOnly != true {

@@ -42,6 +42,8 @@ struct ContainerPlan {
     var joined: [JoinedNamespace] = []
     /// Nil when the container has its maker's user namespace.
     var userNamespace: UserNamespacePlan?
+    /// Whether it shares all namespaces with its maker.
+    var sharesNamespaces = false
     var clockOffsets: [ClockOffset] = []
     var root = PlannedRoot.none
     var rootPath: String
@@ -123,6 +125,12 @@ extension ContainerPlan {
             emptyDirectory = try step(.masks) { () throws(KernelError) in try RootTree.emptyDirectory() }
         }
         mountLabel = try SecurityLabels.ofMounts(linux.mountLabel)
+        sharesNamespaces = request.allowsNoNamespaces && linux.namespaces?.isEmpty != false
+        if sharesNamespaces {
+            try refuseWithoutNamespaces(request)
+            try prepareSharedRoot(request.rootMounts)
+            return
+        }
         try readNamespaces(linux)
         if joinsMounts { try refuseTree(request) }
         if userNamespace != nil {

@@ -9,6 +9,7 @@ extension ContainerSetup {
     /// Writes the access rules down, now that everything is mounted.
     func setRules(_ root: borrowing RootedDir, _ filesystems: AttachedFileSystems) throws(SandboxError) {
         guard let rules = plan.process.rules else { return }
+        if !plan.joinsMounts { try allowDevices(root, rules) }
         try step(.rules) { () throws(KernelError) in
             let table = MountTable(try mountInformation(root, filesystems))
             let wanted = accessPlan.rules(table, root: try root.status().mountID)
@@ -25,11 +26,21 @@ extension ContainerSetup {
 
     private var accessPlan: AccessPlan {
         let makesDevices = plan.process.capabilities.bounding.contains(CapabilitySet(name: "CAP_MKNOD") ?? [])
-        let elsewhere = plan.devices.contains { !(plan.ownsDevices && $0.path.hasPrefix("/dev/")) }
-        return AccessPlan(
-            makesDevices: makesDevices,
-            rootHasDevices: makesDevices || elsewhere || plan.fillsRootDevices || plan.joinsMounts
-        )
+        return AccessPlan(makesDevices: makesDevices, rootHasDevices: makesDevices || plan.joinsMounts)
+    }
+
+    /// Allows the devices that lie in the root itself, which may be read-only: a device is written to there too.
+    func allowDevices(_ root: borrowing RootedDir, _ rules: SandboxRules) throws(SandboxError) {
+        var paths = plan.fillsRootDevices ? try plan.defaultNodes().map { "/dev/\($0.path)" } : []
+        paths += plan.devices.map { Paths.clean($0.path) }.filter { !(plan.ownsDevices && $0.hasPrefix("/dev/")) }
+        let access: Landlock.Access = [.readFile, .writeFile, .truncate, .controlDevices]
+        try step(.rules) { () throws(KernelError) in
+            for path in paths {
+                // Where nothing was made there is nothing to allow.
+                guard let device = try? root.openPath(path) else { continue }
+                try rules.kernel.allow(access.intersection(rules.handled), beneath: device.raw)
+            }
+        }
     }
 
     /// The place of a mount; nil when it cannot be reached, because another one lies over it or the container's ids may not get there: nobody

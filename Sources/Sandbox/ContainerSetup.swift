@@ -50,6 +50,7 @@ struct ContainerSetup {
     private func create() throws(SandboxError) -> SharedTerminal? {
         try ChildReport.isolate(keeping: keptDescriptors)
         try ChildReport.enterCgroups(cgroup, plan.process)
+        if plan.sharesNamespaces { return try createWithoutNamespaces() }
         if plan.userNamespace != nil { try waitForMappings() }
         if plan.joinsMounts { return try createInJoinedTree() }
         let place = try step(.rootfs) { () throws(KernelError) in
@@ -189,7 +190,7 @@ struct ContainerSetup {
     }
 
     /// An image's working directory need not exist in its layers.
-    private func prepareWorkingDirectory(_ root: borrowing RootedDir) throws(SandboxError) {
+    func prepareWorkingDirectory(_ root: borrowing RootedDir) throws(SandboxError) {
         let path = plan.process.workingDirectory
         do throws(KernelError) {
             try root.mkdirAll(path, mode: 0o755)

@@ -29,7 +29,7 @@ extension Sandbox {
     private static func begin(_ request: SandboxExecRequest) throws(SandboxError) -> SandboxProcess {
         let user = try RunningContainer(
             request.container,
-            joinsMounts: request.surroundings?.joinsMounts ?? false
+            hasRootBelow: request.surroundings.map { $0.joinsMounts || $0.sharesNamespaces } ?? false
         )
         var plan = try ProcessPlan(
             request.process,
@@ -41,6 +41,7 @@ extension Sandbox {
         )
         plan.preservedDescriptors = request.preservedDescriptors
         plan.rules = request.rules
+        if request.surroundings?.sharesNamespaces == true { try plan.refuseRights() }
         if let listener = plan.listener { plan.listener = listener.telling(.running, pid: user.pid) }
         if let owner = user.root { try give(plan.streams ?? [], to: owner) }
         let (ours, theirs) = try step(.handshake) { () throws(KernelError) in
@@ -58,6 +59,7 @@ extension Sandbox {
                 container: request.container,
                 root: user.joinedRoot,
                 hasUserNamespace: user.root != nil,
+                sharesNamespaces: request.surroundings?.sharesNamespaces ?? false,
                 cgroup: request.cgroup,
                 channel: HandshakeEnd(socket: theirs.raw)
             ).run()
@@ -99,18 +101,18 @@ struct RunningContainer {
     let root: HostOwner?
     /// Number of its first process.
     let pid: Int32
-    /// Its root directory in a tree that it shares with others; nil where the tree is its own and whole.
+    /// Its root directory where that is not the whole of its mount namespace; nil where the tree is its own and whole.
     let joinedRoot: SharedDescriptor?
 
     /// Looks at a container through its first process, which must not have been reaped.
-    init(_ container: RawDescriptor, joinsMounts: Bool) throws(SandboxError) {
+    init(_ container: RawDescriptor, hasRootBelow: Bool) throws(SandboxError) {
         do throws(KernelError) {
             let pid = try Pidfd.number(of: container)
             self.pid = pid
             root = try Self.root(pid)
             // Who enters a mount namespace is at its root, whatever directory of it the container has been given.
             joinedRoot =
-                joinsMounts ? SharedDescriptor(try File.open("/proc/\(pid)/root", [.path, .directory])) : nil
+                hasRootBelow ? SharedDescriptor(try File.open("/proc/\(pid)/root", [.path, .directory])) : nil
             // Only now is it certain that the number was the container's all the time.
             guard try BorrowedDescriptor(container).poll(for: .readable, timeout: .zero).isEmpty else {
                 throw .failed("enter container", .noProcess)
@@ -153,6 +155,8 @@ struct ExecSetup {
     /// See `RunningContainer.joinedRoot`.
     let root: SharedDescriptor?
     let hasUserNamespace: Bool
+    /// Whether the container has no namespaces to enter.
+    let sharesNamespaces: Bool
     let cgroup: CgroupEntrance?
     let channel: HandshakeEnd
 
@@ -162,9 +166,11 @@ struct ExecSetup {
             let kept = [channel.socket, container] + (root.map { [$0.raw] } ?? []) + (cgroup?.descriptors ?? [])
             try ChildReport.isolate(keeping: kept + plan.keptDescriptors)
             try ChildReport.enterCgroups(cgroup, plan)
+            // Of the host's, while its root is there.
+            var terminal = sharesNamespaces ? try TerminalPair.openHosts(for: plan) : nil
             try enterContainer()
             Umask.set(0)
-            let terminal = try openTerminal()
+            if !sharesNamespaces { terminal = try openTerminal() }
             try step(.handshake) { () throws(KernelError) in
                 try channel.send(.ready, passing: terminal.map { [$0.controller.raw] } ?? [])
             }
@@ -179,6 +185,7 @@ struct ExecSetup {
 
     /// Enters all namespaces in one call; that of processes only counts for who is cloned later.
     private func enterContainer() throws(SandboxError) {
+        guard !sharesNamespaces else { return try enterRoot() }
         var kinds: Namespace.Kinds = [.mount, .uts, .ipc, .network, .cgroup, .pid]
         if File.exists("/proc/self/ns/time") { kinds.insert(.time) }
         if hasUserNamespace { kinds.insert(.user) }
@@ -188,6 +195,10 @@ struct ExecSetup {
             throw .failed(.namespaces, error)
         }
         if hasUserNamespace { try ChildReport.becomeRoot() }
+        try enterRoot()
+    }
+
+    private func enterRoot() throws(SandboxError) {
         guard let root else { return }
         try step(.rootfs) { () throws(KernelError) in try Mount.changeRoot(to: root.raw) }
     }

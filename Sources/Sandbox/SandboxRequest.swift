@@ -48,6 +48,8 @@ public struct SandboxRequest: Sendable {
     public var answers: SeccompProgram?
     /// What the container's processes may do with files, made for this container and not written down yet; nil leaves that to the mounts.
     public var rules: SandboxRules?
+    /// Whether a document without any namespace is one for a container that shares them all with the host; else it is refused.
+    public var allowsNoNamespaces = false
     /// How many of the caller's descriptors from 3 on the program gets too, under their own numbers.
     public var preservedDescriptors = 0
     /// Where the process waits for its start after `SandboxProcess.leave`.

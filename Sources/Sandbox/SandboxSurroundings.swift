@@ -11,6 +11,8 @@ public struct SandboxSurroundings: Sendable {
     let intelRdt: RuntimeSpec.IntelRdt?
     /// Whether the container's root is a directory in a mount namespace of others.
     let joinsMounts: Bool
+    /// Whether the container has no namespaces of its own at all.
+    let sharesNamespaces: Bool
     let listenerPath: String
     let listenerMetadata: String
 
@@ -34,6 +36,7 @@ public struct SandboxSurroundings: Sendable {
         intelRdt = specification.linux?.intelRdt
         joinsMounts =
             specification.linux?.namespaces?.contains { $0.type == .mount && !($0.path ?? "").isEmpty } ?? false
+        sharesNamespaces = specification.linux?.namespaces?.isEmpty != false
         listenerPath = specification.linux?.seccomp?.listenerPath ?? ""
         listenerMetadata = specification.linux?.seccomp?.listenerMetadata ?? ""
     }

@@ -76,6 +76,7 @@ extension ContainerOptions {
         config.capDrop = StringList(capDrop)
         config.privileged = privileged
         config.securityOpt = try securityOpt.map(securityOption)
+        if let namespaces { config.securityOpt?.append("berth.namespaces=\(namespaces)") }
         // Docker's document knows no "not asked for": with a profile the root is read-only unless this says otherwise.
         if readOnly == false,
             securityOpt.contains(where: { $0.hasPrefix("berth.learn") || $0.hasPrefix("berth.profile") })

@@ -112,6 +112,9 @@ struct ContainerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("User namespace: auto, auto:size=N, or host.", valueName: "mode"))
     var userns: String?
 
+    @Option(help: ArgumentHelp("none: share all namespaces with the host, where it forbids others.", valueName: "mode"))
+    var namespaces: String?
+
     // What becomes of it in trouble
 
     @Option(

@@ -170,6 +170,19 @@ struct RulesTests {
         #expect(try Self.results(box, ["control=/far/null"]) == ["control=/far/null: ENOTTY"])
     }
 
+    /// Nothing is mounted at `/dev`, and the root that has the devices is read-only.
+    @Test func devicesOfAReadOnlyRootCanBeWritten() throws {
+        let words = ["write=/dev/null", "control=/dev/null", "create=/dev/new", "write=/etc/passwd"]
+        var seen: [[String]] = []
+        for ruled in [true, false] {
+            let box = try Self.box { spec in spec.mounts?.removeAll { $0.destination.hasPrefix("/dev") } }
+            seen.append(try Self.results(box, words, ruled: ruled))
+        }
+        #expect(seen[0].prefix(2) == ["write=/dev/null: ok", "control=/dev/null: ENOTTY"])
+        #expect(seen[0].prefix(2) == seen[1].prefix(2))
+        #expect(seen[0].suffix(2) == ["create=/dev/new: EROFS", "write=/etc/passwd: EROFS"])
+    }
+
     @Test func furtherProcessesAreHeldToTheSame() throws {
         let box = try Self.box()
         box.spec.process?.args = ["/bin/sleep", "1000"]

@@ -27,6 +27,7 @@ package enum CreateTranslation {
         configuration.resources = ResourceLimits(host)
         try misc(host, into: &configuration)
         try faults(host.berth, into: &configuration)
+        if try restriction.sharesNamespaces() { try shared(request) }
         // The last: it takes away what all else leaves open.
         try configuration.restrict(restriction)
         warnings += ineffective(request)
@@ -103,6 +104,22 @@ package enum CreateTranslation {
             throw APIError.invalid(error.message)
         }
         result.cgroupMode = try namespace(host.cgroupnsMode, "cgroup namespace", more: ["private"])
+    }
+
+    /// Refuses what a container without namespaces was asked to have of its own and the engine's configuration no longer tells from a default.
+    private static func shared(_ request: ContainerCreateRequest) throws {
+        let host = request.hostConfig
+        let modes = [
+            ("pid", host.pidMode), ("ipc", host.ipcMode), ("uts", host.utsMode), ("cgroupns", host.cgroupnsMode),
+            ("userns", host.usernsMode), ("network", host.networkMode == "default" ? "" : host.networkMode),
+        ]
+        var asked = modes.first { !["", "host"].contains($0.1) }.map { "\($0.0) \($0.1)" }
+        if request.config.networkDisabled == true { asked = "NetworkDisabled" }
+        if host.publishAllPorts || host.portBindings?.isEmpty == false { asked = "publish" }
+        guard let asked else { return }
+        throw APIError.invalid(
+            "a container without namespaces has the host's alone: '\(asked)' asks for one of its own"
+        )
     }
 
     private static func network(_ mode: String) -> NetworkMode {

@@ -125,7 +125,8 @@ extension EngineCore {
         let paths = node.paths
         let mounts = try MountPlan(
             configuration,
-            imageVolumes: execution.volumes,
+            // Directories of its own root then.
+            imageVolumes: configuration.sharesNamespaces == true ? [] : execution.volumes,
             volumePath: paths.volume,
             newVolumeName: HexIdentifier.random
         ).entries
@@ -164,7 +165,9 @@ extension EngineCore {
                 "Networks are not available yet: the container has a network namespace with a loopback interface only."
             )
         }
-        if configuration.cgroupMode == .host {
+        if configuration.sharesNamespaces == true {
+            warnings.append("Directories that the image declares as volumes are part of the container, and go with it.")
+        } else if configuration.cgroupMode == .host {
             warnings.append("The cgroup namespace is always the container's own.")
         }
         return warnings

@@ -68,6 +68,10 @@ package struct BundleWriter: Sendable {
         if let rules = configuration.accessRules {
             spec.annotations = (spec.annotations ?? [:]).merging([AccessRules.annotation: rules.rawValue]) { $1 }
         }
+        if configuration.sharesNamespaces == true {
+            let none = [ContainerConfiguration.namespacesAnnotation: ContainerConfiguration.noNamespaces]
+            spec.annotations = (spec.annotations ?? [:]).merging(none) { $1 }
+        }
         try writeSeccomp(&spec)
         return try JSON.bytes(spec)
     }

@@ -12,6 +12,7 @@
 //   signal=PID            asks whether it may be signalled
 //   peek=PID              opens what it has open as 1
 //   connect=NAME          connects to an abstract socket
+//   serve=NAME            is one, until standard input ends
 //   root=N                goes up N times from the root and counts what it sees there
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -43,7 +44,8 @@ static int unix_socket(const char *name, int abstract, int listens) {
     strncpy(address.sun_path + abstract, name, sizeof address.sun_path - 2);
     socklen_t size = offsetof(struct sockaddr_un, sun_path) + abstract + strlen(name);
     int number = socket(AF_UNIX, SOCK_STREAM, 0);
-    return listens ? bind(number, (void *)&address, size) : connect(number, (void *)&address, size);
+    if (listens) return bind(number, (void *)&address, size) ?: abstract ? listen(number, 5) : 0;
+    return connect(number, (void *)&address, size);
 }
 
 static int writable_by_attributes(const char *path) {
@@ -54,6 +56,14 @@ static int writable_by_attributes(const char *path) {
 static int controlled(const char *path) {
     int device = open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
     return device < 0 ? device : ioctl(device, 0x1260 /* BLKGETSIZE */, 0);
+}
+
+static int served(const char *name) {
+    char byte;
+    if (unix_socket(name, 1, 1)) return -1;
+    puts("serving");
+    fflush(stdout);
+    return read(0, &byte, 1);
 }
 
 static int try(const char *word, char *value) {
@@ -82,6 +92,7 @@ static int try(const char *word, char *value) {
     snprintf(text, sizeof text, "/proc/%d/fd/1", number);
     if (!strcmp(word, "peek")) return opened(AT_FDCWD, text, O_WRONLY);
     if (!strcmp(word, "connect")) return unix_socket(value, 1, 0);
+    if (!strcmp(word, "serve")) return served(value);
     exit(64);
 }
 

@@ -1,7 +1,7 @@
 // Runs the container of a bundle with nothing but Sandbox: for tests and measurements.
 //
 //   sandbox-run BUNDLE [--overlay LOWER,...:UPPER:WORK | --bind DIRECTORY] [--root-option WORD]... [--terminal]
-//               [--rules] [--cgroup PATH] [--exec PROCESS.json]... [--exec-times N] [--after-end] [--wait] [--repeat N | --tally N]
+//               [--rules | --no-namespaces [--forbid-namespaces]] [--cgroup PATH] [--exec PROCESS.json]... [--exec-times N] [--after-end] [--wait] [--repeat N | --tally N]
 //
 // Standard streams are the caller's own. The exit status is the first process's (128 + signal), 125 when it could not be
 // made; the error is one line of JSON on standard error. `--exec` processes run after it has started, one after the other,
@@ -21,6 +21,10 @@ struct Options {
     var streams = SandboxStreams.descriptors(input: 0, output: 1, error: 2)
     var cgroup: String?
     var rules = false
+    /// A container that shares all namespaces.
+    var sharesNamespaces = false
+    /// Whether the host forbids namespaces, and mounts in the tree.
+    var forbids = false
     var executions: [String] = []
     var executionTimes = 1
     var waits = false
@@ -34,6 +38,8 @@ struct Options {
             switch word {
             case "--terminal": streams = .terminal
             case "--rules": rules = true
+            case "--no-namespaces": (rules, sharesNamespaces) = (true, true)
+            case "--forbid-namespaces": forbids = true
             case "--cgroup": cgroup = rest.popFirst()
             case "--repeat": repetitions = rest.popFirst().flatMap { Int($0) } ?? 1
             case "--tally":
@@ -123,7 +129,9 @@ func run(_ options: Options, _ specification: RuntimeSpec) throws -> Int32 {
     }
     defer { _ = try? cgroup?.remove(timeout: .seconds(2)) }
     let filter = try Sandbox.seccompProgram(for: specification, bundle: options.bundle)
-    let rules = options.rules ? try SandboxRules.make() : nil
+    let rules =
+        options.rules
+        ? try SandboxRules.make(scoping: options.sharesNamespaces ? [.signals, .abstractSockets] : []) : nil
     var request = SandboxRequest(
         id: "sandbox-run",
         specification: specification,
@@ -134,6 +142,7 @@ func run(_ options: Options, _ specification: RuntimeSpec) throws -> Int32 {
         seccomp: filter
     )
     request.rules = rules
+    request.allowsNoNamespaces = options.sharesNamespaces
     let process = try Sandbox.create(request)
     for warning in process.warnings { say("warning: \(warning)") }
     do { try process.start() } catch {
@@ -176,8 +185,23 @@ func run(_ options: Options, _ specification: RuntimeSpec) throws -> Int32 {
     return end
 }
 
+/// Does to this process, and all that it makes, what a host does that forbids namespaces.
+func forbidNamespaces() throws {
+    typealias Rule = RuntimeSpec.Seccomp.Rule
+    // CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID, NET
+    let kinds: [UInt64] = [17, 25, 26, 27, 28, 29, 30].map { 1 << $0 }
+    let clones = kinds.map { kind in
+        Rule(names: ["clone"], action: .errno, args: [.init(index: 0, value: kind, valueTwo: kind, op: .maskedEqual)])
+    }
+    let names = ["unshare", "setns", "mount", "umount2", "move_mount", "pivot_root", "open_tree", "fsmount"]
+    let others = [Rule(names: names, action: .errno), Rule(names: ["clone3"], action: .errno, errnoRet: 38)]
+    let section = RuntimeSpec.Seccomp(defaultAction: .allow, syscalls: others + clones)
+    try SeccompFilter.load(SeccompCompiler.compile(section).records)
+}
+
 let options = Options(CommandLine.arguments.dropFirst())
 do {
+    if options.forbids { try forbidNamespaces() }
     let json = try File.read(options.bundle + "/config.json", limit: 1 << 24)
     let specification = try RuntimeSpec(parsing: json)
     var last: Int32 = 0
