@@ -14,11 +14,7 @@ extension ForeignBackend {
         _ request: BackendCreateRequest,
         _ context: BackendContext
     ) throws(BackendError) -> ForeignShim.Program {
-        let known = ["shim", "runtime", "root"]
-        if let unknown = request.options.keys.sorted().first(where: { !known.contains($0) }) {
-            throw refused("read option", unknown, .invalidArgument, "the options are \(known.joined(separator: ", "))")
-        }
-        return ForeignShim.Program(
+        ForeignShim.Program(
             path: try HostProgram.find(request.options["shim"] ?? defaultShim, stage: "shim"),
             namespace: context.namespace,
             id: context.id,
@@ -69,15 +65,6 @@ extension ForeignBackend {
     static func note(_ lines: [String]) {
         // Nobody is left to be told when the log is closed.
         for line in lines { try? BorrowedDescriptor.standardError.writeAll("\(line)\n") }
-    }
-
-    private static func refused(
-        _ operation: String,
-        _ object: String,
-        _ code: ErrorCode,
-        _ detail: String
-    ) -> BackendError {
-        .refused(stage: "shim", operation: operation, object: object, code: code, detail: detail)
     }
 }
 

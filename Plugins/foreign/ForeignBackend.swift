@@ -13,7 +13,8 @@ final class ForeignBackend: Backend {
         name: "foreign",
         version: "0.1.0",
         capabilities: ["exec", "terminal", "pause", "update"],
-        mountTypes: ["overlay", "bind"]
+        mountTypes: ["overlay", "bind"],
+        optionNames: ["shim", "runtime", "root"]
     )
 
     let context: BackendContext

@@ -2,6 +2,7 @@ import DocumentTexts
 import FoundationEssentials
 import Kernel
 import ShimKit
+import ShimProtocol
 
 /// What another process needs to know of a container: written into the bundle before anything of it is made.
 struct ForeignRecord: Codable {
@@ -44,7 +45,9 @@ struct ForeignRecord: Codable {
         }
         failures += HostLeftovers.remove(of: program.bundle, cgroup: cgroup, wasThere: groupWasThere)
         // It is where the shim has said; nothing but a socket is removed on its word. One that stays does no harm.
-        if let path = address?.path, (try? File.status(path))?.kind == .socket { _ = try? File.remove(path) }
+        if let path = address?.path, path.hasPrefix("/"), (try? File.status(path))?.kind == .socket {
+            _ = try? File.remove(path)
+        }
         return failures
     }
 

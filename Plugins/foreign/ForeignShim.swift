@@ -119,7 +119,7 @@ final class ForeignShim {
     /// Connects to a shim that runs.
     init(_ program: Program, at address: ShimAddress) throws(BackendError) {
         (self.program, self.address) = (program, address)
-        do throws(KernelError) { socket = try UnixSocket.connect(address.path) } catch {
+        do throws(KernelError) { socket = try UnixSocket.connect(toFirstOf: address.places) } catch {
             throw .failed(stage: "shim", error, code: .unavailable)
         }
     }
@@ -146,7 +146,7 @@ final class ForeignShim {
                 operation: "read address",
                 object: program.path,
                 code: .internal,
-                detail: "'\(text)' is no address of a unix socket with ttrpc"
+                detail: "'\(text)' is no address of a unix socket with ttrpc, such as unix:///run/s/0123"
             )
         }
         return try ForeignShim(program, at: address)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,13 @@ int ck_unix_connect(int socket, const char *path)
 {
     struct sockaddr_un name;
     return address(path, &name) != 0 ? -1 : connect(socket, (struct sockaddr *)&name, sizeof name);
+}
+int ck_unix_connect_abstract(int socket, const void *text, size_t length)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    if (length == 0 || length >= sizeof name.sun_path) { errno = ENAMETOOLONG; return -1; }
+    memcpy(name.sun_path + 1, text, length);
+    return connect(socket, (struct sockaddr *)&name, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length));
 }
 int ck_peer_credentials(int socket, pid_t *pid, uid_t *uid, gid_t *gid)
 {

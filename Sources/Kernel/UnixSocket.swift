@@ -90,6 +90,42 @@ public enum UnixSocket {
         return socket
     }
 
+    /// Where a socket of somebody else's is.
+    public enum Place: Hashable, Sendable {
+        /// A path.
+        case path(String)
+        /// A name that is in no directory, without the NUL byte before it.
+        case abstract([UInt8])
+    }
+
+    /// Connects to the first of some places at which somebody listens.
+    ///
+    /// - Parameters:
+    ///   - places: where the socket may be, at least one.
+    ///   - nonBlocking: as in the other `connect`.
+    /// - Returns: the connected socket, close-on-exec.
+    /// - Throws: `KernelError` of the first place.
+    public static func connect(toFirstOf places: [Place], nonBlocking: Bool = false) throws(KernelError) -> Descriptor {
+        var first: KernelError?
+        for place in places {
+            do throws(KernelError) {
+                switch place {
+                case .path(let path): return try connect(path, nonBlocking: nonBlocking)
+                case .abstract(let name): return try connect(abstract: name, nonBlocking: nonBlocking)
+                }
+            } catch { first = first ?? error }
+        }
+        throw first ?? .failed("connect to", "nowhere", .invalid)
+    }
+
+    private static func connect(abstract name: [UInt8], nonBlocking: Bool) throws(KernelError) -> Descriptor {
+        let socket = try make(.stream, nonBlocking: nonBlocking)
+        let text = "@" + String(decoding: name, as: UTF8.self)
+        // The kernel has copied the bytes when it returns.
+        try system("connect to", text) { unsafe ck_unix_connect_abstract(socket.raw, name, name.count) }
+        return socket
+    }
+
     /// A connected pair without a name.
     ///
     /// - Parameters:

@@ -25,6 +25,15 @@ public final class ShimClient {
         metadata = token.map { [(MetadataKey.token, $0)] } ?? []
     }
 
+    /// Connects to a shim that has printed an address.
+    ///
+    /// - Throws: `KernelError`.
+    public init(_ address: ShimAddress) throws(KernelError) {
+        socket = try UnixSocket.connect(toFirstOf: address.places)
+        metadata = []
+        if address.version >= 3 { taskService = ServiceName.taskV3 }
+    }
+
     /// The connection, for callers that wait for it and other things at once.
     public var descriptor: RawDescriptor {
         socket.raw

@@ -1,3 +1,4 @@
+import Glibc
 import Kernel
 import ProbeSupport
 import Testing
@@ -38,6 +39,31 @@ import Testing
         let error = #expect(throws: KernelError.self) { _ = try UnixSocket.connect(path) }
         #expect(error?.errno == .connectionRefused)
         #expect(error?.object == path)
+    }
+
+    /// The first place at which somebody listens; a name of a program that counts the NUL byte behind it, too.
+    @Test func abstractNames() throws {
+        let scratch = try Scratch()
+        let name = Array("berth-test-\(Random.hex(8))".utf8)
+        for bytes in [name, name + [0]] {
+            let listener = try AbstractListener(bytes)
+            let socket = try UnixSocket.connect(
+                toFirstOf: [.path(scratch.path + "/none"), .abstract(name), .abstract(name + [0])]
+            )
+            guard let accepted = try UnixSocket.accept(listener.raw) else {
+                Issue.record("no connection waits")
+                return
+            }
+            try socket.writeAll("x")
+            #expect(try accepted.read(upTo: 4) == Array("x".utf8))
+        }
+        let error = #expect(throws: KernelError.self) {
+            _ = try UnixSocket.connect(toFirstOf: [.abstract(name), .path(scratch.path + "/none")])
+        }
+        #expect(error?.errno == .connectionRefused && error?.object == "@" + String(decoding: name, as: UTF8.self))
+        #expect(throws: KernelError.self) {
+            _ = try UnixSocket.connect(toFirstOf: [.abstract([UInt8](repeating: 97, count: 108))])
+        }
     }
 
     @Test(arguments: [UnixSocket.Kind.stream, .sequentialPackets]) func descriptorsTravel(kind: UnixSocket.Kind) throws
@@ -98,4 +124,25 @@ import Testing
         try b.writeAll("still open")
         #expect(try a.read(upTo: 100).count == 10)
     }
+}
+
+/// A socket with an abstract name, as other programs make them: Berth has none.
+private final class AbstractListener {
+    let raw: Int32
+
+    init(_ name: [UInt8]) throws {
+        raw = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { path in
+            for (index, byte) in name.enumerated() { path[index + 1] = byte }
+        }
+        let length = socklen_t(3 + name.count)
+        let bound = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(raw, $0, length) }
+        }
+        try #require(bound == 0 && listen(raw, 4) == 0)
+    }
+
+    deinit { close(raw) }
 }

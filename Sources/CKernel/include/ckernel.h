@@ -135,6 +135,8 @@ int ck_ask_for_senders(int socket);
 int ck_limit_sending(int socket, int64_t seconds);
 int ck_unix_bind(int socket, const char *path);
 int ck_unix_connect(int socket, const char *path);
+// A name that is in no directory: a NUL byte and these.
+int ck_unix_connect_abstract(int socket, const void *text, size_t length);
 int ck_peer_credentials(int socket, pid_t *pid, uid_t *uid, gid_t *gid);
 // A pidfd of the process that connected; ENOPROTOOPT before Linux 6.5.
 int ck_peer_pidfd(int socket);

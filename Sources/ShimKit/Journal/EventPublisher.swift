@@ -74,10 +74,17 @@ final class EventPublisher {
     }
 
     private func open() throws(KernelError) -> Connection {
-        let socket = try UnixSocket.connect(address, nonBlocking: true)
+        let socket = try UnixSocket.connect(toFirstOf: [Self.place(address)], nonBlocking: true)
         return try Connection(socket: socket, loop: loop) { [weak self] isDelivered in
             self?.delivered(isDelivered)
         }
+    }
+
+    /// Where an address leads that somebody has configured: a path, the same after `unix://`, or `@` and an abstract name.
+    private static func place(_ address: String) -> UnixSocket.Place {
+        let scheme = "unix://"
+        let name = address.hasPrefix(scheme) ? String(address.dropFirst(scheme.count)) : address
+        return name.hasPrefix("@") ? .abstract(Array(name.utf8.dropFirst())) : .path(name)
     }
 
     private func delivered(_ isDelivered: Bool) {
