@@ -22,6 +22,8 @@ package final class ShimConnection: Sendable {
     }
 
     /// Connects to the socket at `path`; its directory is opened first, so the path may be longer than a socket's.
+    ///
+    /// `deadline`: for the connect, and for each frame from its first byte to its last.
     package static func connect(
         to path: String,
         token: String,
@@ -37,7 +39,12 @@ package final class ShimConnection: Sendable {
             .connect(to: address) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let broken = Flag()
-                    let handler = CallHandler(token: token, eventLoop: channel.eventLoop, broken: broken)
+                    let handler = CallHandler(
+                        token: token,
+                        eventLoop: channel.eventLoop,
+                        broken: broken,
+                        frameDeadline: deadline
+                    )
                     try channel.pipeline.syncOperations.addHandler(handler)
                     return ShimConnection(
                         channel: channel,
@@ -110,7 +117,7 @@ package final class ShimConnection: Sendable {
         channel.eventLoop.scheduleTask(in: TimeAmount(pause)) { [channel] in channel.close(promise: nil) }
     }
 
-    /// Whether it was ended here, because what came on it was no answer to anything.
+    /// Whether it was ended here, because what came on it was no answer to anything, or did not come to its end.
     package var isBroken: Bool { broken.isSet }
 }
 
@@ -148,11 +155,16 @@ private final class CallHandler: ChannelInboundHandler {
     private let broken: Flag
     /// Bytes that have come since the last answer to a call.
     private var unasked = 0
+    /// Ends the connection when the frame that has begun does not come to its end.
+    private var slowFrame: Scheduled<Void>?
 
     /// What may come between two answers: late answers and the rest of one that is too long.
     private static let unaskedLimit = 16 << 20
 
-    init(token: String, eventLoop: any EventLoop, broken: Flag) {
+    private let frameDeadline: Duration
+
+    init(token: String, eventLoop: any EventLoop, broken: Flag, frameDeadline: Duration) {
+        self.frameDeadline = frameDeadline
         self.broken = broken
         self.token = token
         self.eventLoop = eventLoop
@@ -168,6 +180,7 @@ private final class CallHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        slowFrame?.cancel()
         failAll()
         context.fireChannelInactive()
     }
@@ -182,9 +195,24 @@ private final class CallHandler: ChannelInboundHandler {
         unasked = completions.isEmpty ? unasked + bytes.count : 0
         for completion in completions { finish(completion.streamID, completion.result) }
         // Who talks on and answers nobody would keep the thread that others' answers come on.
-        if unasked > Self.unaskedLimit {
+        if unasked > Self.unaskedLimit || machine.violation != nil {
             broken.set()
-            context.close(promise: nil)
+            return context.close(promise: nil)
+        }
+        watchFrame(context, isNew: !completions.isEmpty)
+    }
+
+    /// A frame that has begun comes to its end within the time of a call, or its shim is as good as away: nothing that is behind it comes.
+    private func watchFrame(_ context: ChannelHandlerContext, isNew: Bool) {
+        if isNew || !machine.isMidFrame {
+            slowFrame?.cancel()
+            slowFrame = nil
+        }
+        guard machine.isMidFrame, slowFrame == nil else { return }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        slowFrame = eventLoop.scheduleTask(in: TimeAmount(frameDeadline)) {
+            bound.value.broken.set()
+            bound.value.context?.close(promise: nil)
         }
     }
 

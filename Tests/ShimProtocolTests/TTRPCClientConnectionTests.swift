@@ -72,11 +72,44 @@ import Testing
         #expect(client.receive(TTRPCFrameTests.connectResponse).count == 0)
     }
 
+    /// As servers of an older ttrpc send it.
     @Test func oversizedAnswerFailsItsCallOnly() throws {
         var client = TTRPCClientConnection()
         _ = try client.call(service: "s", method: "m", payload: [])
-        let completions = client.receive([0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 1, 2, 0])
+        let second = try client.call(service: "s", method: "m", payload: [])
+        let completions = client.receive([0x00, 0x40, 0x00, 0x01, 0, 0, 0, 1, 2, 0])
         #expect { try completions.first?.result.get() } throws: { ($0 as? RPCError)?.status == .resourceExhausted }
+        #expect(completions.count == 1 && client.violation == nil && client.isMidFrame)
+        #expect(client.receive([UInt8](repeating: 0, count: 4 << 20 | 1)).isEmpty && !client.isMidFrame)
+        #expect(client.receive([0, 0, 0, 0, 0, 0, 0, 3, 2, 0]).map(\.streamID) == [second])
+    }
+
+    /// A length that nobody sends, or beyond the limit for nobody's call: all that wait for something behind it are told at once.
+    @Test(
+        arguments: [
+            [0xff, 0xff, 0xff, 0xef, 0, 0, 0, 1, 2, 0], [0x01, 0x00, 0x00, 0x01, 0, 0, 0, 1, 2, 0],
+            [0x00, 0x40, 0x00, 0x01, 0, 0, 0, 9, 2, 0], [0x00, 0x40, 0x00, 0x01, 0, 0, 0, 1, 3, 0],
+            [0x00, 0x40, 0x00, 0x01, 0, 0, 0, 1, 77, 0],
+        ] as [[UInt8]]
+    )
+    func lengthThatNobodySendsEndsTheConnection(header: [UInt8]) throws {
+        var client = TTRPCClientConnection()
+        for _ in 0..<2 { _ = try client.call(service: "s", method: "m", payload: []) }
+        let completions = client.receive(header)
+        #expect(completions.map(\.streamID) == [1, 3] && client.violation?.status == .resourceExhausted)
+        for completion in completions {
+            #expect { try completion.result.get() } throws: { ($0 as? RPCError)?.status == .resourceExhausted }
+        }
+        #expect(throws: RPCError.self) { try client.call(service: "s", method: "m", payload: []) }
+    }
+
+    @Test func frameThatHasBegunIsSeen() throws {
+        var client = TTRPCClientConnection()
+        _ = try client.call(service: "s", method: "m", payload: [])
+        #expect(!client.isMidFrame)
+        #expect(client.receive([0, 0]).isEmpty && client.isMidFrame)
+        #expect(client.receive([0, 1, 0, 0, 0, 1, 2, 0]).isEmpty && client.isMidFrame)
+        #expect(client.receive([0]).count == 1 && !client.isMidFrame)
     }
 
     @Test func answerThatIsNoAnswerFailsItsCall() throws {

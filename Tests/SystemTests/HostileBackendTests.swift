@@ -8,8 +8,15 @@ extension SystemTests {
     /// `hostile-backend` does what the name of its link says; `good` is a native container beside it.
     @Suite struct HostileBackendTests {
         /// A manager that knows backends of these names, and waits for their answers for `deadline` seconds.
-        static func with(_ names: [String], deadline: Int = 1, _ body: (Neighbour) throws -> Void) throws {
-            let environment = ["BERTH_DEADLINE": String(deadline)]
+        static func with(
+            _ names: [String],
+            deadline: Int = 1,
+            startDeadline: Int? = nil,
+            _ body: (Neighbour) throws -> Void
+        ) throws {
+            let environment = [
+                "BERTH_DEADLINE": String(deadline), "BERTH_START_DEADLINE": String(startDeadline ?? deadline),
+            ]
             try Daemon.with(executable: "berthd-faults", environment: environment) { (daemon) throws in
                 let folder = daemon.scratch.appendingPathComponent("backends")
                 try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -23,9 +30,11 @@ extension SystemTests {
                 try daemon.stop()
                 try daemon.start(arguments, executable: "berthd-faults", environment: environment)
                 try daemon.ok("run", "-d", "--name", "good", "berth/default", "sleep", "100000")
-                let neighbour = try Neighbour(daemon, folder)
+                let neighbour = try Neighbour(daemon, folder, arguments, environment)
                 try body(neighbour)
-                try neighbour.isUnharmed()
+                let isTheSame = daemon.pid == neighbour.manager
+                try (isTheSame ? neighbour : try Neighbour(daemon, folder, arguments, environment)).isUnharmed()
+                #expect(try daemon.field(".State.Pid", "good") == neighbour.pid)
                 for removal in try names.map({ try daemon.client(["rm", "-f", $0]) }) { try removal.finish() }
             }
         }
@@ -36,20 +45,52 @@ extension SystemTests {
             let folder: URL
             let pid: String
             let manager: Int32
+            private let arguments: [String]
+            private let environment: [String: String]
 
-            init(_ daemon: Daemon, _ folder: URL) throws {
+            init(_ daemon: Daemon, _ folder: URL, _ arguments: [String], _ environment: [String: String]) throws {
                 (self.daemon, self.folder, manager) = (daemon, folder, daemon.pid)
+                (self.arguments, self.environment) = (arguments, environment)
                 pid = try daemon.field(".State.Pid", "good")
             }
 
-            /// It runs, as the same process, and takes a session at once.
+            /// It runs, as the same process; it takes a session at once, is listed and shown at once.
             func isUnharmed(within seconds: Double = 2) throws {
                 #expect(daemon.isRunning && daemon.pid == manager)
+                try timed("a session", within: seconds) { () throws in
+                    #expect(try daemon.ok("exec", "good", "echo", "here") == "here")
+                }
+                try timed("a list", within: seconds) { () throws in
+                    #expect(try daemon.ok("ps", "--format", "{{.Names}}").split(separator: "\n").contains("good"))
+                }
+                try timed("what is shown", within: seconds) { () throws in
+                    #expect(try daemon.field(".State.Pid", "good") == pid)
+                    #expect(try daemon.field(".State.Status", "good") == "running")
+                }
+            }
+
+            /// Another container beside is started, stopped and removed as if there were nobody else.
+            func othersComeAndGo(within seconds: Double = 5) throws {
+                try timed("a start", within: seconds) { () throws in
+                    try daemon.ok("run", "-d", "--name", "brief", "berth/default", "sleep", "100000")
+                }
+                try timed("a stop", within: seconds) { try daemon.ok("stop", "-t", "0", "brief") }
+                try timed("a removal", within: seconds) { try daemon.ok("rm", "brief") }
+            }
+
+            private func timed(_ what: String, within seconds: Double, _ body: () throws -> Void) throws {
                 let start = Date()
-                #expect(try daemon.ok("exec", "good", "echo", "here") == "here")
-                #expect(Date().timeIntervalSince(start) < seconds * patience, "a session took too long")
-                #expect(try daemon.field(".State.Pid", "good") == pid)
-                #expect(try daemon.field(".State.Status", "good") == "running")
+                try body()
+                #expect(Date().timeIntervalSince(start) < seconds * patience, "\(what) took too long")
+            }
+
+            /// Another manager, in place of one that was killed.
+            func restart() throws -> Neighbour {
+                try daemon.crash()
+                let start = Date()
+                try daemon.start(arguments, executable: "berthd-faults", environment: environment)
+                #expect(Date().timeIntervalSince(start) < 5 * patience, "the manager took too long")
+                return try Neighbour(daemon, folder, arguments, environment)
             }
 
             func run(_ name: String) throws -> Outcome { try begin(name).finish() }
@@ -68,7 +109,7 @@ extension SystemTests {
             }
         }
 
-        private static let faults = ["crash", "hang", "garbage", "noise", "oversize", "endless"]
+        private static let faults = ["crash", "hang", "garbage", "noise", "oversize", "endless", "claim", "slow"]
 
         /// Wrong at a call of the start: the start fails within its deadlines.
         @Test func aStartThatGoesWrongFails() throws {
@@ -77,6 +118,7 @@ extension SystemTests {
                 let start = Date()
                 let starts = try names.map { try neighbour.begin($0) }
                 try neighbour.isUnharmed(within: 5)
+                try neighbour.othersComeAndGo()
                 for (name, command) in zip(names, starts) {
                     let outcome = try command.finish(within: 20)
                     #expect(outcome.status == 125, "\(name): \(outcome)")
@@ -88,19 +130,59 @@ extension SystemTests {
             }
         }
 
-        /// A call for each that comes after the start, and the verb that makes it.
+        /// What is no frame of an answer is not waited for like an answer.
+        @Test func aFrameThatDoesNotComeIsNotWaitedFor() throws {
+            let names = ["claim", "noise", "oversize", "slow"].flatMap { ["\($0).Create", "\($0).Start"] }
+            try Self.with(names, startDeadline: 60) { neighbour in
+                let start = Date()
+                for (name, command) in zip(names, try names.map { try neighbour.begin($0) }) {
+                    #expect(try command.finish(within: 40).status == 125, "\(name)")
+                    #expect(Date().timeIntervalSince(start) < 20 * patience, "\(name) was waited for")
+                }
+            }
+        }
+
+        /// Every call that a manager makes to a shim, and the verb that makes it: the second of two where the first is right.
+        ///
+        /// Those that it does not make (Wait, Connect, CloseIO, Checkpoint, ReopenLog) are not here; Create and Start are above, State and ReportExit
+        /// below.
         static let calls = [
             ("Exec", ["exec", "-d"], ["true"]), ("Pids", ["top"], []), ("Pause", ["pause"], []),
             ("Kill", ["kill", "-s", "USR1"], []), ("Stats", ["stats", "--no-stream"], []),
             ("Update", ["update", "--memory", "64m"], []), ("Delete", ["rm", "-f"], []),
             ("Shutdown", ["rm", "-f"], []),
             ("Events", ["stop", "-t", "1"], []), ("Info", ["stop", "-t", "1"], []),
+            ("Acknowledge", ["stop", "-t", "1"], []), ("Resume", ["unpause"], []),
+            ("ExecStart", ["exec", "-d"], ["true"]),
+            ("ExecDelete", ["exec", "-d"], ["true"]), ("SetPolicy", ["stop", "-t", "1"], []),
+            ("CheckFiles", ["stop", "-t", "1"], []),
+            // The client of the API itself, for there is no verb.
+            ("ResizePty", ["resize"], []),
         ]
+
+        private func begin(
+            _ call: String,
+            _ verb: [String],
+            _ name: String,
+            _ rest: [String],
+            _ daemon: Daemon
+        ) throws -> Command {
+            if call == "Resume" { try daemon.ok("pause", name) }
+            guard call == "ResizePty" else { return try daemon.client(verb + [name] + rest) }
+            let place = "http://localhost/containers/\(name)/resize?h=10&w=20"
+            return try Command(
+                "curl",
+                ["-sS", "-X", "POST", "--unix-socket", daemon.socket, place],
+                in: daemon.scratch
+            )
+        }
 
         @Test(arguments: [["crash"], ["hang"], ["garbage"], ["oversize", "endless"]])
         func aCallThatGoesWrongEndsInTime(faults: [String]) throws {
             let some = faults.count == 1 ? Self.calls : Self.calls.filter { ["Pids", "Kill", "Delete"].contains($0.0) }
-            let cases = faults.flatMap { fault in some.map { (name: "\(fault).\($0.0)", verb: $0.1, rest: $0.2) } }
+            let cases = faults.flatMap { fault in
+                some.map { (name: "\(fault).\($0.0)", call: $0.0, verb: $0.1, rest: $0.2) }
+            }
             try Self.with(cases.map(\.name)) { neighbour in
                 // What is wrong before the start is over may fail it.
                 for start in try cases.map({ try neighbour.begin($0.name) }) {
@@ -108,8 +190,9 @@ extension SystemTests {
                     #expect([0, 125].contains(outcome.status), "\(outcome)")
                 }
                 let start = Date()
-                let verbs = try cases.map { try neighbour.daemon.client($0.verb + [$0.name] + $0.rest) }
+                let verbs = try cases.map { try begin($0.call, $0.verb, $0.name, $0.rest, neighbour.daemon) }
                 try neighbour.isUnharmed(within: 5)
+                try neighbour.othersComeAndGo()
                 for (entry, verb) in zip(cases, verbs) {
                     try verb.finish(within: 30)
                     #expect(Date().timeIntervalSince(start) < 30 * patience, "\(entry.name)")
@@ -139,6 +222,23 @@ extension SystemTests {
                 try neighbour.isUnharmed(within: 5)
                 for entry in cases { try neighbour.daemon.client(["rm", "-f", entry.name]).finish() }
                 for name in names { try neighbour.nothingIsLeft(of: name) }
+            }
+        }
+
+        /// What a new manager asks of the shims that it finds: one that does not answer keeps neither it nor the others.
+        @Test func aShimThatDoesNotAnswerANewManagerHarmsNobody() throws {
+            let names = ["hang.State", "crash.State", "claim.State", "slow.State"]
+            try Self.with(names) { before in
+                for name in names { #expect(try before.run(name).status == 0) }
+                let neighbour = try before.restart()
+                #expect(neighbour.pid == before.pid)
+                try neighbour.isUnharmed(within: 5)
+                try neighbour.othersComeAndGo()
+                let removals = try names.map { try neighbour.daemon.client(["rm", "-f", $0]) }
+                for (name, removal) in zip(names, removals) {
+                    #expect(try removal.finish(within: 40).status == 0, "\(name)")
+                    try neighbour.nothingIsLeft(of: name)
+                }
             }
         }
 

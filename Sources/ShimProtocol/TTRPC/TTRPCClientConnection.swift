@@ -20,6 +20,14 @@ public struct TTRPCClientConnection: Sendable {
     private var nextStreamID: UInt32 = 1
     private var pending: Set<UInt32> = []
     private var isClosed = false
+    /// What the server did that no server does; nil while it has not.
+    ///
+    /// The connection is of no use then.
+    public private(set) var violation: RPCError?
+
+    /// The most that an answer may claim to be: beyond a frame's limit it is no answer, but its bytes are waited for and dropped, for a
+    /// server of an older ttrpc sends them.
+    private static let patience = 4 * TTRPCFrame.maximumDataLength
 
     /// Makes the calling end of a fresh connection.
     public init() {}
@@ -27,6 +35,13 @@ public struct TTRPCClientConnection: Sendable {
     /// Calls without an answer yet.
     public var pendingCalls: Int {
         pending.count
+    }
+
+    /// Whether a frame has begun to come and is not complete.
+    ///
+    /// It should not stay so: its owner watches the clock.
+    public var isMidFrame: Bool {
+        !decoder.isBetweenFrames
     }
 
     /// Starts a call.
@@ -69,7 +84,8 @@ public struct TTRPCClientConnection: Sendable {
 
     /// Takes bytes from the server.
     ///
-    /// - Returns: The calls that they completed, in order. Answers to unknown or abandoned calls are dropped.
+    /// - Returns: The calls that they completed, in order; all that are pending when what came is a ``violation``. Answers to unknown or
+    ///   abandoned calls are dropped.
     public mutating func receive(_ bytes: RawSpan) -> [Completion] {
         decoder.append(bytes)
         var completions: [Completion] = []
@@ -77,7 +93,11 @@ public struct TTRPCClientConnection: Sendable {
             switch element {
             case .frame(let frame) where frame.kind == .response && pending.remove(frame.streamID) != nil:
                 completions.append(Completion(streamID: frame.streamID, result: Self.answer(frame.data)))
-            case .oversized(let streamID, .response, let length) where pending.remove(streamID) != nil:
+            case .oversized(let streamID, let kind, let length):
+                // Waiting for all of it would be waiting for as long as somebody likes.
+                guard kind == .response, length <= Self.patience, pending.remove(streamID) != nil else {
+                    return completions + violate(.messageTooLarge(length))
+                }
                 completions.append(Completion(streamID: streamID, result: .failure(.messageTooLarge(length))))
             default:
                 break
@@ -97,6 +117,11 @@ public struct TTRPCClientConnection: Sendable {
     /// - Returns: False when the call was not pending, so that its answer has been or is being delivered.
     public mutating func abandon(_ streamID: UInt32) -> Bool {
         pending.remove(streamID) != nil
+    }
+
+    private mutating func violate(_ error: RPCError) -> [Completion] {
+        violation = error
+        return close().map { Completion(streamID: $0.streamID, result: .failure(error)) }
     }
 
     /// Ends the connection: every pending call fails with `unavailable`, and so does every later one.

@@ -8,7 +8,12 @@ import ShimProtocol
 ///
 /// It exists to test ShimKit by itself. Only `process.args`, `process.env`, `process.cwd` and the streams count.
 final class PlainBackend: Backend {
-    static let information = BackendInformation(name: "plain", version: "0", capabilities: ["nothing"])
+    static let information = BackendInformation(
+        name: "plain",
+        version: "0",
+        capabilities: ["nothing"],
+        optionNames: ["root"]
+    )
 
     private let context: BackendContext
     private var children: [ContainerProcess] = []

@@ -8,6 +8,7 @@
 //   BERTH_FAULT=create.reserved:hang …             goes no further there, and lives
 //   BERTH_FAULT=refuse berthd-faults …             checks itself well, and does not start
 //   BERTH_DEADLINE=2 berthd-faults …               waits at most so many seconds for an answer of a shim, and at its end
+//   BERTH_START_DEADLINE=2 berthd-faults …         the same for a start only
 
 import BerthDaemon
 import EngineModel
@@ -55,6 +56,9 @@ if wanted == "refuse" {
         let time = Duration.seconds(seconds)
         (deadlines.call, deadlines.start, deadlines.adoption, deadlines.connect) = (time, time, time, time)
         deadlines.end = time
+    }
+    if let seconds = Int(ProcessInfo.processInfo.environment["BERTH_START_DEADLINE"] ?? "") {
+        deadlines.start = .seconds(seconds)
     }
     await Daemon.main(faults: faults, deadlines: deadlines)
 }

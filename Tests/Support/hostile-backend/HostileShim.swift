@@ -110,8 +110,7 @@ final class HostileShim {
         case "Info":
             return ShimInfoResponse.with { info in
                 (info.version, info.protocol, info.backend) = ("666", 1, "hostile")
-                // Who says that it keeps a policy is told when that ends.
-                if wrong.object == "SetPolicy" { info.capabilities = ["restart-policy"] }
+                info.capabilities = wrong.capabilities
             }.bytes
         case "Create":
             let made = try sleeper()
@@ -139,7 +138,9 @@ final class HostileShim {
             return TaskDeleteResponse.with { $0.exitStatus = 137 }.bytes
         case "Wait": return exit.bytes
         case "Pids": return TaskPidsResponse().bytes
-        case "Connect", "Acknowledge", "SetPolicy", "Shutdown", "ReopenLog", "Pause", "Resume", "CloseIO": return []
+        case "Connect", "Acknowledge", "SetPolicy", "Shutdown", "ReopenLog", "Pause", "Resume", "CloseIO",
+            "ResizePty", "Update", "CheckFiles":
+            return []
         default: throw RPCError.unimplemented(call.method)
         }
     }

@@ -22,18 +22,24 @@ struct Misbehaviour {
 
     /// Does what is wrong with a call; returns the bytes that stand for an answer, or nil when the call is served.
     func answer(to call: TTRPCServerConnection.Call, on socket: SharedDescriptor) -> Bool {
-        guard call.method == object, fault != "pid" else { return false }
+        guard isMeant(call), fault != "pid" else { return false }
         switch fault {
         case "crash": CurrentProcess.exit(3)
         case "hang": Self.hang()
         case "garbage": send(frame(call.streamID, envelope(Random.bytes(100))), socket)
         case "noise": send(Random.bytes(4096), socket)
+        case "claim":
+            // For a call that nobody has made, so that nobody is told by it.
+            send(number(UInt32.max - 16) + number(call.streamID + 2_000_000) + [2, 0], socket)
+            Self.hang()
+        case "slow":
+            send(number(3 << 20) + number(call.streamID) + [2, 0], socket)
+            while true {
+                send([0], socket)
+                _ = try? EventFd().poll(for: .readable, timeout: .milliseconds(100))
+            }
         case "oversize":
-            let head = UInt32.max - 16
-            send(
-                [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: head >> $0) } + number(call.streamID) + [2, 0],
-                socket
-            )
+            send(number(UInt32.max - 16) + number(call.streamID) + [2, 0], socket)
             while true { send([UInt8](repeating: 0, count: 1 << 16), socket) }
         case "endless":
             let frames = Array((0..<1000).map { _ in frame(2_000_001, envelope(Random.bytes(100))) }.joined())
@@ -41,6 +47,26 @@ struct Misbehaviour {
         default: return false
         }
         return true
+    }
+
+    /// `ExecStart` and `ExecDelete` are the calls for a session, which have the container's methods.
+    private func isMeant(_ call: TTRPCServerConnection.Call) -> Bool {
+        switch object {
+        case "ExecStart":
+            return call.method == "Start" && (try? call.decode(TaskStartRequest.self))?.execID.isEmpty == false
+        case "ExecDelete":
+            return call.method == "Delete" && (try? call.decode(TaskDeleteRequest.self))?.execID.isEmpty == false
+        default: return call.method == object
+        }
+    }
+
+    /// A manager makes some calls only to a shim that says this of itself.
+    var capabilities: [String] {
+        switch object {
+        case "SetPolicy": ["restart-policy"]
+        case "CheckFiles": ["check-files"]
+        default: []
+        }
     }
 
     private func envelope(_ payload: [UInt8]) -> [UInt8] { TTRPCResponse.with { $0.payload = .init(payload) }.bytes }

@@ -5,6 +5,8 @@
 //   hostile.garbage.METHOD   answers METHOD with bytes that are no message
 //   hostile.noise.METHOD     answers METHOD with bytes that are no frames
 //   hostile.oversize.METHOD  answers METHOD with a frame of 4 GiB that never ends
+//   hostile.claim.METHOD     answers METHOD with the beginning of a frame of 4 GiB for a call that nobody has made
+//   hostile.slow.METHOD      answers METHOD with a frame of 3 MiB, a byte at a time
 //   hostile.endless.METHOD   answers METHOD with frames for calls that nobody has made, for ever
 //   hostile.flood.TOPIC      has always more events to tell, all of this topic (a dot for its slashes)
 //   hostile.pid.Create       says that the process whose number is in the file `victim` beside it is its container's
