@@ -48,6 +48,14 @@ struct NamedProcess {
         .refused(stage: "runtime", operation: "find process", object: program, code: .internal, detail: reason)
     }
 
+    /// Kills those of some processes that are children of this shim.
+    static func killChildren(of known: Set<Int32>) {
+        for pid in (try? ProcessFacts.children(of: Credentials.processID)) ?? [] where known.contains(pid) {
+            // As below.
+            try? Signals.send(.kill, toChild: pid)
+        }
+    }
+
     /// Kills what a runtime that failed has left: every child of this shim but the known ones.
     static func killStrayChildren(besides known: Set<Int32>) {
         for pid in (try? ProcessFacts.children(of: Credentials.processID)) ?? [] where !known.contains(pid) {

@@ -11,15 +11,6 @@ extension OCIBackend {
         _ context: BackendContext
     ) throws(BackendError) -> (RuntimeProgram, RuntimeRecord) {
         let options = request.options
-        if let unknown = options.keys.sorted().first(where: { !["runtime", "root", "timeout"].contains($0) }) {
-            throw .refused(
-                stage: "runtime",
-                operation: "read option",
-                object: unknown,
-                code: .invalidArgument,
-                detail: "the options of this backend are runtime, root and timeout"
-            )
-        }
         guard let seconds = Int(options["timeout"] ?? "\(defaultPatience)"), (1...3600).contains(seconds) else {
             throw .refused(
                 stage: "runtime",

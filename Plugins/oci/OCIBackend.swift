@@ -14,7 +14,8 @@ final class OCIBackend: Backend {
         name: "oci",
         version: "0.1.0",
         capabilities: ["exec", "terminal", "pause", "update"],
-        mountTypes: ["overlay", "bind"]
+        mountTypes: ["overlay", "bind"],
+        optionNames: ["runtime", "root", "timeout"]
     )
 
     /// The runtime when nothing else is said.
@@ -135,6 +136,8 @@ final class OCIBackend: Backend {
 
     func killAll(signal: Signal) throws(BackendError) {
         guard let cgroup else {
+            // Only the runtime knows who belongs to it then; that those end whom it has named does not depend on it.
+            if signal == .kill { NamedProcess.killChildren(of: known) }
             if let runtime { try runtime.run(["kill", "--all", context.id, "\(signal.rawValue)"]) }
             return
         }
@@ -208,7 +211,8 @@ final class OCIBackend: Backend {
         } catch {
             // What its own order does not allow, the container's end does.
             RuntimeLog.note("\(error)")
-            try runtime.run(["delete", "--force", context.id])
+            // A runtime that cannot even that keeps nothing of the container but its own notes, which go with the bundle.
+            Self.report { () throws(BackendError) in try runtime.run(["delete", "--force", context.id]) }
         }
         root.unmount()
         Self.removeGroups(of: context, RuntimeRecord.read(context.bundle))

@@ -14,7 +14,8 @@ final class RestrictedBackend: NativeBackend {
             name: "restricted",
             version: "0.1.0",
             capabilities: capabilities + ["syscall-reports", RuleSettings.ability],
-            mountTypes: ["overlay", "bind"]
+            mountTypes: ["overlay", "bind"],
+            optionNames: []
         )
     }
 

@@ -21,7 +21,8 @@ open class NativeBackend: Backend {
             name: "native",
             version: "0.1.0",
             capabilities: capabilities,
-            mountTypes: ["overlay", "bind"]
+            mountTypes: ["overlay", "bind"],
+            optionNames: []
         )
     }
 

@@ -12,12 +12,24 @@ public struct BackendInformation: Sendable {
     /// Types of the mounts that the backend performs itself, such as "overlay".
     public var mountTypes: [String]
 
+    /// Names of the options that the backend reads from ``BackendCreateRequest/options``; nil for a backend that looks at them itself.
+    ///
+    /// Another one in berthd's configuration is refused by its name; what containerd asks for beyond them is named in the shim's log.
+    public var optionNames: [String]?
+
     /// Makes the information of its parts.
-    public init(name: String, version: String, capabilities: [String] = [], mountTypes: [String] = []) {
+    public init(
+        name: String,
+        version: String,
+        capabilities: [String] = [],
+        mountTypes: [String] = [],
+        optionNames: [String]? = nil
+    ) {
         self.name = name
         self.version = version
         self.capabilities = capabilities
         self.mountTypes = mountTypes
+        self.optionNames = optionNames
     }
 }
 

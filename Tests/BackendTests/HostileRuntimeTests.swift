@@ -13,7 +13,7 @@ import Testing
         let client: ShimClient
         private let script: String
 
-        init(_ body: String, group: String = "") throws {
+        init(_ body: String, group: String = "", deletes: Bool = true) throws {
             let program = BackendTests.directory.appendingPathComponent("berth-shim-oci").path
             let linux = #""linux":{"cgroupsPath":"\#(group)"}"#
             shim = try RunningShim(
@@ -28,10 +28,11 @@ import Testing
                 previous= command= pidfile= log=
                 for word; do
                     case $previous in --pid-file) pidfile=$word ;; --log) log=$word ;; esac
-                    case $word in create | start | delete | exec) command=${command:-$word} ;; esac
+                    case $word in create | start | delete | exec | pause | resume | update | kill | state) command=${command:-$word} ;; esac
                     previous=$word
                 done
-                [ "$command" = delete ] && exit 0
+                echo $command >>${0%/*}/commands
+                \(deletes ? "[ \"$command\" = delete ] && exit 0" : "")
 
                 """
             try Data((head + body + "\n").utf8).write(to: URL(fileURLWithPath: script))
@@ -40,14 +41,7 @@ import Testing
 
         /// The code and text of the error of Create.
         func refusal(_ options: [String: String] = [:]) throws -> (ErrorCode, String) {
-            var create = ShimCreateOptions()
-            create.log.disabled = true
-            create.backendOptions = ["runtime": script].merging(options) { $1 }
-            let request = TaskCreateRequest.with { request in
-                request.id = shim.id
-                request.bundle = shim.bundle
-                request.options = Google_Protobuf_Any(packed: create)
-            }
+            let request = request(options)
             do {
                 try client.task(.create, request)
             } catch let error as RPCError {
@@ -58,6 +52,57 @@ import Testing
                 return (error.code, error.message)
             }
             throw ConformanceFailure("Create succeeded")
+        }
+
+        /// The request of Create.
+        func request(_ options: [String: String]) -> TaskCreateRequest {
+            var create = ShimCreateOptions()
+            create.log.disabled = true
+            create.backendOptions = ["runtime": script].merging(options) { $1 }
+            return TaskCreateRequest.with { request in
+                request.id = shim.id
+                request.bundle = shim.bundle
+                request.options = Google_Protobuf_Any(packed: create)
+            }
+        }
+
+        /// A place in whose container a `sleep` waits, made as a runtime makes it; one command, or all but creation, is wrong.
+        static func created(_ command: String, _ wrong: String) throws -> Place {
+            let place = try Place(
+                """
+                case $command in
+                \(command)) \(wrong) ;;
+                create) sleep 1000 >/dev/null 2>&1 & echo $! >$pidfile ;;
+                exec) sleep 1000 >/dev/null 2>&1 & echo $! >$pidfile ;;
+                esac
+                """,
+                deletes: false
+            )
+            _ = try place.client.task(.create, place.request(["timeout": "1"]), TaskCreateResponse.self)
+            return place
+        }
+
+        /// Makes the call, which has to fail in time.
+        func fails(_ method: TaskMethod, _ request: some Message) throws -> ErrorCode {
+            let start = ContinuousClock.now
+            let error = #expect(throws: RPCError.self) { try client.task(method, request) }
+            #expect(ContinuousClock.now - start < .seconds(15), "\(method)")
+            return error?.code ?? .internal
+        }
+
+        /// The container still answers, ends by SIGKILL, is deleted, and leaves nothing.
+        func endsWell(status: UInt32 = 137) throws {
+            _ = try client.task(.state, TaskStateRequest.with { $0.id = shim.id }, TaskStateResponse.self)
+            _ = try? client.task(.kill, TaskKillRequest.with { ($0.id, $0.signal, $0.all) = (shim.id, 9, true) })
+            let end = try client.task(.wait, TaskWaitRequest.with { $0.id = shim.id }, TaskWaitResponse.self)
+            #expect([status, 255].contains(end.exitStatus))
+            try client.task(.delete, TaskDeleteRequest.with { $0.id = shim.id })
+            let mounts = try File.readText("/proc/self/mountinfo").split(separator: "\n").filter {
+                $0.contains(shim.bundle)
+            }
+            #expect(mounts.isEmpty)
+            try client.task(.shutdown, TaskShutdownRequest.with { $0.id = shim.id })
+            #expect(try shim.waitForEnd() == .exited(0))
         }
 
         /// What the script has written for us.
@@ -74,6 +119,84 @@ import Testing
         #expect(ContinuousClock.now - start < .seconds(20))
         let child = try place.number("child")
         #expect((try? ProcessFacts(child))?.state ?? "Z" == "Z", "its child lives")
+    }
+
+    /// Each command of a container that is there: the call fails at its deadline, and the container is none the worse.
+    @Test(arguments: ["exec sleep 1000", "head -c 10000 /dev/urandom >&2; exit 7", "kill -9 $$"])
+    func commandThatGoesWrongFailsAlone(_ wrong: String) throws {
+        let hangs = wrong.contains("sleep")
+        for (command, method) in [("pause", TaskMethod.pause), ("update", .update), ("exec", .start)] {
+            let place = try Place.created(command, wrong)
+            let id = place.shim.id
+            try place.client.task(.start, TaskStartRequest.with { $0.id = id })
+            let code: ErrorCode
+            switch method {
+            case .pause: code = try place.fails(.pause, TaskPauseRequest.with { $0.id = id })
+            case .update:
+                let resources = Google_Protobuf_Any(typeURL: TypeURL.linuxResources, json: Array("{}".utf8))
+                code = try place.fails(.update, TaskUpdateRequest.with { ($0.id, $0.resources) = (id, resources) })
+            default:
+                let process = Google_Protobuf_Any(
+                    typeURL: TypeURL.process,
+                    json: Array(#"{"args":["true"],"cwd":"/"}"#.utf8)
+                )
+                try place.client.task(.exec, TaskExecRequest.with { ($0.id, $0.execID, $0.spec) = (id, "e", process) })
+                code = try place.fails(.start, TaskStartRequest.with { ($0.id, $0.execID) = (id, "e") })
+            }
+            #expect(code == (hangs ? .timedOut : .internal), "\(command)")
+            try place.endsWell()
+        }
+    }
+
+    @Test(arguments: ["exec sleep 1000", "exit 7"]) func startThatGoesWrongIsTheEndOfTheContainer(
+        _ wrong: String
+    ) throws {
+        let place = try Place.created("start", wrong)
+        let code = try place.fails(.start, TaskStartRequest.with { $0.id = place.shim.id })
+        #expect(code == (wrong == "exit 7" ? .internal : .timedOut))
+        try place.endsWell()
+    }
+
+    @Test(arguments: ["exec sleep 1000", "exit 7"]) func resumeThatGoesWrongFailsAlone(_ wrong: String) throws {
+        let place = try Place.created("resume", wrong)
+        try place.client.task(.start, TaskStartRequest.with { $0.id = place.shim.id })
+        try place.client.task(.pause, TaskPauseRequest.with { $0.id = place.shim.id })
+        let code = try place.fails(.resume, TaskResumeRequest.with { $0.id = place.shim.id })
+        #expect(code == (wrong == "exit 7" ? .internal : .timedOut))
+        try place.endsWell()
+    }
+
+    /// A container is gone when its processes are, whatever its runtime says of it.
+    @Test(arguments: ["exec sleep 1000", "exit 7", "head -c 10000 /dev/urandom; exit 0"])
+    func deleteThatGoesWrongKeepsNoContainer(_ wrong: String) throws {
+        let place = try Place.created("delete", wrong)
+        try place.client.task(.start, TaskStartRequest.with { $0.id = place.shim.id })
+        try place.endsWell()
+    }
+
+    /// An exec whose number is a lie, or none: the session fails, and nobody is signalled.
+    @Test(arguments: [
+        "echo 1 >$pidfile", "echo $PPID >$pidfile", "echo many >$pidfile", "true", "echo 4194304 >$pidfile",
+    ])
+    func numberOfASessionIsNotBelieved(_ wrong: String) throws {
+        let place = try Place.created("exec", wrong)
+        let id = place.shim.id
+        try place.client.task(.start, TaskStartRequest.with { $0.id = id })
+        let process = Google_Protobuf_Any(typeURL: TypeURL.process, json: Array(#"{"args":["true"],"cwd":"/"}"#.utf8))
+        try place.client.task(.exec, TaskExecRequest.with { ($0.id, $0.execID, $0.spec) = (id, "e", process) })
+        #expect(try place.fails(.start, TaskStartRequest.with { ($0.id, $0.execID) = (id, "e") }) == .internal)
+        try place.endsWell()
+    }
+
+    /// What it would say is what the kernel says; so nothing of it can be wrong.
+    @Test func stateIsNeverAsked() throws {
+        let place = try Place.created("state", "echo garbage")
+        try place.client.task(.start, TaskStartRequest.with { $0.id = place.shim.id })
+        try place.client.task(.pause, TaskPauseRequest.with { $0.id = place.shim.id })
+        try place.client.task(.resume, TaskResumeRequest.with { $0.id = place.shim.id })
+        let commands = "\(place.shim.directory)/commands"
+        try place.endsWell()
+        #expect(!(try File.readText(commands)).contains("state"))
     }
 
     /// A group of the host's, in the best hierarchy that there is for it.

@@ -151,6 +151,63 @@ import Testing
         _ = try containerd.connect(try File.readText(containerd.bundle + "/address"))
     }
 
+    /// Options on the standard input: as containerd up to 2.2 writes them, as later ones do, and what is neither.
+    @Test func everyFormOfTheInputIsTaken() throws {
+        let options = Google_Protobuf_Any(packed: RuncOptions.with { $0.systemdCgroup = true })
+        let bootstrap = ContainerdBootstrapParams.with { parameters in
+            (parameters.instanceID, parameters.namespace) = ("c1", "n")
+            parameters.extensions = [.with { $0.value = options }]
+        }
+        for (input, isJSON) in [(options.bytes, false), ([], false), ([0xff, 0xff], false), (bootstrap.bytes, true)] {
+            let containerd = try Containerd("true")
+            let answer = try containerd.start(input: input)
+            #expect(answer.hasPrefix(isJSON ? "{" : "unix://"), "\(answer)")
+            let address = try #require(ShimAddress(Array(answer.utf8)))
+            #expect(
+                try containerd.connect("unix://" + address.path).task(
+                    .connect,
+                    TaskConnectRequest.with { $0.id = "c1" },
+                    TaskConnectResponse.self
+                ).shimPid > 0
+            )
+        }
+    }
+
+    /// containerd's address in the forms of its configuration.
+    @Test func eventsGoToAnAddressWithAScheme() throws {
+        let containerd = try Containerd("exit 2")
+        let (status, output) = try containerd.run(
+            "start",
+            environment: ["TTRPC_ADDRESS=unix://\(containerd.directory)/c.sock.ttrpc"]
+        )
+        #expect(status == .exited(0))
+        let client = try containerd.connect(String(decoding: output, as: UTF8.self))
+        try client.task(.create, TaskCreateRequest.with { ($0.id, $0.bundle) = ("c1", containerd.bundle) })
+        #expect(try !containerd.events.poll(for: .readable, timeout: .seconds(10)).isEmpty, "no event")
+        #expect(try containerd.topics(until: EventTopic.create) == [EventTopic.create])
+    }
+
+    /// What of runc's options nobody does is said, by its name.
+    @Test func optionsThatAreNotHonouredAreNamed() throws {
+        let plain = try PlainShim("true")
+        let options = RuncOptions.with { ($0.binaryName, $0.root, $0.noPivotRoot, $0.ioUid) = ("runc", "/r", true, 7) }
+        let request = TaskCreateRequest.with { request in
+            (request.id, request.bundle) = (plain.id, plain.shim.bundle)
+            request.options = Google_Protobuf_Any(packed: options)
+        }
+        try plain.client.task(.create, request)
+        let line = plain.shim.log.split(separator: "\n").first { $0.contains("options are not honoured") }
+        #expect(line?.contains("binary_name,no_pivot_root,io_uid") == true, "\(plain.shim.log)")
+        // The backend reads this one.
+        #expect(line?.contains(",root") == false)
+    }
+
+    @Test func anOptionOfTheOperatorThatIsNoneIsRefused() throws {
+        let plain = try PlainShim("true")
+        let error = #expect(throws: RPCError.self) { try plain.create { $0.backendOptions = ["colour": "red"] } }
+        #expect(error?.code == .invalidArgument && error?.message.contains("'colour': this backend has root") == true)
+    }
+
     @Test func deleteWorksWithoutAnything() throws {
         let containerd = try Containerd("true")
         let (status, answer) = try containerd.run("delete")

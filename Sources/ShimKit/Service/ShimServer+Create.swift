@@ -39,7 +39,14 @@ extension ShimServer {
 
     /// The init process, made by the backend and not watched yet.
     private func makeInitial(_ request: TaskCreateRequest, _ options: ShimCreateOptions?) throws(RPCError) -> Handle {
-        let wishes = try BackendWishes(request, options)
+        let wishes = try BackendWishes(request, options, information.optionNames)
+        if !wishes.unheard.isEmpty {
+            ShimLog.write(
+                "options are not honoured",
+                ("container", request.id),
+                ("options", wishes.unheard.joined(separator: ","))
+            )
+        }
         let io = try streams.initial(StdioPaths(request), options)
         let handle = Handle(io: io)
         do throws(BackendError) {
@@ -160,21 +167,6 @@ extension ShimServer {
             }
             try killCreated(.initial)
             throw error
-        }
-    }
-}
-
-/// What the options of Create say to the backend, whoever the caller is.
-private struct BackendWishes {
-    var usesSystemdCgroup = false
-    var options: [String: String] = [:]
-
-    init(_ request: TaskCreateRequest, _ own: ShimCreateOptions?) throws(RPCError) {
-        if let own {
-            (usesSystemdCgroup, options) = (own.systemdCgroup, own.backendOptions)
-        } else if request.hasOptions, let runc = try request.options.decode(RuncOptions.self) {
-            usesSystemdCgroup = runc.systemdCgroup
-            options = ["runtime": runc.binaryName, "root": runc.root].filter { !$0.value.isEmpty }
         }
     }
 }
