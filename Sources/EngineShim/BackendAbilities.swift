@@ -11,6 +11,8 @@ package struct BackendFacts: Sendable, Equatable {
     package var version = ""
     /// Words for what it can beyond the contract; none for another's shim.
     package var abilities: Set<String> = []
+    /// Why it says nothing; nil when it has said what it is.
+    package var silence: String?
 }
 
 /// What backends say of themselves, asked once of each program.
@@ -97,12 +99,19 @@ package final class BackendAbilities: Sendable {
             throw EngineError(.unavailable, "backend '\(path)' did not say within \(patience) what it can: try again")
         }
         // What is no such document is said by a shim that knows no `-info`, and has no ability of ours.
-        guard let info = try? ContainerdRuntimeInfo(serializedBytes: bytes) else { return BackendFacts() }
+        guard let info = try? ContainerdRuntimeInfo(serializedBytes: bytes), !info.version.version.isEmpty else {
+            return BackendFacts(silence: Self.stranger(path))
+        }
         let text = info.annotations["io.berth.capabilities"] ?? ""
         return BackendFacts(
             version: info.version.version,
             abilities: Set(text.split(separator: ",").map(String.init))
         )
+    }
+
+    private static func stranger(_ path: String) -> String {
+        "'\(path)' is no shim of Berth's: it answers '-info' with no version. Another's shim v2 program is named by 'shim', an OCI runtime by "
+            + "'runtime', in place of 'program'"
     }
 
     /// What the program has printed when it ended or closed its output; nil when it did neither in time.

@@ -32,7 +32,7 @@ extension Conformance {
             let container = try ConformanceContainer(program, "sleep 1000")
             try container.run()
             for _ in 0..<5 {
-                let socket = try UnixSocket.connect(container.socketPath)
+                let socket = try UnixSocket.connect(toFirstOf: container.address.places)
                 try socket.writeAll(Random.bytes(200))
             }
             try requireEqual(container.state().status, .running, "state")

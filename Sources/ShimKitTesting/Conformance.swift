@@ -69,6 +69,10 @@ public enum Conformance {
         public let duration: Duration
         /// Whether it failed by an answer that says that there is no such method.
         var isUnimplemented = false
+        /// Whether it failed because nothing came for as long as a check waits.
+        var isOverdue: Bool {
+            if case .failed = outcome { duration >= ConformanceContainer.shortestPatience } else { false }
+        }
     }
 
     /// The protocol: what a manager needs of a shim.

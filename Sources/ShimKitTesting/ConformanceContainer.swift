@@ -76,11 +76,14 @@ final class ConformanceContainer {
         30 * (CurrentProcess.environment("BERTH_TEST_PATIENCE").flatMap { Int($0) } ?? 1)
     )
 
+    /// The shortest of the deadlines that a shim without an answer meets.
+    static let shortestPatience = Duration.seconds(20)
+
     let program: ShimProgram
     let bundle: ConformanceBundle
     let sink: EventSink
     let client: ShimClient
-    let address: String
+    let address: ShimAddress
     let streams: ConformanceStreams
     /// The shim's own log, a pipe that the manager keeps open and empties.
     private let log: SharedDescriptor
@@ -128,7 +131,9 @@ final class ConformanceContainer {
             throw error
         }
         do {
-            client = try ShimClient(path: Self.path(address), token: nil)
+            do { client = try ShimClient(address) } catch {
+                throw ConformanceFailure("start printed '\(address.path)', where nobody listens: \(error)")
+            }
         } catch {
             // As above.
             _ = try? program.run(
@@ -151,7 +156,7 @@ final class ConformanceContainer {
             _ = try? pidfd.poll(for: .readable, timeout: Self.patience)
         }
         _ = try? runDelete()
-        if let path = try? socketPath { _ = try? File.remove(path) }
+        if address.path.hasPrefix("/") { _ = try? File.remove(address.path) }
         if !isKept { bundle.remove() }
     }
 
@@ -164,37 +169,32 @@ final class ConformanceContainer {
         ]
     }
 
-    private static func start(_ program: ShimProgram, _ bundle: ConformanceBundle) throws -> String {
+    private static func start(_ program: ShimProgram, _ bundle: ConformanceBundle) throws -> ShimAddress {
         let output = try program.run(
             "start",
             flags: flags(bundle),
             bundle: bundle.path,
             environment: ["TTRPC_ADDRESS=\(bundle.directory)/events.ttrpc"]
         )
-        let text = String(decoding: output.bytes, as: UTF8.self).split(separator: "\n").joined()
+        let text = String(decoding: output.bytes.prefix(1024), as: UTF8.self).split(separator: "\n").joined(
+            separator: " "
+        )
         let errors = String(decoding: output.errors, as: UTF8.self)
         try require(output.status == .exited(0), "start ended with \(output.status): \(errors) \(text)")
         try require(
             errors.isEmpty,
             "start wrote to its standard error, which containerd takes for the address: \(errors)"
         )
-        return text
-    }
-
-    func startAgain() throws -> String {
-        try Self.start(program, bundle)
-    }
-
-    var socketPath: String {
-        get throws { try Self.path(address) }
-    }
-
-    /// The socket's path in what `start` printed: plain or JSON.
-    private static func path(_ answer: String) throws -> String {
-        guard let start = answer.firstRange(of: "unix://") else {
-            throw ConformanceFailure("start printed '\(answer)'")
+        guard let address = ShimAddress(output.bytes) else {
+            throw ConformanceFailure(
+                "start printed \(text.isEmpty ? "nothing" : "'\(text)'") instead of its socket, such as unix:///run/s/0123"
+            )
         }
-        return String(answer[start.upperBound...].prefix { $0 != "\"" })
+        return address
+    }
+
+    func startAgain() throws -> ShimAddress {
+        try Self.start(program, bundle)
     }
 
     /// Runs `delete`.
@@ -322,7 +322,7 @@ final class ConformanceContainer {
 
     /// Asks for the exit on a connection that closes at once.
     func beginWaitOnAnotherConnection() throws {
-        let other = try ShimClient(path: socketPath, token: nil)
+        let other = try ShimClient(address)
         _ = try other.begin(other.taskService, TaskMethod.wait.rawValue, TaskWaitRequest.with { $0.id = id })
     }
 

@@ -11,6 +11,20 @@ public struct ProgramFacts: Sendable, Equatable {
 }
 
 extension ShimProgram {
+    /// Whether the program is a shim at all: it starts in a bundle, says where it listens, and answers there.
+    ///
+    /// - Returns: what is wrong; nil when nothing is.
+    public func trouble() -> String? {
+        do {
+            let bundle = try ConformanceBundle(ConformanceBundle.Process("true"), root: .inPlace)
+            // Its end ends the shim too.
+            _ = try ConformanceContainer(self, bundle)
+            return nil
+        } catch {
+            return "\(error)"
+        }
+    }
+
     /// Asks the program with `-info` and, where that says no version, `-v`; one that answers neither has said nothing.
     public func facts() -> ProgramFacts {
         var facts = ProgramFacts()

@@ -12,7 +12,8 @@ struct BackendTest: ParsableCommand {
         abstract: "Try what a shim v2 program can and cannot do, with containers of its own. No manager is needed.",
         discussion: """
             One line an ability: passed, failed, or not claimed with the reason. Exit code 0 when nothing failed, 1 when something \
-            did, 2 when nothing could be tried. Root is needed, and busybox as /usr/bin/busybox.
+            did, 2 when nothing could be tried: the program is not there, is not executable, or is no shim v2 program. Root is needed, \
+            and busybox as /usr/bin/busybox.
             """
     )
 
@@ -26,7 +27,10 @@ struct BackendTest: ParsableCommand {
     var only: String?
 
     @Argument(
-        help: "The program: a path, or the name of a shim in PATH or of a backend that is installed beside berth."
+        help: """
+            The program: a path, or the name of a shim in PATH or of a backend that is installed beside berth. Names of a manager's \
+            configuration are not known here: 'berth backend info NAME' shows the program of one.
+            """
     )
     var program: String
 
@@ -76,9 +80,23 @@ struct BackendTest: ParsableCommand {
         let search = (CurrentProcess.environment("PATH") ?? "").split(separator: ":").map(String.init)
         let found = find("berth-shim-\(word)", in: places) ?? find(word, in: places) ?? find(word, in: search)
         guard let found else {
-            throw Failure("'\(word)' is no path, no backend beside berth, and no program in PATH", code: 2)
+            let names = installed(in: places)
+            let known = names.isEmpty ? "there are none" : names.joined(separator: ", ")
+            throw Failure(
+                "'\(word)' is no path, no backend beside berth (\(known)), and no program in PATH: give the path of a shim v2 program, such "
+                    + "as ./\(word)",
+                code: 2
+            )
         }
         return found
+    }
+
+    /// Names of the backends beside this program.
+    private static func installed(in places: [String]) -> [String] {
+        let prefix = "berth-shim-"
+        let entries = places.flatMap { (try? File.open($0, .directory).readDirectory()) ?? [] }.map(\.name)
+        let names = entries.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+        return Set(names).filter { find(prefix + $0, in: places) != nil }.sorted()
     }
 
     private static func find(_ name: String, in places: [String]) -> String? {

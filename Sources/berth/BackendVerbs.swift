@@ -16,7 +16,11 @@ struct BackendCommand: ParsableCommand {
 struct BackendList: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ls",
-        abstract: "List the backends that --runtime takes: those of the configuration, and those found beside berthd."
+        abstract: "List the backends that --runtime takes: those of the configuration, and those found beside berthd.",
+        discussion: """
+            A backend whose program is not there, or does not say what it is, is in the list with the reason. Exit code 0 also then; 125 when \
+            the manager does not answer.
+            """
     )
 
     @ParentCommand var berth: Berth
@@ -50,7 +54,14 @@ struct BackendList: ParsableCommand {
 
 /// `berth backend info`.
 struct BackendInfo: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "info", abstract: "Show everything about a backend.")
+    static let configuration = CommandConfiguration(
+        commandName: "info",
+        abstract: "Show everything about a backend.",
+        discussion: """
+            Exit code 0 for a backend that says what it is; 1 for a name that the manager does not know, and, below the facts, for a program that \
+            is not there, is not executable, is no shim of Berth, or does not answer; 125 when the manager does not answer.
+            """
+    )
 
     @ParentCommand var berth: Berth
 

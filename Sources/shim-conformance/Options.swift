@@ -26,7 +26,7 @@ struct Options {
           --guard MODE       every container asks for that guard: learn, enforce, kill or audit
 
         Root is needed, and busybox as /usr/bin/busybox. Status 0 when nothing failed, 1 when something did, 2 when nothing could be
-        tried.
+        tried: a PROGRAM that is not there, is not executable, or is no shim v2 program.
         """
 
     /// The status of a command line that cannot be obeyed, and of a machine on which nothing can be tried.
@@ -91,16 +91,25 @@ struct Options {
         case "crun": program = .containerdCrun
         default: program = ShimProgram(name: baseName(word), path: try absolute(word))
         }
-        guard (try? File.status(program.path, follow: true))?.kind == .regular else {
-            throw Misuse(text: "'\(program.path)' is no file")
-        }
+        try check(program.path)
         guard let runtime else { return program }
         let found = try absolute(runtime)
+        try check(found)
         (program.runtime, program.prefix) = (found, ShimProgram.oci(program.path, runtime: found).prefix)
         // What is known is known of another runtime.
         (program.exceptions, program.unsteady) = ([:], [:])
         program.name += " with " + runtime
         return program
+    }
+
+    /// What is tried must be there, and something that can be executed.
+    private static func check(_ path: String) throws(Misuse) {
+        guard let status = try? File.status(path, follow: true), status.kind == .regular else {
+            throw Misuse(text: "'\(path)' is no file: name a shim v2 program by its path")
+        }
+        guard status.permissions & 0o111 != 0 else {
+            throw Misuse(text: "'\(path)' is not executable: chmod +x it, if it is a shim v2 program")
+        }
     }
 
     private static func baseName(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }

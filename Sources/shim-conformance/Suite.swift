@@ -10,6 +10,14 @@ enum Suite {
         return nil
     }
 
+    /// What is wrong with a program that is no shim; nil for a shim.
+    static func trouble(_ program: ShimProgram) -> String? {
+        program.trouble().map { reason in
+            "'\(program.path)' is no shim v2 program that works: \(reason.split(separator: "\n").joined(separator: " ")). A shim prints on "
+                + "'start', in its bundle, where it listens, and answers there"
+        }
+    }
+
     /// - Returns: Whether nothing failed.
     static func run(_ program: ShimProgram, _ options: Options) -> Bool {
         if let family = options.family {

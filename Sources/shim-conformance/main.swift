@@ -18,6 +18,10 @@ if let missing = Suite.missing {
     try? BorrowedDescriptor.standardError.writeAll("error: \(missing)\n")
     CurrentProcess.exit(Options.misuse)
 }
+if let trouble = options.programs.lazy.compactMap(Suite.trouble).first {
+    try? BorrowedDescriptor.standardError.writeAll("error: \(trouble)\n")
+    CurrentProcess.exit(Options.misuse)
+}
 var isGood = true
 for program in options.programs { isGood = Suite.run(program, options) && isGood }
 CurrentProcess.exit(isGood ? 0 : 1)

@@ -68,8 +68,14 @@ import Testing
 
     // The command ----------------------------------------------------------------------------------------------------------
 
-    private func test(_ words: String...) throws -> (status: Int32, output: String, errors: String) {
+    private func test(
+        _ words: String...,
+        in folder: URL? = nil
+    ) throws -> (
+        status: Int32, output: String, errors: String
+    ) {
         let process = Process()
+        if let folder { process.currentDirectoryURL = folder }
         process.executableURL = BackendTests.testProducts.appendingPathComponent("berth")
         process.arguments = ["backend", "test"] + words
         let (output, errors) = (Pipe(), Pipe())
@@ -110,17 +116,53 @@ import Testing
         #expect(ability.checks.first?.reason?.contains("cgroups") == true)
     }
 
-    @Test func whatIsNoShimFails() throws {
-        let outcome = try test("/bin/false", "--only", "wholeLife", "--format", "json")
-        #expect(outcome.status == 1, "\(outcome)")
-        let report = try JSONDecoder().decode(Report.self, from: Data(outcome.output.utf8))
-        #expect((report.passed, report.failed, report.notClaimed) == (0, 1, 0))
-        #expect(report.abilities.first?.checks.first?.reason?.contains("start ended with exited(1)") == true)
+    /// What is wrong with a program that is no shim is said once, before fifty checks fail for it.
+    @Test(arguments: [
+        ("exit 1", "start ended with exited(1)"), ("exit 0", "start printed nothing instead of its socket"),
+        ("echo some words", "start printed 'some words' instead of its socket"),
+        ("echo unix:///no/such/socket", "/no/such/socket"), ("exec sleep 1000", "did not end within 20 s"),
+    ])
+    func whatIsNoShimIsSaidAtOnce(body: String, text: String) throws {
+        let path = "/tmp/berth-no-shim-\(UUID().uuidString.prefix(8))"
+        try Data("#!/bin/sh\n[ \"$1\" = -info ] && exit 1\n\(body)\n".utf8).write(to: URL(fileURLWithPath: path))
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let outcome = try test(path, "--format", "json")
+        #expect(outcome.status == 2 && outcome.output.isEmpty, "\(outcome)")
+        #expect(
+            outcome.errors.contains("'\(path)' is no shim v2 program") && outcome.errors.contains(text),
+            "\(outcome)"
+        )
+    }
+
+    /// A path of any form is a path, and leads to the program from where the caller is.
+    @Test func aRelativePathIsAPath() throws {
+        let name = "berth-shim-example"
+        let outcome = try test("./\(name)", "--only", "numbersAreOfAKnownType", in: BackendTests.testProducts)
+        #expect(outcome.status == 0 && outcome.output.contains("./\(name)"), "\(outcome)")
+    }
+
+    /// The page for authors says how long the example is.
+    @Test func theExampleIsShort() throws {
+        let folder = Self.repository.appendingPathComponent("Plugins/example")
+        let code = try ["ExampleBackend.swift", "main.swift"].flatMap { name in
+            try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8).split(separator: "\n")
+                .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty && !$0.hasPrefix("//") }
+        }
+        #expect(code.count <= 100)
+        for page in ["docs/backends.md", "Plugins/example/README.md"] {
+            let text = try String(contentsOf: Self.repository.appendingPathComponent(page), encoding: .utf8)
+            #expect(text.contains("\(code.count) lines of code"), "\(page)")
+        }
     }
 
     @Test(arguments: [
-        (["/no/such/program"], "is no file"), (["nobody-knows-it"], "no program in PATH"),
-        (["native", "--runtime", "no-such"], "no-such"),
+        (["/no/such/program"], "'/no/such/program' is no file: name a shim v2 program by its path"),
+        (["/etc"], "is no file"),
+        (["/etc/passwd"], "'/etc/passwd' is not executable"), (["./nothing/here"], "/nothing/here' is no file"),
+        (["nobody-knows-it"], "no program in PATH: give the path"),
+        (["nobody-knows-it"], "no backend beside berth (example,"),
+        (["native", "--runtime", "no-such"], "no-such"), (["oci", "--runtime", "/etc/passwd"], "is not executable"),
     ])
     func whatCannotBeTriedIsNamed(words: [String], text: String) throws {
         let outcome = try words.count == 1 ? test(words[0]) : test(words[0], words[1], words[2])

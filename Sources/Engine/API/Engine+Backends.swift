@@ -48,6 +48,12 @@ extension Engine {
         return await status(of: name)
     }
 
+    /// Why a program cannot be executed; nil when it can.
+    private static func obstacle(_ path: String) -> String? {
+        guard let status = try? File.status(path, follow: true), status.isRegular else { return "'\(path)' is no file" }
+        return status.permissions & 0o111 == 0 ? "'\(path)' is not executable" : nil
+    }
+
     private func status(of name: String) async -> BackendStatus {
         var status = BackendStatus(
             name: name,
@@ -58,13 +64,12 @@ extension Engine {
         )
         let path = status.program
         do {
-            let isThere = try await core.node.pool.run { (try? File.status(path, follow: true))?.isRegular ?? false }
-            guard isThere else {
-                status.problem = "'\(path)' is no file"
-                return status
-            }
+            let programs = [path] + ["shim", "runtime"].compactMap { status.options[$0] }.filter { $0.contains("/") }
+            status.problem = try await core.node.pool.run { programs.lazy.compactMap(Self.obstacle).first }
+            guard status.problem == nil else { return status }
             let facts = try await core.node.namespaces.backends.facts(of: path, within: Self.patience)
             (status.version, status.capabilities) = (facts.version, facts.abilities.sorted())
+            status.problem = facts.silence
         } catch {
             status.problem = EngineError.wrap(error, "backend \(name)").message
         }

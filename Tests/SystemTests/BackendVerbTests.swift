@@ -1,0 +1,77 @@
+import Foundation
+import SystemFixture
+import Testing
+
+extension SystemTests {
+    /// `berth backend ls` and `info`: what is right is shown, and what is wrong with a backend is said, with what would be right.
+    @Suite struct BackendVerbTests {
+        /// Backends of a configuration, each wrong in its own way, and what is said of it.
+        private static let wrong = [
+            (name: "gone", entry: "program = \"/no/such/program\"", text: "'/no/such/program' is no file"),
+            (name: "folder", entry: "program = \"/etc\"", text: "'/etc' is no file"),
+            (name: "plain", entry: "program = \"/etc/passwd\"", text: "'/etc/passwd' is not executable"),
+            (name: "stranger", entry: "program = \"/bin/true\"", text: "Another's shim v2 program is named by 'shim'"),
+            (name: "shimless", entry: "shim = \"/no/such/shim\"", text: "'/no/such/shim' is no file"),
+            (name: "runtimeless", entry: "runtime = \"/etc/passwd\"", text: "'/etc/passwd' is not executable"),
+            (name: "silent", entry: "program = \"SILENT\"", text: "did not say within"),
+        ]
+
+        @Test func whatIsWrongWithABackendIsSaid() throws {
+            try Daemon.with(image: false) { (daemon) throws in
+                let silent = daemon.scratch.appendingPathComponent("silent")
+                try Data("#!/bin/sh\nexec sleep 1000\n".utf8).write(to: silent)
+                try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: silent.path)
+                let tables = Self.wrong.map {
+                    "[backends.\($0.name)]\n\($0.entry.replacingOccurrences(of: "SILENT", with: silent.path))\n"
+                }
+                let file = daemon.scratch.appendingPathComponent("berthd.toml")
+                try Data(tables.joined().utf8).write(to: file)
+                try daemon.stop()
+                try daemon.start(["--config", file.path])
+                for (name, _, text) in Self.wrong {
+                    let info = try daemon.berth("backend", "info", name)
+                    #expect(info.status == 1 && info.output.contains("Error:"), "\(name): \(info)")
+                    #expect(info.output.contains(text), "\(name): \(info)")
+                }
+                // The list is there, whatever is wrong with one of them.
+                let rows = try daemon.ok("backend", "ls", "--format", "{{.Name}}: {{.Capabilities}}").split(
+                    separator: "\n"
+                )
+                for (name, _, text) in Self.wrong {
+                    #expect(rows.contains { $0.hasPrefix("\(name): ") && $0.contains(text) }, "\(name): \(rows)")
+                }
+                #expect(rows.contains { $0.hasPrefix("native: ") && $0.contains("idmap") }, "\(rows)")
+            }
+        }
+
+        @Test func whatABackendIsIsShown() throws {
+            try Daemon.with(image: false) { (daemon) throws in
+                let info = try daemon.ok("backend", "info", "native")
+                for line in ["Name:", "native (default)", "Source:", "found", "Capabilities:", "upgrade"] {
+                    #expect(info.contains(line), "\(line): \(info)")
+                }
+                let program = try daemon.ok("backend", "info", "--format", "{{.Program}}", "native")
+                #expect(program == Binaries.path("berth-shim-native"))
+                let json = try daemon.ok("backend", "info", "--format", "json", "native")
+                let object = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
+                #expect(object?["Name"] as? String == "native" && object?["Version"] as? String == "0.1.0", "\(json)")
+                let unknown = try daemon.berth("backend", "info", "nobody")
+                #expect(
+                    unknown.status == 1 && unknown.errors.contains("no such backend: nobody; there are"),
+                    "\(unknown)"
+                )
+                #expect(unknown.errors.contains("native"), "\(unknown)")
+                #expect(try daemon.ok("backend", "ls", "--quiet").split(separator: "\n").contains("native"))
+                try daemon.stop()
+                let away = try Command(
+                    Binaries.path("berth"),
+                    ["--host", "unix://\(daemon.socket)", "backend", "info", "native"],
+                    in: daemon.scratch,
+                    environment: ["BERTH_PATIENCE": "0"]
+                ).finish()
+                #expect(away.status == 125 && away.errors.contains(daemon.socket), "\(away)")
+                try daemon.start()
+            }
+        }
+    }
+}
