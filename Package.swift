@@ -2,10 +2,13 @@
 import PackageDescription
 
 // Products -----------------------------------------------------------------------------------------------------------
-// ShimKit is what an author of a backend depends on; the executables are what an operator installs.
+// ShimKit is what an author of a backend depends on, with what stands below it; the executables are what an operator installs.
 
 let products: [Product] = [
-    .library(name: "ShimKit", targets: ["ShimKit"]),
+    .library(
+        name: "ShimKit",
+        targets: ["ShimKit", "HostBundle", "CgroupMetrics", "Cgroups", "ShimProtocol", "OCISpec", "Kernel"]
+    ),
     .executable(name: "berthd", targets: ["berthd"]),
     .executable(name: "berth", targets: ["berth"]),
     .executable(name: "berth-shim-native", targets: ["berth-shim-native"]),

@@ -13,23 +13,22 @@ final class ExampleBackend: Backend {
 
     func create(_ request: BackendCreateRequest) throws(BackendError) -> ContainerProcess {
         try root.mount(request.rootMounts)
-        guard let process = try? RuntimeSpec(parsing: root.resolved(specification: request.specification)).process
-        else {
+        do throws(BackendError) {
+            let document = try root.resolved(specification: request.specification)
+            let (child, gate) = try launch((try? RuntimeSpec(parsing: document))?.process, request.streams)
+            self.gate = gate
+            return child
+        } catch {
             root.unmount()
-            throw .refused(stage: "spec", operation: "read", code: .invalidArgument, detail: "no process to run")
+            throw error
         }
-        let (child, gate) = try launch(process, request.streams)
-        self.gate = gate
-        return child
     }
 
     func start() throws(BackendError) { if let gate { try open(gate) } }
 
     func exec(_ request: BackendExecRequest) throws(BackendError) -> ContainerProcess {
-        guard let process = try? RuntimeSpec.Process(parsing: root.resolved(process: request.process)) else {
-            throw .refused(stage: "spec", operation: "read", code: .invalidArgument, detail: "not an OCI process")
-        }
-        let (child, gate) = try launch(process, request.streams)
+        let document = try root.resolved(process: request.process)
+        let (child, gate) = try launch(try? RuntimeSpec.Process(parsing: document), request.streams)
         try open(gate)
         return child
     }
@@ -54,14 +53,13 @@ final class ExampleBackend: Backend {
 
     /// Makes a child that waits for a byte, and answers with an errno if its program cannot be executed.
     private func launch(
-        _ process: RuntimeSpec.Process,
+        _ process: RuntimeSpec.Process?,
         _ streams: ProcessStreams
     ) throws(BackendError) -> (ContainerProcess, SharedDescriptor) {
+        guard let process else { throw .failed(stage: "spec", operation: "read process", errno: .invalid) }
         do throws(KernelError) {
             let (ours, theirs) = try UnixSocket.pair()
-            let (arguments, environment) = (
-                try ArgumentVector(process.args ?? []), try ArgumentVector(process.env ?? [])
-            )
+            let (words, environment) = (try ArgumentVector(process.args ?? []), try ArgumentVector(process.env ?? []))
             var (master, ends): (SharedDescriptor?, [SharedDescriptor]) = (nil, [])
             switch streams {
             case .descriptors(let input, let output, let error): ends = [input, output, error]
@@ -73,7 +71,6 @@ final class ExampleBackend: Backend {
                 return (ContainerProcess(pid: child.pid, pidfd: child.sharedPidfd(), terminal: master), ours)
             }
             do throws(KernelError) {
-                try ProcessAttributes.setParentDeathSignal(.kill)
                 // With the shim's end closed here too, its death before the start is the end of the gate.
                 try DescriptorTable.close(from: UInt32(ours.raw), through: UInt32(ours.raw))
                 guard try !theirs.read(upTo: 1).isEmpty else { Clone.exit(255) }
@@ -85,7 +82,13 @@ final class ExampleBackend: Backend {
                 let place = SharedDescriptor(try File.open("\(root.bundle)/rootfs", [.path, .directory]))
                 try withExtendedLifetime(place) { () throws(KernelError) in try Mount.changeRoot(to: place.raw) }
                 try WorkingDirectory.change(to: process.cwd ?? "/")
-                try Exec.replace(process.args?.first ?? "", arguments: arguments, environment: environment)
+                try Credentials.setSupplementaryGroups(process.user?.additionalGids ?? [])
+                try Credentials.setGroup(process.user?.gid ?? 0)
+                try Credentials.setUser(process.user?.uid ?? 0)
+                // Last, for another user takes it back; a shim that has gone before has closed its end of the gate.
+                try ProcessAttributes.setParentDeathSignal(.kill)
+                guard try theirs.poll(for: .readable, timeout: .zero).isEmpty else { Clone.exit(255) }
+                try Exec.replace(process.args?.first ?? "", arguments: words, environment: environment)
             } catch { try? theirs.writeAll([UInt8(truncatingIfNeeded: error.errno.rawValue)]) }
             Clone.exit(255)
         } catch { throw .failed(stage: "create", error) }
