@@ -47,8 +47,12 @@ import Testing
             } catch let error as RPCError {
                 // The shim is there, and has no container.
                 try client.task(.connect, TaskConnectRequest.with { $0.id = shim.id })
-                let children = try ProcessFacts.children(of: shim.pid).filter { try ProcessFacts($0).state != "Z" }
-                #expect(children == [], "processes of the runtime are left")
+                let deadline = ContinuousClock.now + .seconds(10)
+                while try !living().isEmpty, ContinuousClock.now < deadline {
+                    // What was killed ends when the kernel gets to it, and nothing announces it here.
+                    _ = try EventFd().poll(for: .readable, timeout: .milliseconds(5))
+                }
+                #expect(try living() == [], "processes of the runtime are left")
                 return (error.code, error.message)
             }
             throw ConformanceFailure("Create succeeded")
@@ -103,6 +107,11 @@ import Testing
             #expect(mounts.isEmpty)
             try client.task(.shutdown, TaskShutdownRequest.with { $0.id = shim.id })
             #expect(try shim.waitForEnd() == .exited(0))
+        }
+
+        /// The shim's children that have not ended.
+        private func living() throws -> [Int32] {
+            try ProcessFacts.children(of: shim.pid).filter { ((try? ProcessFacts($0))?.state ?? "Z") != "Z" }
         }
 
         /// What the script has written for us.
