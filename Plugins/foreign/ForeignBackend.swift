@@ -19,12 +19,18 @@ final class ForeignBackend: Backend {
 
     let context: BackendContext
     var shim: ForeignShim?
+    /// The record as it was written last; nil while there is no container.
+    private var written: [UInt8]?
     /// Ids of exec sessions by process.
     private var execs: [Int32: String] = [:]
     /// The init process, once it is there.
     private var initial: Int32 = 0
     /// The end of the init process's input that the foreign shim opens when it likes.
     private var input: SharedDescriptor?
+
+    private var record: ForeignRecord? { written.flatMap { ForeignRecord(bytes: $0) } }
+
+    var records: [String: [UInt8]] { written.map { [ForeignRecord.fileName: $0] } ?? [:] }
 
     init(_ context: BackendContext) throws(BackendError) {
         self.context = context
@@ -36,7 +42,7 @@ final class ForeignBackend: Backend {
         var record = ForeignRecord(program: try Self.program(request, context))
         let root = BundleRoot(bundle: record.program.bundle)
         record.groupWasThere = try ContainerGroup.isThere(forDocument: request.specification)
-        try record.write(context.bundle)
+        written = try record.write(context.bundle)
         do throws(BackendError) {
             try prepare(record.program.bundle)
             // A root that is ready is in our own bundle.
@@ -47,15 +53,15 @@ final class ForeignBackend: Backend {
             let shim = try ForeignShim.start(record.program, options: options)
             self.shim = shim
             record.address = shim.address
-            try record.write(context.bundle)
+            written = try record.write(context.bundle)
             let process = try create(request.streams, options)
             record.cgroup = ContainerGroup.path(of: process.pid)
-            try record.write(context.bundle)
+            written = try record.write(context.bundle)
             return process
         } catch {
             // The first error is what matters.
             Self.note(record.cleanUp(context.bundle))
-            shim = nil
+            (shim, written) = (nil, nil)
             throw error
         }
     }
@@ -206,7 +212,7 @@ final class ForeignBackend: Backend {
             // What it will not or cannot kill is killed by its group.
             guard signal == .kill else { throw error }
         }
-        if signal == .kill { ContainerGroup.kill(ForeignRecord.read(context.bundle)?.cgroup) }
+        if signal == .kill { ContainerGroup.kill(record?.cgroup) }
     }
 
     func ended(_ process: ContainerProcess) {
@@ -283,13 +289,13 @@ final class ForeignBackend: Backend {
     }
 
     func outOfMemory() -> OutOfMemory {
-        ContainerGroup.outOfMemory(ForeignRecord.read(context.bundle)?.cgroup)
+        ContainerGroup.outOfMemory(record?.cgroup)
     }
 
     // The end ------------------------------------------------------------------------------------------------------------
 
     func delete() throws(BackendError) {
-        guard let shim, let record = ForeignRecord.read(context.bundle) else { return }
+        guard let shim, let record else { return }
         // It must know of the end before it deletes, and it may have died: its own `delete` comes after in any case.
         let (wait, delete) = (
             TaskWaitRequest.with { $0.id = context.id }, TaskDeleteRequest.with { $0.id = context.id }
@@ -299,7 +305,7 @@ final class ForeignBackend: Backend {
         let shutdown = TaskShutdownRequest.with { $0.id = context.id }
         _ = try? shim.call(.shutdown, shutdown, Google_Protobuf_Empty.self, within: .seconds(3))
         Self.note(record.cleanUp(context.bundle))
-        (self.shim, execs, input) = (nil, [:], nil)
+        (self.shim, execs, input, written) = (nil, [:], nil, nil)
     }
 
     static func cleanUp(_ context: BackendContext) throws(BackendError) {

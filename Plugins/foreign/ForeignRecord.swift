@@ -7,6 +7,8 @@ import ShimProtocol
 /// What another process needs to know of a container: written into the bundle before anything of it is made.
 struct ForeignRecord: Codable {
     static let version = 1
+    /// Its file in the bundle.
+    static let fileName = "foreign.json"
 
     var version = ForeignRecord.version
     var program: ForeignShim.Program
@@ -15,10 +17,15 @@ struct ForeignRecord: Codable {
     /// Whether the group that the document names was there before the container.
     var groupWasThere: Bool?
 
-    func write(_ bundle: String) throws(BackendError) {
+    /// Writes the record.
+    ///
+    /// - Returns: its bytes.
+    func write(_ bundle: String) throws(BackendError) -> [UInt8] {
         do throws(KernelError) {
-            guard let bytes = try? JSONEncoder().encode(self) else { throw .failed("encode", "record", .invalid) }
-            try File.writeAtomically("\(bundle)/foreign.json", CheckedObject.sealed(Array(bytes)), durable: false)
+            guard let object = try? JSONEncoder().encode(self) else { throw .failed("encode", "record", .invalid) }
+            let bytes = CheckedObject.sealed(Array(object))
+            try File.writeAtomically("\(bundle)/\(Self.fileName)", bytes, durable: false)
+            return bytes
         } catch {
             throw .failed(stage: "bundle", error)
         }
@@ -26,11 +33,19 @@ struct ForeignRecord: Codable {
 
     /// Reads the record of a bundle; nil when there is none that can be read.
     static func read(_ bundle: String) -> ForeignRecord? {
-        guard let bytes = try? File.read("\(bundle)/foreign.json", limit: 64 << 10), CheckedObject.isSound(bytes),
-            let record = try? JSONDecoder().decode(ForeignRecord.self, from: Data(bytes)), record.version == version
-        else { return nil }
-        return record
+        (try? File.read("\(bundle)/\(fileName)", limit: 64 << 10)).flatMap { ForeignRecord(bytes: $0) }
     }
+
+    /// The record of these bytes; nil when they are not as they were written.
+    init?(bytes: [UInt8]) {
+        guard CheckedObject.isSound(bytes),
+            let record = try? JSONDecoder().decode(ForeignRecord.self, from: Data(bytes)),
+            record.version == Self.version
+        else { return nil }
+        self = record
+    }
+
+    init(program: ForeignShim.Program) { self.program = program }
 
     /// Ends the shim, has its own `delete` clean up, and removes what is left all the same; nothing there is fine.
     ///

@@ -11,12 +11,17 @@ extension OCIBackend {
         var version = State.version
         /// For one call of the runtime; nil while there is no container.
         var patienceInSeconds: Int64?
+        /// The bundle's record, whose file may be damaged when another shim takes over.
+        var record: String?
     }
 
     static var isRestorable: Bool { true }
 
     func state() throws(BackendError) -> [UInt8] {
-        let state = State(patienceInSeconds: runtime?.patience.components.seconds)
+        let state = State(
+            patienceInSeconds: runtime?.patience.components.seconds,
+            record: written.map { String(decoding: $0, as: UTF8.self) }
+        )
         do { return Array(try JSONEncoder().encode(state)) } catch {
             throw Self.refused("save state", "\(error)", code: .internal)
         }
@@ -34,13 +39,18 @@ extension OCIBackend {
         }
         let backend = try OCIBackend(context)
         guard let seconds = state.patienceInSeconds else { return backend }
-        guard let record = RuntimeRecord.read(context.bundle) else {
-            throw refused("read record", "the bundle has none", code: .failedPrecondition)
+        // A version before wrote no copy of it.
+        let bytes = state.record.map { Array($0.utf8) } ?? (try? File.read(file(context.bundle), limit: 64 << 10))
+        guard let bytes, let record = RuntimeRecord(bytes: bytes) else {
+            throw refused("read record", "'\(file(context.bundle))' cannot be read", code: .failedPrecondition)
         }
+        backend.written = bytes
         let runtime = RuntimeProgram(record, bundle: context.bundle, patience: .seconds(max(1, seconds)))
         try backend.resume(runtime, record, processes)
         return backend
     }
+
+    private static func file(_ bundle: String) -> String { "\(bundle)/\(RuntimeRecord.fileName)" }
 
     private func resume(
         _ runtime: RuntimeProgram,

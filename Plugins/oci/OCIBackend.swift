@@ -30,6 +30,10 @@ final class OCIBackend: Backend {
     var layout = CgroupTree.Layout.v2
     /// Processes that the runtime has named and that are real.
     var known: Set<Int32> = []
+    /// The record as it was written last; nil while there is no container.
+    var written: [UInt8]?
+
+    var records: [String: [UInt8]] { written.map { [RuntimeRecord.fileName: $0] } ?? [:] }
 
     init(_ context: BackendContext) throws(BackendError) {
         self.context = context
@@ -41,7 +45,7 @@ final class OCIBackend: Backend {
     func create(_ request: BackendCreateRequest) throws(BackendError) -> ContainerProcess {
         var (runtime, record) = try Self.runtime(request, context)
         record.groupWasThere = try ContainerGroup.isThere(forDocument: request.specification)
-        try record.write(context.bundle)
+        written = try record.write(context.bundle)
         self.runtime = runtime
         do throws(BackendError) {
             try root.mount(request.rootMounts)
@@ -111,7 +115,7 @@ final class OCIBackend: Backend {
                 throw .refused(stage: "cgroup", operation: "open", object: path, code: error.code, detail: "\(error)")
             }
         }
-        try record.write(context.bundle)
+        written = try record.write(context.bundle)
     }
 
     /// A creation that failed leaves nothing, neither here nor with the runtime.
@@ -121,7 +125,7 @@ final class OCIBackend: Backend {
         NamedProcess.killStrayChildren(besides: known)
         Self.removeGroups(of: context, RuntimeRecord.read(context.bundle))
         root.unmount()
-        (runtime, cgroup) = (nil, nil)
+        (runtime, cgroup, written) = (nil, nil, nil)
     }
 
     // Signals and limits ------------------------------------------------------------------------------------------------
@@ -216,7 +220,7 @@ final class OCIBackend: Backend {
         }
         root.unmount()
         Self.removeGroups(of: context, RuntimeRecord.read(context.bundle))
-        (self.runtime, cgroup, known) = (nil, nil, [])
+        (self.runtime, cgroup, known, written) = (nil, nil, [], nil)
     }
 
     static func cleanUp(_ context: BackendContext) throws(BackendError) {

@@ -6,6 +6,8 @@ import ShimKit
 /// What another process needs to know of a container: written into the bundle before anything of it is made.
 struct RuntimeRecord: Codable {
     static let version = 1
+    /// Its file in the bundle.
+    static let fileName = "oci.json"
 
     var version = RuntimeRecord.version
     /// Absolute path of the runtime.
@@ -19,11 +21,20 @@ struct RuntimeRecord: Codable {
     var groupWasThere: Bool?
     var pid: Int32?
 
+    /// What is known before the container is made.
+    init(program: String, root: String, usesSystemdCgroup: Bool) {
+        (self.program, self.root, self.usesSystemdCgroup) = (program, root, usesSystemdCgroup)
+    }
+
     /// Writes the record.
-    func write(_ bundle: String) throws(BackendError) {
+    ///
+    /// - Returns: its bytes.
+    func write(_ bundle: String) throws(BackendError) -> [UInt8] {
         do throws(KernelError) {
-            guard let bytes = try? JSONEncoder().encode(self) else { throw .failed("encode", "record", .invalid) }
-            try File.writeAtomically("\(bundle)/oci.json", CheckedObject.sealed(Array(bytes)), durable: false)
+            guard let object = try? JSONEncoder().encode(self) else { throw .failed("encode", "record", .invalid) }
+            let bytes = CheckedObject.sealed(Array(object))
+            try File.writeAtomically("\(bundle)/\(Self.fileName)", bytes, durable: false)
+            return bytes
         } catch {
             throw .failed(stage: "bundle", error)
         }
@@ -31,9 +42,15 @@ struct RuntimeRecord: Codable {
 
     /// Reads the record of a bundle; nil when there is none that can be read.
     static func read(_ bundle: String) -> RuntimeRecord? {
-        guard let bytes = try? File.read("\(bundle)/oci.json", limit: 64 << 10), CheckedObject.isSound(bytes),
-            let record = try? JSONDecoder().decode(RuntimeRecord.self, from: Data(bytes)), record.version == version
+        (try? File.read("\(bundle)/\(fileName)", limit: 64 << 10)).flatMap { RuntimeRecord(bytes: $0) }
+    }
+
+    /// The record of these bytes; nil when they are not as they were written.
+    init?(bytes: [UInt8]) {
+        guard CheckedObject.isSound(bytes),
+            let record = try? JSONDecoder().decode(RuntimeRecord.self, from: Data(bytes)),
+            record.version == Self.version
         else { return nil }
-        return record
+        self = record
     }
 }

@@ -1,6 +1,6 @@
 internal import DocumentTexts
 internal import Kernel
-internal import OCISpec
+package import OCISpec
 
 /// Something in a store that is not as it was written.
 public struct ContentDamage: Sendable {
@@ -51,6 +51,37 @@ extension ContentStore {
             }
             return damages
         }
+    }
+
+    /// Compares a blob with its name; one that has other bytes is set aside, so that the next load or pull brings it again.
+    ///
+    /// - Returns: What is wrong; nil when nothing is, or when the blob is not there.
+    /// - Throws: The class of the failed system call.
+    package func setAsideIfDamaged(_ digest: Digest) throws(ContentError) -> ContentDamage? {
+        try gates.withLock(digest) { () throws(ContentError) in
+            guard contains(digest), try !isWhole(digest) else { return nil }
+            return try locked { (shared) throws(ContentError) in
+                shared.images.removeAll()
+                let own = place(digest)
+                do throws(KernelError) {
+                    let reason = "it has other content than its name says: load or pull the image again"
+                    return ContentDamage(path: own, reason: reason, place: try DamagedFile.moveAside(own))
+                } catch { throw .failed("set '\(own)' aside", error) }
+            }
+        }
+    }
+
+    private func isWhole(_ digest: Digest) throws(ContentError) -> Bool {
+        guard var digester = Digester(digest.algorithm) else { return true }
+        let file = try open(digest)
+        do throws(KernelError) {
+            while true {
+                let bytes = try file.read(upTo: 1 << 18)
+                if bytes.isEmpty { break }
+                digester.update(bytes[...])
+            }
+        } catch { throw .failed("read blob \(digest)", error) }
+        return digester.finish() == digest
     }
 
     private func place(_ digest: Digest) -> String { "\(path)/\(blobName(digest))" }

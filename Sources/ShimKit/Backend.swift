@@ -84,6 +84,11 @@ public protocol Backend: AnyObject {
     /// Called in a process of its own by the `delete` sub-command; nothing may be there, and that is no error.
     static func cleanUp(_ context: BackendContext) throws(BackendError)
 
+    /// Files of the bundle that the backend has written and reads again, by name, with the bytes that it has written last.
+    ///
+    /// One that has other bytes is named, set aside and written anew. The default has none.
+    var records: [String: [UInt8]] { get }
+
     // In the shim ------------------------------------------------------------------------------------------------------
 
     /// The shim is there: what the backend does on its loop begins here.
@@ -137,6 +142,9 @@ extension Backend {
     public func killAll(_ process: ContainerProcess, signal: Signal) throws(BackendError) {
         try kill(process, signal: signal)
     }
+
+    /// There are none.
+    public var records: [String: [UInt8]] { [:] }
 
     /// Knows nothing.
     public func exitStatus(of process: ContainerProcess) -> ExitStatus? { nil }

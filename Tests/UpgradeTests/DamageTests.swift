@@ -15,6 +15,7 @@ extension UpgradeTests {
                 try daemon.stop()
                 let plan = DamagePlan(try state.files())
                 try #require(plan.kinds.count > 20, "\(plan.kinds)")
+                #expect(plan.kinds.contains("profiles/p.promoted.json"), "\(plan.kinds)")
                 for kind in Unread.kinds.keys { #expect(plan.kinds.contains(kind), "there is no \(kind)") }
                 var round = 0
                 while Self.isWhole ? !plan.isDone : round < 15 {

@@ -132,6 +132,9 @@ final class DamagedState {
         for name in try daemon.ok("ps", "-a", "--format", "{{.Names}}").split(separator: "\n").map(String.init) {
             ids[name] = try daemon.field(".Id", name)
         }
+        let learning = ["profile", "learn", "--name", "p", "--rm", "--network", "none", "berth/default", "true"]
+        try #require(try daemon.client(learning).finish().status == 0)
+        try daemon.ok("profile", "promote", "p")
         // Written in the background: the copies of the configurations.
         try eventually("the copies are written") {
             try self.folders().allSatisfy {
@@ -247,6 +250,9 @@ final class DamagedState {
             if case .cut(0) = damage.change { continue }  // there is nothing to keep
             #expect(FileManager.default.fileExists(atPath: damage.file.path + ".bad"), "\(what): \(damage) is not kept")
         }
+        for damage in expected where Self.dropped.contains(damage.kind) {
+            #expect(FileManager.default.fileExists(atPath: damage.file.path + ".bad"), "\(what): \(damage) is not kept")
+        }
         for damage in expected where damage.file.path.contains("/execs/") {
             let container = damage.file.pathComponents.first { $0.count == 64 } ?? ""
             let sessions = try daemon.ok("exec", "ls", container)
@@ -263,6 +269,8 @@ final class DamagedState {
         "exit",
         "layer.json", "layer.copy.json",
     ]
+    /// What is set aside, and absent from then on.
+    private static let dropped: Set<String> = ["profiles/p.json", "profiles/p.promoted.json"]
 
     /// Whether a blob is none of the documents.
     private func isLayer(_ blob: URL) -> Bool {

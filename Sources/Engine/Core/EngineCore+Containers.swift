@@ -80,7 +80,10 @@ extension EngineCore {
             try await node.pool.run {
                 try File.makeDirectory(paths.durable, mode: 0o700)
                 node.faults.reached(.createDirectories)
-                try node.images.makeWritable(id, on: image)
+                do { try node.images.makeWritable(id, on: image) } catch {
+                    node.images.blame(error, node.damage)
+                    throw error
+                }
                 node.faults.reached(.createSnapshot)
             }
             try await node.store.write(events: [await container.event("create")], try record.insertion)

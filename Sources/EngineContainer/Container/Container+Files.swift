@@ -12,7 +12,11 @@ import ShimProtocol
 extension Node {
     /// Looks at what all containers share.
     package func examineShared() async throws {
-        try await pool.run { images.examine(damage, seccomp: seccomp) }
+        let files = profiles.files
+        try await pool.run {
+            images.examine(damage, seccomp: seccomp)
+            try files.examine()
+        }
     }
 }
 

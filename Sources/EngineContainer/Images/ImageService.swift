@@ -52,6 +52,14 @@ package final class ImageService: Sendable {
         _ = try snapshots.prepare(container: id.description, image: image, from: content)
     }
 
+    /// Tells of a layer's blob that could not be unpacked because its bytes are not as they were.
+    package func blame(_ error: any Error, _ damage: DamageLog) {
+        guard let blob = (error as? SnapshotError)?.blob else { return }
+        // What cannot be looked at now is not known to be damaged.
+        guard let found = try? content.setAsideIfDamaged(blob) else { return }
+        damage.tell("'\(found.path)'", found.reason, movedTo: found.place)
+    }
+
     package func removeWritable(_ id: ContainerID) throws {
         try snapshots.remove(container: id.description)
     }

@@ -1,3 +1,4 @@
+import DocumentTexts
 import EngineModel
 import Kernel
 import Synchronization
@@ -45,6 +46,9 @@ package final class ProfileFiles: Sendable {
         guard try File.isThere(path) else { return nil }
         let bytes = try File.read(path, limit: WorkloadProfile.maximumSize)
         do {
+            guard bytes.last == 0x0a, CheckedObject.isSound(bytes) else {
+                throw EngineError.invalid("its check value is that of another document")
+            }
             let profile = try WorkloadProfile(document: bytes)
             guard profile.name == name, profile.state == state else {
                 throw EngineError.invalid("it is of '\(profile.name)', \(profile.state.rawValue)")
@@ -62,7 +66,9 @@ package final class ProfileFiles: Sendable {
 
     /// Writes one; it is on disk when this returns.
     package func write(_ profile: WorkloadProfile) throws {
-        try File.writeAtomically(path(profile.name, profile.state), try profile.document(), durable: true)
+        // Its document ends in a newline, which the check value comes before.
+        let document = CheckedObject.sealed(Array(try profile.document().dropLast())) + [0x0a]
+        try File.writeAtomically(path(profile.name, profile.state), document, durable: true)
     }
 
     /// Changes the one that learns, which is made when it is absent; nobody else changes it meanwhile.
@@ -73,6 +79,16 @@ package final class ProfileFiles: Sendable {
             try body(&profile)
             if profile != old { try write(profile) }
             return profile
+        }
+    }
+
+    /// Looks at all of them; what is damaged is set aside and told of.
+    func examine() throws {
+        for name in try names() {
+            for state in [WorkloadProfile.State.learned, .promoted] {
+                // A newer version's is left as it is.
+                _ = try? read(name, state)
+            }
         }
     }
 

@@ -12,6 +12,7 @@ extension ShimServer {
         checkToken()
         checkState()
         checkJournal()
+        checkRecords()
         defer { damages = [] }
         return ShimCheckFilesResponse.with { $0.damages = damages }
     }
@@ -56,6 +57,18 @@ extension ShimServer {
             if let damage = try journal.check(path: path) { tell(damage) }
         } catch {
             tell(.with { ($0.path, $0.reason) = (path, "it cannot be read or written anew: \(error)") })
+        }
+    }
+
+    private func checkRecords() {
+        guard configuration.hasJournal else { return }
+        for (name, bytes) in backend.records {
+            let path = configuration.context.bundle + "/" + name
+            // Absent and unreadable are both another one.
+            if let found = try? File.read(path, limit: bytes.count + 1), found == bytes { continue }
+            renew(path, "it is not as its backend has written it") { () throws(KernelError) in
+                try File.writeAtomically(path, bytes, durable: false)
+            }
         }
     }
 
