@@ -38,6 +38,8 @@ final class StdinSink: WatchedSource {
         }
         watch(with: loop)
         flush()
+        // Clients that had filled the queue before the process was there.
+        owner.stdinRoomChanged()
     }
 
     /// What was taken and not written yet.

@@ -74,6 +74,24 @@ import Testing
         #expect(try input(of: process) == "one two ")
     }
 
+    @Test func moreInputThanIsKeptBeforeTheStartComesThrough() throws {
+        let process = try FakeProcess(start: false)
+        let sent = (0..<100_000).map { UInt8(truncatingIfNeeded: $0 / 7) }
+        let client = try process.attach(AttachOptions(stdin: true))
+        try client.socket.writeAll(sent)
+        try process.loop.settle()
+        // The pipe takes all that was kept, at once.
+        try process.start()
+        var received: [UInt8] = []
+        try process.loop.run {
+            // Nothing may be there yet.
+            guard let piece = try? process.stdin?.read(upTo: 1 << 20) else { return false }
+            received += piece
+            return received.count >= sent.count
+        }
+        #expect(received == sent)
+    }
+
     @Test func halfCloseEndsTheInputWhenItBelongsToTheClient() throws {
         for closes in [true, false] {
             let process = try FakeProcess(ProcessStdioOptions(closesStdinWithClient: closes))
