@@ -163,7 +163,9 @@ let targets: [Target] = [
     ),
     .executableTarget(
         name: "berth-shim-oci",
-        dependencies: ["ShimKit", "ShimProtocol", "DocumentTexts", "Cgroups", "CgroupMetrics", "HostBundle", "Kernel"],
+        dependencies: [
+            "ShimKit", "ShimProtocol", "DocumentTexts", "Cgroups", "CgroupMetrics", "HostBundle", "OCISpec", "Kernel",
+        ],
         path: "Plugins/oci",
         exclude: ["README.md"],
         swiftSettings: strict,

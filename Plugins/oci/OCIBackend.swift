@@ -44,6 +44,7 @@ final class OCIBackend: Backend {
 
     func create(_ request: BackendCreateRequest) throws(BackendError) -> ContainerProcess {
         var (runtime, record) = try Self.runtime(request, context)
+        try runtime.check(request.specification)
         record.groupWasThere = try ContainerGroup.isThere(forDocument: request.specification)
         written = try record.write(context.bundle)
         self.runtime = runtime

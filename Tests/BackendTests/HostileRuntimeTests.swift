@@ -13,12 +13,13 @@ import Testing
         let client: ShimClient
         private let script: String
 
-        init(_ body: String, group: String = "", deletes: Bool = true) throws {
+        init(_ body: String, group: String = "", document: String = "", deletes: Bool = true) throws {
             let program = BackendTests.directory.appendingPathComponent("berth-shim-oci").path
-            let linux = #""linux":{"cgroupsPath":"\#(group)"}"#
+            let linux = document.contains("linux") ? nil : #""linux":{"cgroupsPath":"\#(group)"}"#
+            let parts = [#""ociVersion":"1.0.2","root":{"path":"rootfs"}"#, linux, document.isEmpty ? nil : document]
             shim = try RunningShim(
                 program: program,
-                config: #"{"ociVersion":"1.0.2","root":{"path":"rootfs"},\#(linux)}"#
+                config: "{\(parts.compactMap { $0 }.joined(separator: ","))}"
             )
             client = try shim.connect()
             script = "\(shim.directory)/runtime"
@@ -28,7 +29,7 @@ import Testing
                 previous= command= pidfile= log=
                 for word; do
                     case $previous in --pid-file) pidfile=$word ;; --log) log=$word ;; esac
-                    case $word in create | start | delete | exec | pause | resume | update | kill | state) command=${command:-$word} ;; esac
+                    case $word in create | start | delete | exec | pause | resume | update | kill | state | features) command=${command:-$word} ;; esac
                     previous=$word
                 done
                 echo $command >>${0%/*}/commands
@@ -112,6 +113,11 @@ import Testing
         /// The shim's children that have not ended.
         private func living() throws -> [Int32] {
             try ProcessFacts.children(of: shim.pid).filter { ((try? ProcessFacts($0))?.state ?? "Z") != "Z" }
+        }
+
+        /// The commands that the runtime was called with.
+        func commands() throws -> [Substring] {
+            try File.readText("\(shim.directory)/commands").split(separator: "\n")
         }
 
         /// What the script has written for us.
