@@ -21,4 +21,6 @@ let restrictedExceptions = nativeExceptions.merging([
     "the suite gives it a filter to be guarded by": ["noFilterIsNone"],
     "the guard is the one listener that the kernel has for a process": ["agentGetsTheListener"],
     "the guard kills by SIGKILL": ["actionOfKILL_PROCESS", "actionOfKILL_THREAD", "actionOfKILL"],
+    "Landlock lets nobody who is held to rules change mounts": ["capabilitiesAreThoseOfTheNamespace"],
+    "Landlock lets processes with rules of their own, as an exec has, look into no others": ["execIsNotTraceable"],
 ]) { $1 }

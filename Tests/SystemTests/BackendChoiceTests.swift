@@ -237,6 +237,7 @@ extension SystemTests {
                 #expect(try ok("inspect", "-f", "{{.State.Pid}}", "one") == pid)
                 #expect(try ok("exec", "one", "echo", "again") == "again")
                 #expect(try ok("top", "one").contains("sleep"))
+                try eventually("it has written") { try ok("logs", "one").split(separator: "\n").count > 2 }
                 _ = try ok("stop", "one")
                 #expect(try ok("inspect", "-f", "{{.State.ExitCode}}", "one") == "3")
                 let lines = try ok("logs", "one").split(separator: "\n").map(String.init)
