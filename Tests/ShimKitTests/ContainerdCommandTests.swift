@@ -185,6 +185,8 @@ import Testing
         try client.task(.create, TaskCreateRequest.with { ($0.id, $0.bundle) = ("c1", containerd.bundle) })
         #expect(try !containerd.events.poll(for: .readable, timeout: .seconds(10)).isEmpty, "no event")
         #expect(try containerd.topics(until: EventTopic.create) == [EventTopic.create])
+        // Nobody starts it, and it would wait for ever.
+        try client.task(.kill, TaskKillRequest.with { ($0.id, $0.signal) = ("c1", 9) })
     }
 
     /// What of runc's options nobody does is said, by its name.
@@ -200,6 +202,8 @@ import Testing
         #expect(line?.contains("binary_name,no_pivot_root,io_uid") == true, "\(plain.shim.log)")
         // The backend reads this one.
         #expect(line?.contains(",root") == false)
+        // Nobody starts it, and it would wait for ever.
+        try plain.client.task(.kill, TaskKillRequest.with { ($0.id, $0.signal) = (plain.id, 9) })
     }
 
     @Test func anOptionOfTheOperatorThatIsNoneIsRefused() throws {

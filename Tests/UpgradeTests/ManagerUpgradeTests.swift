@@ -155,19 +155,23 @@ extension UpgradeTests {
             }
         }
 
-        /// Says of a database that only programs with at least this schema read it.
-        private func needs(_ schema: Int, _ daemon: Daemon) throws -> Int {
+        /// Says of a database that it was made by a later program, and from which on programs read it.
+        ///
+        /// - Returns: What it said before, in the same order.
+        private func says(_ schema: String, readsFrom: String, _ daemon: Daemon) throws -> [String] {
             let script = """
                 import sqlite3, sys
                 db = sqlite3.connect(sys.argv[1], timeout=10)
-                (old,) = db.execute("select value from meta where key = 'reads-from'").fetchone()
-                db.execute("update meta set value = ? where key = 'reads-from'", (sys.argv[2],))
+                for key, value in (("schema", sys.argv[2]), ("reads-from", sys.argv[3])):
+                    print(*db.execute("select value from meta where key = ?", (key,)).fetchone())
+                    db.execute("update meta set value = ? where key = ?", (value, key))
                 db.commit()
-                print(old)
                 """
             let file = daemon.root.appendingPathComponent("berth.db").path
-            let outcome = try Command("python3", ["-c", script, file, "\(schema)"], in: daemon.scratch).finish()
-            return try #require(Int(outcome.text), "\(outcome)")
+            let outcome = try Command("python3", ["-c", script, file, schema, readsFrom], in: daemon.scratch).finish()
+            let old = outcome.text.split(separator: "\n").map(String.init)
+            try #require(old.count == 2, "\(outcome)")
+            return old
         }
 
         @Test func databaseThatTheNextProgramCannotReadStopsNothing() throws {
@@ -175,7 +179,7 @@ extension UpgradeTests {
                 try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
                 let pid = try daemon.field(".State.Pid", "one")
                 let manager = daemon.pid
-                let schema = try needs(99, daemon)
+                let old = try says("99", readsFrom: "99", daemon)
                 for words in [["--check"], []] {
                     let outcome = try daemon.client(["system", "upgrade"] + words).finish()
                     #expect(outcome.status == 1 && "\(outcome)".contains("99"), "\(outcome)")
@@ -189,7 +193,7 @@ extension UpgradeTests {
                     in: daemon.scratch
                 ).finish()
                 #expect(refused.status == 1 && refused.errors.contains("99"), "\(refused)")
-                #expect(try needs(schema, daemon) == 99)
+                #expect(try says(old[0], readsFrom: old[1], daemon) == ["99", "99"])
                 try daemon.start()
                 #expect(try daemon.field(".State.Pid", "one") == pid)
                 #expect(try daemon.ok("system", "upgrade").contains("has taken over from"))
