@@ -107,7 +107,7 @@ extension SystemTests.UserNamespaceTests {
             try daemon.stop()
             try sql(
                 """
-                UPDATE containers SET plan = json_remove(plan, '$.userNamespace'),
+                UPDATE containers SET plan = json_remove(plan, '$.userNamespace'), plan_check = NULL,
                     configuration = json_remove(configuration, '$.userNamespace');
                 DELETE FROM id_range_holders; DELETE FROM id_ranges;
                 """,
