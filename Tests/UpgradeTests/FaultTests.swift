@@ -53,7 +53,8 @@ extension UpgradeTests {
         @Test func shimThatDiesBeforeItsAnswerIsHeardHasStartedTheContainer() throws {
             let environment = ["BERTH_FAULT": "start.replied:shim"]
             try Daemon.with(executable: "berthd-faults", environment: environment) { (daemon) throws in
-                let script = "echo begun; until [ -e /go ]; do sleep 0.05; done; exit 42"
+                // What is said before that may be in the hands of the shim that dies.
+                let script = "until [ -e /go ]; do sleep 0.05; done; echo begun; exit 42"
                 try daemon.ok("create", "--name", "one", "berth/default", "sh", "-c", script)
                 try daemon.ok("start", "one")
                 #expect(try daemon.ok("exec", "one", "touch", "/go") == "")
