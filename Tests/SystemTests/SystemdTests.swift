@@ -39,6 +39,52 @@ extension SystemTests {
             try service.ok("rm", "-f", "one")
             _ = try service.held { $0 == 0 }
         }
+
+        @Test func containersOutliveTheStoppedService() throws {
+            let service = try ManagedService()
+            defer { service.takeDown() }
+            try service.start()
+            try service.ok("load", "-i", try DefaultImage.archive())
+            let count = "i=0; while :; do i=$((i+1)); echo $i; usleep 50000; done"
+            try service.ok("run", "-d", "--name", "one", "berth/default", "sh", "-c", count)
+            let until = "trap 'exit 7' USR1; while :; do usleep 20000; done"
+            try service.ok("run", "-d", "--name", "two", "berth/default", "sh", "-c", until)
+            let (pid, doomed) = (try service.pid(of: "one"), try service.pid(of: "two"))
+            let log = URL(fileURLWithPath: try service.ok("inspect", "-f", "{{.LogPath}}", "one"))
+            let held = try service.held { $0 > 0 }
+
+            // The service alone: its socket is open, and the next client has systemd start the manager.
+            try service.systemctl("stop", service.unit)
+            #expect(try service.property("MainPID") == "0")
+            #expect(try service.ok("exec", "one", "echo", "alive") == "alive")
+            #expect(try service.property("MainPID") != "0")
+            _ = try service.held { $0 == held }
+
+            try service.systemctl("stop", service.socketUnit, service.unit)
+            #expect(try service.property("ActiveState") == "inactive")
+            // It lets go of what it has kept; docs/operations.md says so.
+            #expect(try service.property("NFileDescriptorStore") == "0")
+            #expect(kill(doomed, SIGUSR1) == 0)
+            try eventually("it has ended") { kill(doomed, 0) != 0 }
+            let length = try Data(contentsOf: log).count
+            try eventually(within: 2, "the log grows without a manager") {
+                try Data(contentsOf: log).count > length + 100
+            }
+            #expect(kill(pid, 0) == 0)
+
+            try service.systemctl("start", service.unit)
+            try eventually(within: 60, "it is adopted") { try service.pid(of: "one") == pid }
+            #expect(try service.ok("exec", "one", "echo", "alive") == "alive")
+            try eventually(within: 60, "the end is known") {
+                try service.ok("inspect", "-f", "{{.State.ExitCode}} {{.State.Running}}", "two") == "7 false"
+            }
+            let lines = try service.ok("logs", "one").split(separator: "\n").map { String($0) }
+            #expect(lines == (1...max(1, lines.count)).map { String($0) })
+            // What a shim's successor would need is in the store again, and only that.
+            _ = try service.held { $0 > 0 && $0 < held }
+            try service.ok("rm", "-f", "one", "two")
+            _ = try service.held { $0 == 0 }
+        }
     }
 }
 
@@ -106,6 +152,13 @@ private final class ManagedService {
         }
     }
 
+    var unit: String { "\(name).service" }
+    var socketUnit: String { "\(name).socket" }
+
+    func pid(of container: String) throws -> Int32 {
+        try #require(Int32(try ok("inspect", "-f", "{{.State.Pid}}", container)))
+    }
+
     func mainPid() throws -> String { try property("MainPID") }
 
     func property(_ property: String) throws -> String {
@@ -142,7 +195,7 @@ private final class ManagedService {
     }
 
     func takeDown() {
-        _ = try? Command(Binaries.path("berth"), ["--host", "unix://\(socket)", "rm", "-f", "one"], in: scratch)
+        _ = try? Command(Binaries.path("berth"), ["--host", "unix://\(socket)", "rm", "-f", "one", "two"], in: scratch)
             .finish()
         _ = try? Command("systemctl", ["stop", "\(name).socket", "\(name).service"], in: scratch).finish()
         for kind in ["service", "socket"] {
