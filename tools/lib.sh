@@ -25,7 +25,7 @@ CHECK_PACKAGES=(jq protobuf-compiler shellcheck)
 # shellcheck disable=SC2034
 GUEST_PACKAGES=(python3 qemu-system-x86 mmdebstrap e2fsprogs)
 # shellcheck disable=SC2034
-GUEST_DEBIAN=(apparmor buildah busybox-static conmon containerd crun curl e2fsprogs iproute2 jq podman procps runc)
+GUEST_DEBIAN=(apparmor buildah busybox-static conmon containerd crun curl e2fsprogs iproute2 jq libisal2 podman procps runc)
 # shellcheck disable=SC2034
 GUEST_TESTS=(
     '^(KernelTests|CgroupsTests|SandboxTests|RuntimeTests)\.' '^BackendTests\..*/native\(|^SystemTests\..*(Systemd|Group|Profile)Tests'
