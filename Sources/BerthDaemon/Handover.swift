@@ -44,8 +44,10 @@ struct Handover {
             var descriptor: Int32
         }
 
+        /// Version of the document; documents of before had none, and are version 1.
+        var version: Int? = HandoverVersions.written
         /// The least version of a reader; a program that cannot read it says so and gives the process back.
-        var readsFrom = Handover.version
+        var readsFrom = HandoverVersions.readsFrom
         var locks: [Int32]
         var listeners: [Int32]
         var connections: [Connection]
@@ -57,9 +59,6 @@ struct Handover {
         var failure: String?
         var foreign: [Int32]?
     }
-
-    /// Version of the document.
-    private static let version = 1
 
     // Taking
 
@@ -79,10 +78,10 @@ struct Handover {
     static func take() throws -> Handover? {
         guard let number = CurrentProcess.environment(variable).flatMap({ Int32($0) }) else { return nil }
         let memory = Descriptor(adopting: number)
-        let document = try JSON.decode(Document.self, try SealedMemory.read(memory.raw, limit: limit))
-        guard document.readsFrom <= version else {
-            throw DaemonError.other("the hand-over has version \(document.readsFrom), and this berthd reads \(version)")
-        }
+        let bytes = try SealedMemory.read(memory.raw, limit: limit)
+        // First: another version's document need not have the same form.
+        try HandoverVersions.present.check(bytes)
+        let document = try JSON.decode(Document.self, bytes)
         var handover = Handover()
         handover.locks = try document.locks.map(adopt)
         handover.listeners = try document.listeners.map(adopt)

@@ -55,7 +55,10 @@ struct UpgradeCheck {
         }
         guard let report = try? JSON.decode(SelfCheck.Document.self, bytes) else {
             let text = String(decoding: bytes.suffix(500), as: UTF8.self)
-            verdict.problems.append("'\(program.path)' is no berthd that can check itself; it says: \(text)")
+            let what = "'\(program.path)' is no berthd that can check itself; started with --check, it "
+            // A newline alone is nothing to read either.
+            let isSilent = text.allSatisfy(\.isWhitespace)
+            verdict.problems.append(what + (isSilent ? "answers nothing, where a berthd says what it found" : "says: \(text)"))
             return verdict
         }
         verdict.version = report.version

@@ -41,6 +41,7 @@ final class AttachSession: WatchedSource, OutputClient {
 
     /// Takes part again after `init(restoring:)`.
     func resume(loop: any StdioLoop) {
+        if state.queuedByteCount > 0 { state.begin(now: Clock.monotonic.now) }
         watch(with: loop)
         settle()
     }
@@ -133,9 +134,9 @@ final class AttachSession: WatchedSource, OutputClient {
         }
     }
 
-    private func flush() {
+    private func flush(now: Timestamp = Clock.monotonic.now) {
         var isGone = false
-        unsafe state.send(now: Clock.monotonic.now) { bytes in
+        unsafe state.send(now: now) { bytes in
             guard unsafe !bytes.isEmpty else { return 0 }
             switch attempt({ try unsafe socket.tryWrite(bytes) }) {
             case .moved(let count): return count
@@ -184,8 +185,10 @@ final class AttachSession: WatchedSource, OutputClient {
     }
 
     func expire(now: Timestamp) {
-        guard let deadline = state.deadline, deadline <= now else { return }
-        clientIsGone()
+        guard let due = state.deadline, due <= now else { return }
+        // A connection is told to be writable only once most of it was read, which a slow reader takes longer for.
+        if state.queuedByteCount > 0 { flush(now: now) }
+        if let deadline = state.deadline, deadline <= now { clientIsGone() }
         settle()
     }
 

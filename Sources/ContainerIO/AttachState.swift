@@ -46,9 +46,9 @@ public struct AttachOptions: Sendable {
 
 /// What an attached client's connection is in, without the connection.
 ///
-/// Output: queued, bounded, with a deadline that moves as long as the client takes something. Input: searched for the
-/// detach keys. The end comes when the output has ended and everything was sent, when the client detaches, or when its
-/// deadline passes.
+/// Output: queued, bounded, with a deadline that moves as long as the client keeps up a pace: a byte now and then does not keep
+/// its process waiting. Input: searched for the detach keys. The end comes when the output has ended and everything was sent,
+/// when the client detaches, or when its deadline passes.
 package struct AttachState {
     /// Where the connection is in its life.
     package enum Phase: Equatable, Sendable {
@@ -81,6 +81,8 @@ package struct AttachState {
     package private(set) var deadline: Timestamp?
     private var queue = ByteQueue()
     private var matcher: DetachMatcher
+    /// Bytes that were sent since the deadline was set.
+    private var taken = 0
     private let stall: Duration
     private let linger: Duration
 
@@ -125,7 +127,7 @@ package struct AttachState {
     /// Queues output; the clock starts when the client has something to take.
     package mutating func enqueue(header: UInt64?, _ bytes: some Sequence<UInt8>, now: Timestamp) {
         guard phase == .open else { return }
-        if queue.isEmpty { deadline = now + stall }
+        if queue.isEmpty { begin(now: now) }
         if let header { queue.append(header: header) }
         queue.append(bytes)
     }
@@ -134,8 +136,15 @@ package struct AttachState {
     package mutating func send(now: Timestamp, _ body: (UnsafeRawBufferPointer) -> Int) {
         let before = queue.count
         unsafe queue.withBytes(body)
-        if queue.count < before { deadline = now + stall }
+        taken += before - queue.count
+        if taken >= ClientLimit.pace { begin(now: now) }
         if queue.isEmpty { drained(now: now) }
+    }
+
+    /// The client has `stall` from now on, as after a change of the program, which does not know what was taken.
+    package mutating func begin(now: Timestamp) {
+        guard phase == .open || phase == .flushing else { return }
+        (deadline, taken) = (now + stall, 0)
     }
 
     /// No output follows.

@@ -73,6 +73,8 @@ final class FifoOutput: WatchedSource, OutputClient {
     private var queue = ByteQueue()
     private var ended: StdioStreams = []
     private(set) var deadline: Timestamp?
+    /// Bytes that were taken since the deadline was set.
+    private var taken = 0
 
     init(_ path: String, streams: StdioStreams, owner: ProcessStdio) throws(ContainerIOError) {
         do throws(KernelError) {
@@ -102,13 +104,12 @@ final class FifoOutput: WatchedSource, OutputClient {
     }
 
     private func flush() {
-        var hasMoved = false
         unsafe queue.withBytes { bytes in
             guard unsafe !bytes.isEmpty, case .moved(let count)? = try? unsafe writer.tryWrite(bytes) else { return 0 }
-            hasMoved = true
+            taken += count
             return count
         }
-        if hasMoved, deadline != nil { deadline = Clock.monotonic.now + ClientLimit.stall }
+        if deadline != nil, taken >= ClientLimit.pace { begin() }
         finishIfDone()
         interestMayHaveChanged()
         owner.clientRoomChanged()
@@ -117,8 +118,12 @@ final class FifoOutput: WatchedSource, OutputClient {
     func outputEnded(_ stream: StdioStream) {
         ended.insert(StdioStreams(stream))
         guard ended.isSuperset(of: streams.intersection(owner.startedStreams)) else { return }
-        deadline = Clock.monotonic.now + ClientLimit.stall
+        begin()
         finishIfDone()
+    }
+
+    private func begin() {
+        (deadline, taken) = (Clock.monotonic.now + ClientLimit.stall, 0)
     }
 
     private func finishIfDone() {

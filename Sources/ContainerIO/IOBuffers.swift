@@ -47,7 +47,7 @@ public final class IOBuffers {
 
     /// Whether clients of processes that were closed still take output.
     ///
-    /// A shim that is to end waits for them; each of them ends within `ClientLimit.stall` of its last progress.
+    /// A shim that is to end waits for them; each of them keeps up the pace of `ClientLimit`, or is cut.
     public var isFlushing: Bool { !flushing.isEmpty }
 
     func keep(_ stdio: ProcessStdio) {

@@ -30,8 +30,10 @@ package enum ClientLimit {
     package static let queueByteCount = 64 << 10
     /// Room below which a client counts as full.
     package static let leastRoom = 16 << 10
-    /// How long a client may stand still with output waiting for it.
+    /// The time in which a client for which output waits takes all of it, or `pace`.
     package static let stall = Duration.seconds(10)
+    /// What keeps a client that takes something, and never all: as much as makes a full one's process go on.
+    package static let pace = leastRoom
     /// How long a finished connection stays open for a client that is still sending.
     package static let linger = Duration.seconds(1)
 }

@@ -27,19 +27,48 @@ import Testing
         #expect(state.room == 0)
     }
 
-    @Test func deadlineMovesWithProgressAndGoesWithTheQueue() {
+    @Test func deadlineMovesWithThePaceAndGoesWithTheQueue() {
         var state = AttachState(.none)
         #expect(state.deadline == nil)
-        state.enqueue(header: nil, bytes(10), now: start)
+        state.enqueue(header: nil, bytes(40_000), now: start)
         #expect(state.deadline == start + ClientLimit.stall)
         state.enqueue(header: nil, bytes(10), now: start + .seconds(5))
         #expect(state.deadline == start + ClientLimit.stall)
         _ = take(0, of: &state, at: start + .seconds(6))
         #expect(state.deadline == start + ClientLimit.stall)
-        _ = take(5, of: &state, at: start + .seconds(7))
-        #expect(state.deadline == start + .seconds(7) + ClientLimit.stall)
-        _ = take(15, of: &state, at: start + .seconds(8))
+        // Busy until the last moment, and then back.
+        _ = take(ClientLimit.pace, of: &state, at: start + .seconds(9))
+        #expect(state.deadline == start + .seconds(9) + ClientLimit.stall)
+        _ = take(ClientLimit.pace / 2, of: &state, at: start + .seconds(10))
+        _ = take(ClientLimit.pace / 2, of: &state, at: start + .seconds(11))
+        #expect(state.deadline == start + .seconds(11) + ClientLimit.stall)
+        _ = take(40_000, of: &state, at: start + .seconds(12))
         #expect(state.deadline == nil && state.phase == .open)
+        // Whoever has everything begins anew, however little it was.
+        state.enqueue(header: nil, bytes(10), now: start + .seconds(60))
+        #expect(state.deadline == start + .seconds(60) + ClientLimit.stall)
+    }
+
+    @Test(arguments: [1, 100, ClientLimit.pace / 2])
+    func clientThatTakesALittleNowAndThenHasNoMoreTimeThanOneThatTakesNothing(count: Int) {
+        var state = AttachState(.none)
+        state.enqueue(header: nil, bytes(ClientLimit.queueByteCount), now: start)
+        _ = take(count, of: &state, at: start + .seconds(9))
+        #expect(state.deadline == start + ClientLimit.stall)
+        // Nor does it get more by what comes, or by the end of the output.
+        state.enqueue(header: nil, bytes(count), now: start + .seconds(9))
+        state.outputEnded(now: start + .seconds(9))
+        #expect(state.deadline == start + ClientLimit.stall && state.phase == .flushing)
+    }
+
+    @Test func anotherProgramGivesItTheWholeTime() {
+        var state = AttachState(.none)
+        state.enqueue(header: nil, bytes(100), now: start)
+        state.begin(now: start + .seconds(5))
+        #expect(state.deadline == start + .seconds(5) + ClientLimit.stall)
+        state.close()
+        state.begin(now: start + .seconds(6))
+        #expect(state.deadline == nil)
     }
 
     @Test func headerGoesInFrontOfItsBytes() {

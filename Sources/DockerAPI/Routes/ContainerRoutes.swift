@@ -229,8 +229,9 @@ extension TerminalSize {
     ///
     /// - Throws: 400 when one is missing or no size.
     init(_ query: Query) throws(APIError) {
-        let height = try query.number("h")
-        let width = try query.number("w")
+        let range = 0...Int(UInt16.max)
+        let height = try query.number("h", in: range)
+        let width = try query.number("w", in: range)
         guard let height, let width else { throw .invalid("the terminal size is missing: parameters 'h' and 'w'") }
         guard let rows = UInt16(exactly: height), let columns = UInt16(exactly: width) else {
             throw .invalid("invalid terminal size \(height)x\(width)")

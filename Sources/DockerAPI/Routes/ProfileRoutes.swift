@@ -113,7 +113,7 @@ struct ProfileRoutes: Sendable {
         let profile = name.isEmpty ? nil : name
         guard request.query.flag("follow") else { return try .json(try await rows(profile).0) }
         var (rows, start): ([BerthDenial], Int64) = ([], 0)
-        if let after = try request.query.number("after") {
+        if let after = try request.query.number("after", in: 0 ... .max) {
             start = Int64(after)
         } else {
             (rows, start) = try await self.rows(profile)

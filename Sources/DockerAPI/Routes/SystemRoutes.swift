@@ -158,7 +158,7 @@ struct SystemRoutes: Sendable {
         let sequence = try await engine.events(
             EventRequest(
                 since: try query.time("since", countsFromZero: true),
-                after: try query.number("after").map { Int64($0) },
+                after: try query.number("after", in: 0 ... .max).map { Int64($0) },
                 until: try query.time("until"),
                 filters: try query.filters()
             )

@@ -45,11 +45,23 @@ package struct Query: Sendable, Equatable {
 
     /// The value of `name` as a whole number, nil when it is absent or empty.
     ///
-    /// - Throws: 400 when it is not a number.
-    package func number(_ name: String) throws(APIError) -> Int? {
+    /// - Parameters:
+    ///   - name: Of the parameter.
+    ///   - range: What makes sense.
+    /// - Returns: The number.
+    /// - Throws: 400 when it is not a number, or one out of the range.
+    package func number(_ name: String, in range: ClosedRange<Int> = .min ... .max) throws(APIError) -> Int? {
         guard let value = text(name) else { return nil }
         guard let number = Int(value) else {
-            throw .invalid("invalid value for parameter '\(name)': '\(value)' is not a whole number")
+            let sign = value.utf8.first == UInt8(ascii: "-") || value.utf8.first == UInt8(ascii: "+") ? 1 : 0
+            let digits = value.utf8.dropFirst(sign)
+            let isNumber = !digits.isEmpty && digits.allSatisfy { (0x30...0x39).contains($0) }
+            let problem = isNumber ? "is too large a number" : "is not a whole number"
+            throw .invalid("invalid value for parameter '\(name)': '\(value)' \(problem)")
+        }
+        guard range.contains(number) else {
+            let upper = range.upperBound == .max ? "\(range.lowerBound) or more" : "\(range.lowerBound) to \(range.upperBound)"
+            throw .invalid("invalid value for parameter '\(name)': \(number) is out of range; it may be \(upper)")
         }
         return number
     }
