@@ -103,7 +103,10 @@ final class RestrictedBackend: NativeBackend {
 
     override func start() throws(BackendError) {
         defer { syscalls?.began() }
-        try super.start()
+        do throws(BackendError) { try super.start() } catch {
+            syscalls?.failed()
+            throw error
+        }
     }
 
     override func exec(_ request: BackendExecRequest) throws(BackendError) -> ContainerProcess {

@@ -98,6 +98,11 @@ final class SyscallGuard: FilterGuard {
         for filter in filters.values { (filter.setUp, filter.hasBegun, filter.isStarting) = (nil, true, false) }
     }
 
+    /// The program was never executed: there is no workload of which something was learned.
+    func failed() {
+        if settings.mode == .learn { reports.forget() }
+    }
+
     /// Nobody has the filter any more.
     private func drop(_ filter: Filter) {
         if let watch = filter.watch { host?.unwatch(watch) }

@@ -76,6 +76,14 @@ final class UseReports {
         ledger.hasTold = false
     }
 
+    /// Leaves out what was counted and not told, and that there is no more to come.
+    func forget() {
+        if let timer { host?.cancel(timer) }
+        timer = nil
+        ledger.pass()
+        ledger.hasTold = false
+    }
+
     private func publish(isLast: Bool) {
         guard let host else { return }
         var hasEnded = false

@@ -58,7 +58,9 @@ struct UpgradeCheck {
             let what = "'\(program.path)' is no berthd that can check itself; started with --check, it "
             // A newline alone is nothing to read either.
             let isSilent = text.allSatisfy(\.isWhitespace)
-            verdict.problems.append(what + (isSilent ? "answers nothing, where a berthd says what it found" : "says: \(text)"))
+            verdict.problems.append(
+                what + (isSilent ? "answers nothing, where a berthd says what it found" : "says: \(text)")
+            )
             return verdict
         }
         verdict.version = report.version

@@ -120,8 +120,8 @@ public struct APIClient: Sendable {
         _ query: Query = [],
         body: (some Encodable)? = Empty?.none
     ) throws(ClientError) -> HTTPConnection {
+        let target = try Self.target(path, query)
         let connection = try HTTPConnection(to: host)
-        let target = Self.target(path, query)
         if let body {
             let type = ("Content-Type", "application/json")
             try connection.send(method, target, headers: [type], body: try ClientJSON.encode(body))
@@ -137,11 +137,12 @@ public struct APIClient: Sendable {
         _ query: Query = [],
         read: () throws -> ArraySlice<UInt8>
     ) throws -> HTTPConnection {
+        let target = try Self.target(path, query)
         let connection = try repeating(isRepeatable: false) { () throws(ClientError) in
             try HTTPConnection(to: host)
         }
         let headers = [("Content-Type", "application/x-tar"), ("Transfer-Encoding", "chunked")]
-        try connection.send("POST", Self.target(path, query), headers: headers)
+        try connection.send("POST", target, headers: headers)
         do {
             while case let piece = try read(), !piece.isEmpty { try connection.sendBody(piece) }
             try connection.finishBody()
@@ -159,6 +160,7 @@ public struct APIClient: Sendable {
         _ query: Query = [],
         body: (some Encodable)? = Empty?.none
     ) throws(ClientError) -> (connection: HTTPConnection, early: [UInt8]) {
+        let target = try Self.target(path, query)
         // What was cut off half-way may have begun: only a connection that nobody took is tried again.
         let connection = try repeating(isRepeatable: false) { () throws(ClientError) in
             try HTTPConnection(to: host)
@@ -169,7 +171,7 @@ public struct APIClient: Sendable {
             bytes = try ClientJSON.encode(body)
             headers.append(("Content-Type", "application/json"))
         }
-        try connection.send("POST", Self.target(path, query), headers: headers, body: bytes)
+        try connection.send("POST", target, headers: headers, body: bytes)
         let head = try connection.head()
         guard head.status == 101 else { throw .protocolViolation("HTTP status \(head.status) instead of an upgrade") }
         return (connection, try connection.upgrade())
@@ -177,7 +179,9 @@ public struct APIClient: Sendable {
 
     // Text of requests
 
-    static func target(_ path: String, _ query: Query) -> String {
+    static func target(_ path: String, _ query: Query) throws(ClientError) -> String {
+        // Of `/containers//stop` the server could only say that there is no such page.
+        guard !path.contains("//"), !path.hasSuffix("/") else { throw .emptyName(in: path) }
         let parameters = query.compactMap { name, value in value.map { "\(escape(name))=\(escape($0))" } }
         return "/v\(version)\(path)" + (parameters.isEmpty ? "" : "?" + parameters.joined(separator: "&"))
     }

@@ -71,6 +71,16 @@ public struct ClientError: Error, Sendable, Equatable, CustomStringConvertible {
         ClientError(reason: .invalidArgument, description: "'\(text)' is not a host: unix://PATH is")
     }
 
+    /// A path with a name in it that is empty.
+    static func emptyName(in path: String) -> ClientError {
+        let segments = path.split(separator: "/", omittingEmptySubsequences: false)
+        let place = segments.dropFirst().firstIndex(of: "") ?? segments.endIndex
+        let noun = place > segments.startIndex ? segments[place - 1] : ""
+        let what = noun == "exec" ? "exec session" : String(noun.hasSuffix("s") ? noun.dropLast() : noun)
+        let name = noun == "exec" ? "id" : "name or id"
+        return ClientError(reason: .invalidArgument, description: "the \(name) of the \(what) is empty")
+    }
+
     static func operation(_ what: String) -> ClientError {
         ClientError(reason: .operation, description: what)
     }

@@ -8,7 +8,7 @@ public struct BerthProfileSummary: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var calls: Int
     /// Calls that the one in force allows.
     @Zero public var promotedCalls: Int
-    /// Dangerous calls that were seen and not taken up.
+    /// Dangerous calls that were seen and not taken up, refused ones among them.
     @Zero public var dangerous: Int
     /// Runs that it was learned from, and those that are incomplete.
     @Zero public var runs: Int
@@ -81,6 +81,8 @@ public struct BerthProfileRun: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var ended: String
     /// Whether nothing of it is missing.
     @Zero public var complete: Bool
+    /// Why its workload was never begun; empty when it was.
+    @Zero public var failed: String
 
     /// Everything at its zero value.
     public init() {}
@@ -94,6 +96,7 @@ public struct BerthProfileRun: Codable, Sendable, Equatable, ZeroValue {
         case started = "Started"
         case ended = "Ended"
         case complete = "Complete"
+        case failed = "Failed"
     }
 }
 

@@ -26,6 +26,12 @@ public struct Restriction: Sendable, Equatable, Codable {
     /// Annotations by which the backend is told.
     package static let profileAnnotation = "dev.berth.profile"
     package static let modeAnnotation = "dev.berth.profile-mode"
+    /// Annotation by which the engine knows later which profile of that name it was.
+    package static let identityAnnotation = "dev.berth.profile-identity"
+
+    /// What stands for a profile that was removed, or replaced by another of its name; no profile is called so.
+    package static func removed(_ name: String) -> String { "\(name) (removed)" }
+
     /// Where a program may write although its root is read-only.
     private static let writable = ["/run": "mode=755", "/tmp": "mode=1777", "/var/tmp": "mode=1777"]
 }
@@ -81,8 +87,8 @@ public struct RestrictionOptions: Sendable {
             )
         }
         guard let profile else {
-            for name in ["berth.mode", "berth.readonly"] where values[name] != nil {
-                throw EngineError.invalid("security option '\(name)' needs 'berth.profile=NAME'")
+            guard mode == nil else {
+                throw EngineError.invalid("security option 'berth.mode' needs 'berth.profile=NAME'")
             }
             return nil
         }
@@ -111,9 +117,11 @@ public struct RestrictionOptions: Sendable {
         return true
     }
 
-    fileprivate func isReadOnly() throws -> Bool {
+    /// Whether nobody may write to the root; nil where nothing was said.
+    fileprivate func isReadOnly() throws -> Bool? {
         switch values["berth.readonly"] {
-        case nil, "true"?: return true
+        case nil: return nil
+        case "true"?: return true
         case "false"?: return false
         case let other?:
             throw EngineError.invalid("security option 'berth.readonly': '\(other)' is neither true nor false")
@@ -124,9 +132,11 @@ public struct RestrictionOptions: Sendable {
 extension ContainerConfiguration {
     /// Applies the options of restricted mode: the backend, and defaults that take rights away.
     ///
-    /// - Parameter options: What the client has asked for.
+    /// - Parameters:
+    ///   - options: What the client has asked for.
+    ///   - defaultBackend: The one that holds where none is named.
     /// - Throws: ``EngineError`` `.invalidArgument` for what contradicts them.
-    public mutating func restrict(_ options: RestrictionOptions) throws {
+    public mutating func restrict(_ options: RestrictionOptions, defaultBackend: String) throws {
         if let rules = try options.accessRules() {
             try takeBackend(AccessRules.option)
             accessRules = rules
@@ -135,7 +145,27 @@ extension ContainerConfiguration {
             try takeBackend(Self.namespacesOption)
             try shareNamespaces()
         }
-        guard let restriction = try options.restriction() else { return }
+        if let restriction = try options.restriction() { try hold(to: restriction) }
+        let backend = backend.flatMap { $0.isEmpty ? nil : $0 } ?? defaultBackend
+        let isReadOnly = try options.isReadOnly()
+        // Who asks for all rights has asked for these, by name.
+        if backend == Restriction.backend, !privileged {
+            takeRightsAway(leavingRoot: isReadOnly == false)
+        } else if isReadOnly == true {
+            readonlyRootfs = true
+        }
+    }
+
+    /// Takes what a container of the backend has not got unless it is named: with a profile or without.
+    private mutating func takeRightsAway(leavingRoot: Bool) {
+        if !capabilitiesToDrop.contains(where: { $0.uppercased() == "ALL" }) { capabilitiesToDrop.append("ALL") }
+        // Without a mount of its own there would be no place to write.
+        guard !leavingRoot, sharesNamespaces != true else { return }
+        readonlyRootfs = true
+        for (path, mode) in Restriction.writableDirectories where !isMounted(path) { tmpfs[path] = mode }
+    }
+
+    private mutating func hold(to restriction: Restriction) throws {
         let option = restriction.mode == .learn ? "berth.learn" : "berth.profile"
         try takeBackend(option)
         if privileged { throw EngineError.invalid("security option '\(option)' and privileged exclude each other") }
@@ -150,11 +180,6 @@ extension ContainerConfiguration {
         case nil: break
         }
         self.restriction = restriction
-        if !capabilitiesToDrop.contains(where: { $0.uppercased() == "ALL" }) { capabilitiesToDrop.append("ALL") }
-        // Without a mount of its own there would be no place to write.
-        guard try options.isReadOnly(), sharesNamespaces != true else { return }
-        readonlyRootfs = true
-        for (path, mode) in Restriction.writableDirectories where !isMounted(path) { tmpfs[path] = mode }
     }
 
     /// Takes the backend that can what an option asks for.

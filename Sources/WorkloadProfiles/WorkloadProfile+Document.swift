@@ -44,6 +44,7 @@ extension WorkloadProfile {
         merged = document.merged ?? 0
         database = document.database
         promoted = document.promoted
+        identity = document.identity
     }
 
     /// The document.
@@ -80,6 +81,7 @@ private struct Document: Codable {
     var merged: Int64?
     var database: String?
     var promoted: String?
+    var identity: String?
 
     init(_ profile: WorkloadProfile) {
         version = WorkloadProfile.version
@@ -100,6 +102,7 @@ private struct Document: Codable {
         merged = profile.merged
         database = profile.database
         promoted = profile.promoted
+        identity = profile.identity
     }
 }
 

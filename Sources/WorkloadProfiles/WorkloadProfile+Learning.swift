@@ -66,6 +66,7 @@ extension WorkloadProfile {
         // Words of a run that was checked when it was made; what this machine does not know has no effect.
         allow(learned.allowed.compactMap { text in try? CallSelector(parsing: text) })
         capabilities = Set(capabilities + learned.capabilities).sorted()
+        guard runs.first(where: { $0.number == number })?.failed == nil else { return forget(run: number) }
         for use in learned.uses where !use.isExpected { add(use, run: number) }
     }
 
@@ -86,10 +87,24 @@ extension WorkloadProfile {
         if use.argument == nil, ArgumentClass(call: name) != nil { calls[name]?.isWhole = true }
     }
 
+    /// Takes back what nothing but one run has called: its workload was never begun, so what was counted is not the workload's.
+    private mutating func forget(run number: Int) {
+        func others(_ calls: [String: Call]) -> [String: Call] {
+            calls.compactMapValues { call in
+                guard call.use.runs != [number] else { return nil }
+                var call = call
+                call.classes = call.classes.filter { $0.value.runs != [number] }
+                return call
+            }
+        }
+        (calls, refused, dangerous) = (others(calls), others(refused), others(dangerous))
+    }
+
     /// The number of a run, which is noted or brought up to date.
     private mutating func note(_ run: Run) -> Int {
         if let index = runs.firstIndex(where: { $0.container == run.container && $0.run == run.run }) {
-            (runs[index].ended, runs[index].complete) = (run.ended, run.complete)
+            runs[index].failed = runs[index].failed ?? run.failed
+            (runs[index].ended, runs[index].complete) = (run.ended, run.complete && runs[index].failed == nil)
             return runs[index].number
         }
         var run = run

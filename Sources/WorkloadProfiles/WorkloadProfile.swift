@@ -68,6 +68,8 @@ package struct WorkloadProfile: Sendable, Equatable {
         package var ended: String?
         /// Whether its last word has come: then nothing of it is missing.
         package var complete: Bool
+        /// Why its workload was never begun; nil when it was.
+        package var failed: String?
 
         /// A run; the profile gives it its number.
         package init(container: String, run: String, name: String, image: String, command: [String], started: String) {
@@ -102,6 +104,8 @@ package struct WorkloadProfile: Sendable, Equatable {
     package var database: String?
     /// When it was promoted.
     package var promoted: String?
+    /// Tells it from others that had its name before; nil for one of before there were such.
+    package var identity: String?
 
     /// An empty one that learns.
     ///
@@ -121,8 +125,11 @@ package struct WorkloadProfile: Sendable, Equatable {
         ["execve", "execveat"].contains { name in calls[name] != nil || allowed.contains { $0.name == name } }
     }
 
-    /// Runs whose last word has not come.
-    package var incompleteRuns: [Run] { runs.filter { !$0.complete } }
+    /// Runs whose last word has not come; those that never began have none.
+    package var incompleteRuns: [Run] { runs.filter { !$0.complete && $0.failed == nil } }
+
+    /// The last of its runs, when none has ever begun.
+    package var failedRun: Run? { runs.allSatisfy { $0.failed != nil } ? runs.last : nil }
 
     /// Names are file names and words of a command line.
     ///

@@ -77,10 +77,8 @@ extension ContainerOptions {
         config.privileged = privileged
         config.securityOpt = try securityOpt.map(securityOption)
         if let namespaces { config.securityOpt?.append("berth.namespaces=\(namespaces)") }
-        // Docker's document knows no "not asked for": with a profile the root is read-only unless this says otherwise.
-        if readOnly == false,
-            securityOpt.contains(where: { $0.hasPrefix("berth.learn") || $0.hasPrefix("berth.profile") })
-        {
+        // Docker's document knows no "not asked for": in restricted mode the root is read-only unless this says otherwise.
+        if readOnly == false, !securityOpt.contains(where: { $0.hasPrefix("berth.readonly") }) {
             config.securityOpt?.append("berth.readonly=false")
         }
         config.sysctls = Value.pairs(sysctl)

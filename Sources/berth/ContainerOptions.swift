@@ -66,7 +66,7 @@ struct ContainerOptions: ParsableArguments {
 
     @Flag(
         inversion: .prefixedNo,
-        help: "Mount the root file system read-only. With a profile it is, unless --read-only=false says otherwise."
+        help: "Mount the root file system read-only. In restricted mode it is, unless --read-only=false says otherwise."
     )
     var readOnly: Bool?
 

@@ -6,8 +6,14 @@ import Kernel
 /// `berth exec`.
 struct Exec: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Run a command in a running container.",
-        usage: "berth exec [options] container command [argument ...]"
+        abstract: "Run a command in a running container, or list its sessions.",
+        usage: """
+            berth exec [options] container command [argument ...]
+            berth exec ls [--quiet] [--format format] container
+            """,
+        discussion: """
+            'exec ls', without options before it, lists sessions. Where a container is called ls, it is a command for that one.
+            """
     )
 
     @ParentCommand var berth: Berth
@@ -53,7 +59,14 @@ struct Exec: ParsableCommand {
 
     func validate() throws {
         try container.checkPassthrough(Self.self)
+        guard container.count > 1 || hasOptions || container.first != "ls" else { throw ExecList.wrong([]) }
         guard container.count > 1 else { throw ValidationError("a command to run in the container is missing") }
+    }
+
+    /// Whether something was asked for that only a command can have.
+    private var hasOptions: Bool {
+        let texts = [user, workdir, detachKeys, timeout, ringSize]
+        return detach || interactive || tty || privileged || texts.contains { $0 != nil } || !(env + envFile).isEmpty
     }
 
     func run() throws {
@@ -61,7 +74,9 @@ struct Exec: ParsableCommand {
             throw Failure("the input is not a terminal: leave out --tty", code: 125)
         }
         let client = try berth.client()
-        if try SessionList.isWanted(container, client) { return try SessionList.show(container[1], client) }
+        if !hasOptions, try SessionList.isWanted(container, client) {
+            return try SessionList.show(Array(container.dropFirst()), client)
+        }
         do {
             try execute(client)
         } catch let error as ClientError {

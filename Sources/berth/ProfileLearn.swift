@@ -62,7 +62,8 @@ struct ProfileLearn: ParsableCommand {
         Output.note("profile \(after.summary.name): \(after.summary.calls) calls, \(fresh.count) new entries")
         for text in fresh { Output.note("  learned: \(text)") }
         for call in after.refused {
-            Output.note("  refused (\(call.answer ?? "")): \(Self.text(call)), \(call.count) times")
+            let danger = call.danger.map { ", dangerous: \($0)" } ?? ""
+            Output.note("  refused (\(call.answer ?? "")\(danger)): \(Self.text(call)), \(call.count) times")
         }
         for call in after.dangerous {
             let text = Self.text(call)

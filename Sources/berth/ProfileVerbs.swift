@@ -86,7 +86,9 @@ struct ProfileShow: ParsableCommand {
         let profile = try berth.client().get(BerthProfile.self, ProfileCommand.path(name), query)
         if format == nil { head(profile) }
         let allowed = profile.calls.map { row($0, "allowed") }
-        let refused = profile.refused.map { row($0, "refused (\($0.answer ?? ""))") }
+        let refused = profile.refused.map { call in
+            row(call, "refused (\(call.answer ?? ""))" + (call.danger.map { ", dangerous: \($0)" } ?? ""))
+        }
         let dangerous = profile.dangerous.map { row($0, "dangerous: \($0.danger ?? "")") }
         try Listing(columns: Self.columns, rows: allowed + refused + dangerous).print(format: format)
     }
@@ -95,7 +97,7 @@ struct ProfileShow: ParsableCommand {
         let summary = profile.summary
         Output.line("profile \(summary.name), \(summary.state)")
         for run in profile.runs {
-            let state = run.complete ? "complete" : "incomplete"
+            let state = run.failed.isEmpty ? run.complete ? "complete" : "incomplete" : "never began (\(run.failed))"
             Output.line(
                 "run \(run.number): \(run.name) (\(run.image)), \(run.started), \(state): \(run.command.joined(separator: " "))"
             )

@@ -3,11 +3,45 @@ import Client
 import DockerTypes
 import Kernel
 
+/// `berth exec ls`: what the words after `exec` mean when the first is `ls` and no container has that name.
+struct ExecList: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ls",
+        abstract: "List the exec sessions of a container.",
+        usage: "berth exec ls [--quiet] [--format table|json|template] container",
+        discussion: "To run the program ls in a container: berth exec CONTAINER ls"
+    )
+
+    @Flag(name: .shortAndLong, help: "Ids only.")
+    var quiet = false
+
+    @Option(help: ArgumentHelp("table, json, or a template.", valueName: "format"))
+    var format: String?
+
+    @Argument(help: "Name or id.")
+    var container: [String] = []
+
+    func validate() throws {
+        if container.count != 1 { throw Self.wrong(container) }
+    }
+
+    /// What is wrong with words that are not one container.
+    static func wrong(_ words: [String]) -> ValidationError {
+        let found = words.isEmpty ? "none was named" : "'\(words.joined(separator: " "))' are \(words.count) words"
+        return ValidationError(
+            "'exec ls' lists the sessions of one container, and \(found); "
+                + "to run ls in a container: berth exec CONTAINER ls"
+        )
+    }
+}
+
 /// `berth exec ls` and `berth attach --exec`.
 enum SessionList {
     /// Whether the words after `exec` ask for a list: `ls` is no container then.
+    ///
+    /// A container of that name goes first, as docker's users expect of it.
     static func isWanted(_ words: [String], _ client: APIClient) throws -> Bool {
-        guard words.count == 2, words[0] == "ls" else { return false }
+        guard words.first == "ls" else { return false }
         switch Result(catching: { () throws(ClientError) in try client.get(ContainerInspect.self, "/containers/ls/json")
         })
         {
@@ -19,9 +53,19 @@ enum SessionList {
     }
 
     /// Prints the sessions of a container.
-    static func show(_ container: String, _ client: APIClient) throws {
+    ///
+    /// - Parameter words: Those after `ls`.
+    static func show(_ words: [String], _ client: APIClient) throws {
+        guard let list = try ExecList.parseAsRoot(words) as? ExecList else { return }
+        let container = list.container[0]
         let path = "/berth/v1/containers/\(APIClient.escape(container))/execs"
-        let rows = try client.get([ExecInspect].self, path).map { session in
+        let sessions: [ExecInspect]
+        do throws(ClientError) { sessions = try client.get([ExecInspect].self, path) } catch {
+            guard error.status == 404 else { throw error }
+            throw Failure("\(error.description) (nor is there one called 'ls' in which '\(container)' could be run)")
+        }
+        if list.quiet { return sessions.forEach { Output.line($0.id) } }
+        let rows = sessions.map { session in
             let process = session.processConfig
             return Listing.Row(fields: [
                 ("ID", session.id), ("PID", session.pid == 0 ? "-" : String(session.pid)), ("Status", status(session)),
@@ -29,7 +73,7 @@ enum SessionList {
             ])
         }
         let columns = [("ID", "EXEC ID"), ("PID", "PID"), ("Status", "STATUS"), ("Command", "COMMAND")]
-        try Listing(columns: columns, rows: rows).print(format: nil)
+        try Listing(columns: columns, rows: rows).print(format: list.format)
     }
 
     private static func status(_ session: ExecInspect) -> String {

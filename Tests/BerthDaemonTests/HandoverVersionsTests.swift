@@ -22,7 +22,10 @@ import Testing
         for version in 3...5 { #expect(error(reader, version, readsFrom: version) == nil) }
         for version in [1, 2] {
             let refusal = try #require(error(reader, version, readsFrom: version))
-            #expect(refusal.contains("9.8.7") && refusal.contains("version \(version)") && refusal.contains("3"), "\(refusal)")
+            #expect(
+                refusal.contains("9.8.7") && refusal.contains("version \(version)") && refusal.contains("3"),
+                "\(refusal)"
+            )
         }
         // One without a number is the first.
         #expect(error(reader, nil, readsFrom: 1)?.contains("version 1") == true)

@@ -35,7 +35,7 @@ import Testing
         let written = try fill(process)
         let deadline = try #require(process.stdio.nextDeadline)
         var taken = 0
-        while taken < ClientLimit.pace / 4 {
+        while taken < ClientLimit.pace * 3 / 4 {
             taken += try slow.socket.read(upTo: 1024).count
             try process.loop.settle()
         }

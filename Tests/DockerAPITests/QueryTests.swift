@@ -64,4 +64,14 @@ struct QueryTests {
     func wrongNumbersAreRefused(text: String) {
         #expect(throws: APIError.self) { try Query("n=\(text)").number("n") }
     }
+
+    @Test func numbersOutOfRangeAreRefused() throws {
+        #expect(try Query("n=0").number("n", in: 0 ... .max) == 0)
+        #expect(try Query("n=65535").number("n", in: 0...65535) == 65535)
+        #expect(try Query("n=-1").number("n") == -1)
+        for text in ["-1", "-9223372036854775808"] {
+            #expect(throws: APIError.self) { try Query("n=\(text)").number("n", in: 0 ... .max) }
+        }
+        #expect(throws: APIError.self) { try Query("n=65536").number("n", in: 0...65535) }
+    }
 }

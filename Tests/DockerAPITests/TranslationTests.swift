@@ -8,7 +8,10 @@ import Testing
 @Suite("Translation")
 struct TranslationTests {
     private func translate(_ json: String) throws -> CreateTranslation.Result {
-        try CreateTranslation.translate(try DockerJSON.decode(ContainerCreateRequest.self, from: json.utf8))
+        try CreateTranslation.translate(
+            try DockerJSON.decode(ContainerCreateRequest.self, from: json.utf8),
+            defaultBackend: "native"
+        )
     }
 
     @Test func limitsOfZeroAreNoLimits() throws {

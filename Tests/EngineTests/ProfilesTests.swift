@@ -60,7 +60,7 @@ import WorkloadProfiles
         var options = RestrictionOptions()
         try options.take(mode == .learn ? "berth.learn" : "berth.profile", "p")
         var configuration = ContainerConfiguration(image: "x")
-        try configuration.restrict(options)
+        try configuration.restrict(options, defaultBackend: "native")
         return try #require(configuration.restriction)
     }
 
@@ -121,6 +121,30 @@ import WorkloadProfiles
         #expect(!profiles.isDue("p", last: false))
         #expect(profiles.isDue("p", last: true))
         #expect(!profiles.isDue("q", last: false))
+    }
+
+    @Test func aProfileIsNotTheOneThatHadItsNameBefore() async throws {
+        try await teach(learned("r1"))
+        let first = try #require(try await profiles.learned("p"))
+        #expect(first.identity != nil)
+        try profiles.files.write(first.promoted(at: "now"))
+        #expect(try profiles.isCurrent("p", identity: first.identity))
+        try await teach(learned("r2"))
+        #expect(try await profiles.learned("p")?.identity == first.identity)
+        _ = try profiles.files.remove("p")
+        #expect(try !profiles.isCurrent("p", identity: first.identity))
+        // What came between its removal and the next is the removed one's.
+        try await store.write(events: [], SystemCallStoreTests.denial(41, profile: "p").addition)
+        try await teach(learned("r3"))
+        let second = try #require(try await profiles.learned("p"))
+        #expect(try !profiles.isCurrent("p", identity: first.identity))
+        #expect(try profiles.isCurrent("p", identity: second.identity))
+        #expect(try await store.denials(profile: "p").denials.isEmpty)
+        // Denials of a profile that is there stay, however often it learns.
+        try await store.write(events: [], SystemCallStoreTests.denial(41, profile: "p").addition)
+        try await teach(learned("r4"))
+        _ = try await profiles.learned("p")
+        #expect(try await store.denials(profile: "p").denials.count == 1)
     }
 
     @Test func onlyWhatIsPromotedIsEnforced() async throws {

@@ -10,13 +10,14 @@ import Testing
 @Suite struct RestrictionTests {
     static func restricted(
         _ options: [(String, String)],
+        default backend: String = "native",
         _ change: (inout ContainerConfiguration) -> Void = { _ in }
     ) throws -> ContainerConfiguration {
         var configuration = ContainerConfiguration(image: "busybox")
         change(&configuration)
         var restriction = RestrictionOptions()
         for (name, value) in options { try restriction.take(name, value) }
-        try configuration.restrict(restriction)
+        try configuration.restrict(restriction, defaultBackend: backend)
         return configuration
     }
 
@@ -47,6 +48,34 @@ import Testing
 
     @Test func withoutOptionsNothingChanges() throws {
         #expect(try Self.restricted([]) == ContainerConfiguration(image: "busybox"))
+        #expect(try Self.restricted([("berth.readonly", "false")]) == ContainerConfiguration(image: "busybox"))
+        #expect(try Self.restricted([("berth.readonly", "true")]).readonlyRootfs)
+    }
+
+    @Test(arguments: [true, false])
+    func theBackendAloneTakesRightsAway(isDefault: Bool) throws {
+        func made(
+            _ options: [(String, String)] = [],
+            _ change: (inout ContainerConfiguration) -> Void = { _ in }
+        ) throws -> ContainerConfiguration {
+            try Self.restricted(options, default: isDefault ? "restricted" : "native") { configuration in
+                if !isDefault { configuration.backend = "restricted" }
+                change(&configuration)
+            }
+        }
+        let plain = try made { $0.capabilitiesToAdd = ["CHOWN"] }
+        #expect(plain.capabilitiesToDrop == ["ALL"] && plain.capabilitiesToAdd == ["CHOWN"] && plain.restriction == nil)
+        #expect(
+            plain.readonlyRootfs && plain.noNewPrivileges && plain.tmpfs.keys.sorted() == ["/run", "/tmp", "/var/tmp"]
+        )
+        let writable = try made([("berth.readonly", "false")])
+        #expect(!writable.readonlyRootfs && writable.tmpfs.isEmpty && writable.capabilitiesToDrop == ["ALL"])
+        // All rights are asked for by name.
+        let privileged = try made { $0.privileged = true }
+        #expect(privileged.capabilitiesToDrop.isEmpty && !privileged.readonlyRootfs)
+        // Another backend is another's business.
+        let other = try made { $0.backend = "oci" }
+        #expect(other.capabilitiesToDrop.isEmpty && !other.readonlyRootfs)
     }
 
     @Test func whatTheClientMountsWins() throws {
@@ -67,7 +96,7 @@ import Testing
         ([("berth.profile", "a"), ("berth.mode", "x")], "'x'"),
         ([("berth.profile", "a"), ("berth.profile", "b")], "twice"),
         ([("berth.allow", "bpf")], "berth.learn"), ([("berth.profile", "")], "no value"),
-        ([("berth.nonsense", "1")], "berth.learn"), ([("berth.readonly", "false")], "berth.profile"),
+        ([("berth.nonsense", "1")], "berth.learn"), ([("berth.readonly", "maybe")], "maybe"),
         ([("berth.profile", "a"), ("berth.readonly", "maybe")], "maybe"),
     ]
 
@@ -204,11 +233,11 @@ import Testing
 
 /// Rules for files, which are asked for by an option of their own.
 @Suite struct AccessRulesTests {
-    @Test func theOptionChoosesTheBackendAndNothingElse() throws {
+    @Test func theOptionChoosesTheBackend() throws {
         for rules in AccessRules.allCases {
             let configuration = try RestrictionTests.restricted([("berth.landlock", rules.rawValue)])
             #expect(configuration.accessRules == rules && configuration.backend == "restricted")
-            #expect(configuration.restriction == nil && configuration.capabilitiesToDrop.isEmpty)
+            #expect(configuration.restriction == nil && configuration.capabilitiesToDrop == ["ALL"])
         }
         #expect(throws: EngineError.self) { try RestrictionTests.restricted([("berth.landlock", "on")]) }
         #expect(throws: EngineError.self) {

@@ -37,6 +37,81 @@ extension SystemTests {
             }
         }
 
+        @Test func emptyNamesAreNamed() throws {
+            try Daemon.with { (daemon) throws in
+                let verbs: [[String]] = [
+                    ["start"], ["stop"], ["kill"], ["restart"], ["rm"], ["pause"], ["unpause"], ["logs"], ["wait"],
+                    ["stats"],
+                    ["inspect"], ["attach"], ["top"], ["update", "--memory", "1g"], ["exec", "ls"],
+                    ["container", "inspect"],
+                    ["shim", "upgrade"],
+                ]
+                for verb in verbs {
+                    let outcome = try daemon.client(verb + [""]).finish()
+                    #expect(outcome.status != 0 && outcome.errors.contains("empty"), "\(verb): \(outcome)")
+                }
+                for (words, thing) in [
+                    (["attach", "--exec", ""], "exec session"), (["exec", "", "true"], "container"),
+                    (["rmi", ""], "image"),
+                    (["history", ""], "image"), (["profile", "show", ""], "profile"),
+                    (["profile", "rm", ""], "profile"),
+                    (["backend", "info", ""], "backend"), (["rename", "", "x"], "container"),
+                ] {
+                    let outcome = try daemon.client(words).finish()
+                    #expect(
+                        outcome.status != 0 && outcome.errors.contains("of the \(thing) is empty"),
+                        "\(words): \(outcome)"
+                    )
+                }
+            }
+        }
+
+        @Test func execLsIsTheListUnlessAContainerIsCalledSo() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                try daemon.ok("exec", "-d", "one", "sleep", "999")
+                let id = try daemon.ok("exec", "ls", "-q", "one")
+                #expect(id.count == 64)
+                let row = try daemon.ok("exec", "ls", "--format", "json", "one")
+                #expect(row.contains("\"ID\":\"\(id)\"") && row.contains("sleep 999"), "\(row)")
+                #expect(try daemon.ok("exec", "ls", "one", "--format", "{{.ID}}") == id)
+                #expect(try daemon.ok("exec", "one", "ls", "-d", "/").contains("/"))
+                for words in [["exec", "ls"], ["exec", "ls", "one", "extra"], ["exec", "ls", "--nonsense", "one"]] {
+                    let outcome = try daemon.client(words).finish()
+                    #expect(outcome.status == 125 && outcome.errors.contains("exec ls"), "\(words): \(outcome)")
+                }
+                let absent = try daemon.client(["exec", "ls", "none"]).finish()
+                #expect(absent.status == 1 && absent.errors.contains("'ls'"), "\(absent)")
+                let session = try daemon.client(["exec", "-i", "ls", "one"]).finish()
+                #expect(session.status == 1 && session.errors.contains("ls"), "\(session)")
+                // Docker's users have a container of any name.
+                try daemon.ok("run", "-d", "--name", "ls", "berth/default", "sleep", "1000")
+                #expect(try daemon.ok("exec", "ls", "echo", "inside") == "inside")
+                #expect(try daemon.ok("exec", "ls", "hostname").count == 12)
+                try daemon.ok("rm", "-f", "one", "ls")
+            }
+        }
+
+        @Test func numbersOutOfRangeAreNamed() throws {
+            try Daemon.with { (daemon) throws in
+                func answer(_ method: String, _ path: String) throws -> String {
+                    let words = ["-s", "-m", "5", "-X", method, "-w", " %{http_code}", "--unix-socket", daemon.socket]
+                    return try Command("curl", words + ["http://berth/v1.51\(path)"], in: daemon.scratch).finish().text
+                }
+                try daemon.ok("create", "--name", "one", "berth/default")
+                for (method, path, number) in [
+                    ("GET", "/berth/v1/events?after=-1", "-1"), ("GET", "/berth/v1/denials?follow=1&after=-7", "-7"),
+                    ("GET", "/berth/v1/events?after=99999999999999999999", "99999999999999999999"),
+                    ("POST", "/containers/one/resize?h=-1&w=80", "-1"),
+                    ("POST", "/containers/one/resize?h=24&w=65536", "65536"),
+                    ("GET", "/berth/v1/events?after=x", "'x'"),
+                ] {
+                    let found = try answer(method, path)
+                    #expect(found.hasSuffix("400") && found.contains(number), "\(path): \(found)")
+                }
+            }
+        }
+
         @Test func wrongRequestsAreAnswered() throws {
             try Daemon.with { (daemon) throws in
                 func status(_ arguments: String...) throws -> String {

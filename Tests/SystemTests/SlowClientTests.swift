@@ -29,6 +29,19 @@ extension SystemTests {
                     "POST /containers/one/attach?stream=1&stdout=1&stderr=1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n",
                     to: daemon.socket
                 )
+                let enough = daemon.scratch.appendingPathComponent("enough")
+                // Whatever happens, the client's loop ends.
+                defer { try? Data().write(to: enough) }
+                // Some bytes a second, out of what the client has at once: far from what keeps it.
+                let trickle = try Command(
+                    "sh",
+                    [
+                        "-c",
+                        "'\(Binaries.path("berth"))' --host 'unix://\(daemon.socket)' exec one sh -c 'seq 1 400000; touch /done' | "
+                            + "while [ ! -e '\(enough.path)' ] && dd bs=64 count=1 2>/dev/null | grep -q ''; do sleep 0.1; done",
+                    ],
+                    in: daemon.scratch
+                )
                 let began = Date()
                 var before = try size(log)
                 var still = 0
@@ -43,6 +56,12 @@ extension SystemTests {
                 // What was on its way, and the end; short lines fill a socket with little.
                 let got = Poller.answer(deaf).utf8.count
                 #expect(got > 4 << 10 && got < before / 2, "\(got) of \(before)")
+                try eventually(within: 30, "the session's command has gone on") {
+                    try daemon.berth("exec", "one", "test", "-e", "/done").status == 0
+                }
+                #expect(trickle.isRunning)
+                try Data().write(to: enough)
+                #expect(try trickle.finish().status == 0)
                 try daemon.ok("kill", "one")
                 let lines = try daemon.berth("logs", "--tail", "50000", "one").output.split(separator: "\n").compactMap
                 {

@@ -205,6 +205,9 @@ extension UpgradeTests {
                 for binary in ["/bin/true", "/nowhere", Binaries.path("berth")] {
                     let outcome = try daemon.berth("system", "upgrade", "--binary", binary)
                     #expect(outcome.status == 1 && !outcome.errors.isEmpty, "\(binary): \(outcome)")
+                    // One that is silent is told to be so.
+                    let isSilent = outcome.errors.contains("answers nothing")
+                    #expect(isSilent == (binary == "/bin/true"), "\(outcome)")
                 }
                 let check = try daemon.berth("system", "upgrade", "--check", "--binary", "/bin/true")
                 #expect(check.status == 1)

@@ -118,6 +118,34 @@ enum Learned {
         #expect(program.verdict(on: SystemCall(architecture: SyscallNames.native, number: 1000)) == absent)
     }
 
+    /// Whether the shim's counts come before the word that it never began, or after.
+    @Test(arguments: [true, false])
+    func nothingIsLearnedOfARunThatNeverBegan(isTold: Bool) throws {
+        var failed = Learned.report([], container: "c9")
+        failed.run.failed = "no such program"
+        // A shim of before tells of the execve that failed, and that this was all.
+        let counts = Learned.report(
+            [
+                try Learned.use("execve"), try Learned.use("read"), try Learned.use("socket", 2),
+                try Learned.use("acct"),
+            ],
+            container: "c9",
+            complete: true
+        )
+        var profile = try WorkloadProfile(name: "p")
+        for report in isTold ? [counts, failed] : [failed, counts] { profile.merge(report) }
+        #expect(profile.calls.isEmpty && profile.refused.isEmpty && profile.dangerous.isEmpty)
+        #expect(profile.failedRun?.failed == "no such program" && profile.runs.map(\.complete) == [false])
+        #expect(profile.incompleteRuns.isEmpty)
+        // What others have called stays, and one that began is enough.
+        let before = try Learned.profile()
+        var other = before
+        for report in isTold ? [counts, failed] : [failed, counts] { other.merge(report) }
+        #expect(Set(other.calls.keys) == Set(before.calls.keys) && other.failedRun == nil)
+        let again = try WorkloadProfile(document: other.document())
+        #expect(again == other)
+    }
+
     @Test func mergingAddsAndKeepsTheRunsApart() throws {
         var profile = try Learned.profile()
         profile.merge(Learned.report([try Learned.use("read", nil, 3), try Learned.use("write")], container: "c2"))

@@ -57,7 +57,7 @@ struct ContainerRoutes: Sendable {
     private func create(_ request: APIRequest) async throws -> Reply {
         let body = try request.decode(ContainerCreateRequest.self)
         if let platform = request.query.text("platform") { try await check(platform, of: body.config.image) }
-        var translated = try CreateTranslation.translate(body)
+        var translated = try CreateTranslation.translate(body, defaultBackend: engine.configuration.defaultBackend)
         translated.configuration.idempotencyKey = try Self.idempotencyKey(request.head.headerFields)
         let created: CreatedContainer
         do {

@@ -60,7 +60,8 @@ package struct Query: Sendable, Equatable {
             throw .invalid("invalid value for parameter '\(name)': '\(value)' \(problem)")
         }
         guard range.contains(number) else {
-            let upper = range.upperBound == .max ? "\(range.lowerBound) or more" : "\(range.lowerBound) to \(range.upperBound)"
+            let upper =
+                range.upperBound == .max ? "\(range.lowerBound) or more" : "\(range.lowerBound) to \(range.upperBound)"
             throw .invalid("invalid value for parameter '\(name)': \(number) is out of range; it may be \(upper)")
         }
         return number

@@ -13,8 +13,12 @@ package enum CreateTranslation {
 
     /// Translates `request`.
     ///
+    /// - Parameters:
+    ///   - request: What the client asks for.
+    ///   - defaultBackend: The one that holds where none is named.
+    /// - Returns: The configuration, and warnings.
     /// - Throws: ``APIError`` 400 for what makes no sense, 501 for what is not offered.
-    package static func translate(_ request: ContainerCreateRequest) throws -> Result {
+    package static func translate(_ request: ContainerCreateRequest, defaultBackend: String) throws -> Result {
         guard !request.config.image.isEmpty else { throw APIError.invalid("no image was named: 'Image' is empty") }
         var configuration = ContainerConfiguration(image: request.config.image)
         var warnings: [String] = []
@@ -29,7 +33,7 @@ package enum CreateTranslation {
         try faults(host.berth, into: &configuration)
         if try restriction.sharesNamespaces() { try shared(request) }
         // The last: it takes away what all else leaves open.
-        try configuration.restrict(restriction)
+        try configuration.restrict(restriction, defaultBackend: defaultBackend)
         warnings += ineffective(request)
         configuration.faceDocument = String(decoding: try DockerJSON.encode(request), as: UTF8.self)
         return Result(configuration: configuration, warnings: warnings)

@@ -23,8 +23,8 @@ enum ProfileTranslation {
         row.promotedCalls = status.promoted?.allowedCalls ?? 0
         let runs = status.learned?.runs ?? []
         row.runs = runs.count
-        row.incompleteRuns = runs.filter { !$0.complete }.count
-        row.dangerous = status.learned?.dangerous.count ?? 0
+        row.incompleteRuns = status.learned?.incompleteRuns.count ?? 0
+        row.dangerous = status.learned.map(dangers) ?? 0
         row.denials = status.denials
         row.usedBy = status.users
         return row
@@ -37,7 +37,7 @@ enum ProfileTranslation {
         document.promoted = profile.promoted ?? ""
         document.calls = rows(profile.calls)
         document.refused = rows(profile.refused)
-        document.dangerous = rows(profile.dangerous, dangers: true)
+        document.dangerous = rows(profile.dangerous)
         document.allowed = profile.allowed.map(\.description)
         document.capabilities = profile.capabilities
         document.runs = profile.runs.map { run in
@@ -45,26 +45,42 @@ enum ProfileTranslation {
             (row.number, row.container, row.name) = (run.number, run.container, run.name)
             (row.image, row.command) = (run.image, run.command)
             (row.started, row.ended, row.complete) = (run.started, run.ended ?? "", run.complete)
+            row.failed = run.failed ?? ""
             return row
         }
         return document
     }
 
+    /// Why a call is dangerous; nil when it is not.
+    private static func danger(_ name: String, _ plain: String, _ value: UInt64?) -> String? {
+        DangerousCalls.reason(name: plain, argument: value)
+            ?? (name == plain ? nil : "a call of another convention than the machine's own")
+    }
+
+    /// The call's name without the convention that may stand in front.
+    private static func plain(_ name: String) -> String {
+        name.split(separator: ":").last.map(String.init) ?? name
+    }
+
+    /// Dangerous calls that were seen, whether the ceiling has let them through or not.
+    private static func dangers(_ profile: WorkloadProfile) -> Int {
+        let refused = profile.refused.filter { name, call in
+            let values = call.classes.isEmpty ? [nil] : call.classes.keys.map(Optional.some)
+            return values.contains { danger(name, plain(name), $0) != nil }
+        }
+        return Set(profile.dangerous.keys).union(refused.keys).count
+    }
+
     /// One row a call, or one a class where there are classes.
-    private static func rows(_ calls: [String: WorkloadProfile.Call], dangers: Bool = false) -> [BerthProfileCall] {
+    private static func rows(_ calls: [String: WorkloadProfile.Call]) -> [BerthProfileCall] {
         calls.sorted { $0.key < $1.key }.flatMap { name, call -> [BerthProfileCall] in
-            // A convention may stand in front.
-            let plain = name.split(separator: ":").last.map(String.init) ?? name
+            let plain = plain(name)
             func row(_ use: WorkloadProfile.Use, _ value: UInt64?) -> BerthProfileCall {
                 var row = BerthProfileCall()
                 row.call = name
                 row.argument = value.flatMap { value in ArgumentClass(call: plain)?.name(of: value) }
                 (row.count, row.runs, row.answer) = (use.count, use.runs, call.answer)
-                if dangers {
-                    row.danger =
-                        DangerousCalls.reason(name: plain, argument: value)
-                        ?? "a call of another convention than the machine's own"
-                }
+                row.danger = danger(name, plain, value)
                 return row
             }
             if call.classes.isEmpty { return [row(call.use, nil)] }

@@ -117,10 +117,16 @@ extension Engine {
 
     /// Has a profile enforced from the next start of its containers on.
     ///
-    /// - Throws: `.notFound`; `.failedPrecondition` for one that says nothing or of which a run is incomplete, unless `force`.
+    /// - Throws: `.notFound`; `.failedPrecondition` for one that says nothing, of which no run has begun or of which one is incomplete, unless `force`.
     package func promoteProfile(_ name: String, force: Bool) async throws -> WorkloadProfile {
         let learned = try await learned(name)
         if !force {
+            if let run = learned.failedRun {
+                throw EngineError.conflict(
+                    "profile '\(name)' has learned of no workload: the run of container '\(run.name)' never began "
+                        + "(\(run.failed ?? "")); learn of one that does, or force it"
+                )
+            }
             guard !learned.isEmpty else {
                 throw EngineError.conflict(
                     "profile '\(name)' allows nothing: no container could start with it; learn first, or force it"
@@ -210,12 +216,13 @@ extension Engine {
                 reason: .conflict
             )
         }
+        try await core.node.profiles.forgetPredecessor(name)
         let files = core.node.profiles.files
         _ = try await core.blocking { _ in
             try files.update(name) { old in
-                let (merged, database) = (old.merged, old.database)
+                let (merged, database, identity) = (old.merged, old.database, old.identity)
                 old = result.profile
-                (old.merged, old.database) = (merged, database)
+                (old.merged, old.database, old.identity) = (merged, database, identity)
             }
         }
         return result

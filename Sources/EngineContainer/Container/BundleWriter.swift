@@ -8,6 +8,7 @@ import Logging
 import OCISpec
 import Seccomp
 import ShimProtocol
+import WorkloadProfiles
 
 /// Writes everything that a shim needs of one container.
 ///
@@ -63,6 +64,10 @@ package struct BundleWriter: Sendable {
             var annotations = spec.annotations ?? [:]
             annotations[Restriction.profileAnnotation] = restriction.profile
             annotations[Restriction.modeAnnotation] = restriction.mode.rawValue
+            if restriction.mode != .learn {
+                annotations[Restriction.identityAnnotation] = try node.profiles.files.present(restriction.profile)?
+                    .identity
+            }
             spec.annotations = annotations
         }
         if let rules = configuration.accessRules {

@@ -49,6 +49,7 @@ extension Container {
         for text in configuration.environment { try ConfigurationCheck.variable(text) }
         try ConfigurationCheck.workingDirectory(configuration.workingDirectory)
         try ConfigurationCheck.user(configuration.user)
+        try checkRights(configuration)
         if let keys = configuration.detachKeys, !keys.isEmpty { try Self.check(detachKeys: keys) }
         forgetSessions()
         var exec = Exec(id: .random(), configuration: configuration)
@@ -61,6 +62,15 @@ extension Container {
         await publish([event("exec_create: \(command)", ["execID": exec.id.description])])
         node.faults.reached(.execCreated)
         return exec.id
+    }
+
+    /// What a container is held to holds all of its processes: a session is no way around it.
+    private func checkRights(_ configuration: ExecConfiguration) throws {
+        guard configuration.privileged, let restriction = record.configuration.restriction else { return }
+        let what = restriction.mode == .learn ? "teaches" : "is held to"
+        throw EngineError.invalid(
+            "exec: 'privileged' and profile '\(restriction.profile)', which container \(record.name) \(what), exclude each other"
+        )
     }
 
     private func checkExecAllowed() throws {
@@ -259,6 +269,7 @@ extension Container {
     func process(_ exec: ExecConfiguration) throws -> RuntimeSpec.Process {
         let plan = record.plan
         var configuration = record.configuration
+        try checkRights(exec)
         configuration.privileged = configuration.privileged || exec.privileged
         var process = RuntimeSpec.Process()
         process.terminal = exec.terminal

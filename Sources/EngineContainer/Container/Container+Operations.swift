@@ -224,6 +224,8 @@ extension Container {
 
     package func restart(signal: String?, timeout: Int?) async throws {
         try requireUndamaged()
+        // What could not be started again is not stopped.
+        try await requireStartable()
         do {
             try await stop(signal: signal, timeout: timeout)
         } catch let error as EngineError where error.reason == .notModified {}

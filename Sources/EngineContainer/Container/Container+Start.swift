@@ -69,6 +69,7 @@ extension Container {
         let program = (record.plan.resolved.entrypoint + record.plan.resolved.command).first ?? ""
         var failure = EngineError.startFailure(error, program: program, id)
         failure.cleanUpErrors += cleanUpErrors
+        await noteFailedStart(failure.message)
         // The clients that waited for this start learn of its end by the end of their connections.
         attaches = []
         let isShortage = failure.code == .resourceExhausted || ShimConnection.isShortage(error)
@@ -186,6 +187,21 @@ extension Container {
         // A shim that has no process any more is on its way out, or is ended by the tear-down that follows.
         guard let holder, unsupervised != nil || stuck != nil else { return }
         throw EngineError.conflict("container \(id) cannot be started: its shim, process \(holder), is left")
+    }
+
+    /// Whatever a start needs and may have lost since the last one, as far as it can be seen without stopping anything.
+    ///
+    /// - Throws: What the start would.
+    func requireStartable() async throws {
+        let (node, configuration) = (node, record.configuration)
+        _ = try node.backend(record.plan.backend)
+        for entry in record.plan.mounts where entry.point.kind == .bind && !entry.createSource {
+            guard try await node.isThere(entry.point.source) else { throw BundleWriter.missing(entry.point.source) }
+        }
+        try await node.pool.run {
+            if let restriction = configuration.restriction { try node.profiles.check(restriction) }
+        }
+        _ = try joinedNamespaces()
     }
 
     /// The namespaces of other containers that this one joins; they must run.

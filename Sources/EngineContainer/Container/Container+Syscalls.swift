@@ -1,3 +1,4 @@
+import DocumentTexts
 import EngineModel
 import EngineSpec
 package import EngineStore
@@ -20,6 +21,21 @@ extension Container {
         guard let restriction = record.configuration.restriction, restriction.mode == .learn else { return }
         let learned = try learnedUses(restriction, at: .now, uses: [], isLast: false)
         outbox.changes.append(try node.profiles.insertion(learned, into: restriction.profile))
+        learningRun = run
+    }
+
+    /// Notes that the run that began has no workload: it is no run to learn from.
+    func noteFailedStart(_ reason: String) async {
+        guard let restriction = record.configuration.restriction, run != nil, learningRun == run else { return }
+        learningRun = nil
+        do {
+            var learned = try learnedUses(restriction, at: .now, uses: [], isLast: false)
+            learned.run.failed = reason
+            outbox.changes.append(try node.profiles.insertion(learned, into: restriction.profile))
+        } catch {
+            logger.error("what was learned cannot be written down", metadata: ["error": "\(error)"])
+        }
+        await commit([])
     }
 
     /// What was learned since the report before.
@@ -77,8 +93,10 @@ extension Container {
 
     /// Calls that were not simply allowed since the report before.
     func takeDenials(_ event: ShimEvent) async {
+        var report = event.syscalls
+        // Before the event counts as taken: both are written down together.
+        report.profile = await heldTo(report.profile)
         guard isNew(event) else { return }
-        let report = event.syscalls
         var drafts: [EventDraft] = []
         for use in report.uses {
             let observed = ObservedUse(
@@ -97,6 +115,35 @@ extension Container {
         }
         if !drafts.isEmpty { outbox.changes.append(DenialRecord.trim()) }
         await commit(drafts)
+    }
+
+    /// The profile that a container runs under, by the name that its denials have.
+    ///
+    /// One that was removed meanwhile, maybe with another in its place, is not the one that has the name now.
+    private func heldTo(_ name: String) async -> String {
+        guard !name.isEmpty else { return name }
+        let (profiles, path, known, run) = (node.profiles, paths.config, startedUnder, run)
+        do {
+            let (identity, isCurrent) = try await node.pool.run {
+                let identity = known?.run == run ? known?.identity : try Self.identity(in: path)
+                return (identity, try profiles.isCurrent(name, identity: identity))
+            }
+            startedUnder = (run, identity)
+            return isCurrent ? name : Restriction.removed(name)
+        } catch {
+            // What cannot be seen now is believed as it was told.
+            return name
+        }
+    }
+
+    /// Which profile a document was made for, beyond its name.
+    private static func identity(in path: String) throws -> String? {
+        struct Document: Decodable {
+            var annotations: [String: String]?
+        }
+        let bytes = try File.read(path, limit: 16 << 20)
+        guard CheckedObject.isSound(bytes) else { throw EngineError.internalFailure("'\(path)' is damaged") }
+        return try JSON.decode(Document.self, bytes).annotations?[Restriction.identityAnnotation]
     }
 
     private func denial(of use: ShimSyscallUse, _ observed: ObservedUse, _ report: ShimSyscallReport) -> DenialRecord {

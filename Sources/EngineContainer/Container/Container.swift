@@ -42,6 +42,10 @@ package actor Container {
     var durable: UInt64 = 0
     /// The last report of system calls of this run that was counted.
     var counted: UInt64 = 0
+    /// The run that a profile was told to learn of.
+    var learningRun: String?
+    /// Which profile of its name a run was started under; of one run.
+    var startedUnder: (run: String?, identity: String?)?
     /// Numbers of events that have overtaken what they need, by what they are about.
     var overtaking: [ProcessName: UInt64] = [:]
     var outbox = Outbox()

@@ -65,6 +65,11 @@ package final class ProfileFiles: Sendable {
         }
     }
 
+    /// The one in force, else the one that learns.
+    package func present(_ name: String) throws -> WorkloadProfile? {
+        try read(name, .promoted) ?? read(name, .learned)
+    }
+
     /// Writes one; it is on disk when this returns.
     package func write(_ profile: WorkloadProfile) throws {
         // Its document ends in a newline, which the check value comes before.
@@ -77,6 +82,10 @@ package final class ProfileFiles: Sendable {
         try writing.withLock { _ in
             let old = try read(name, .learned)
             var profile = try old ?? Self.checked { () throws(ProfileError) in try WorkloadProfile(name: name) }
+            if old == nil {
+                let promoted = try read(name, .promoted)
+                profile.identity = promoted == nil ? Random.hex(8) : promoted?.identity
+            }
             try body(&profile)
             if profile != old { try write(profile) }
             return profile

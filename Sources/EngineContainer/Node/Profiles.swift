@@ -52,6 +52,7 @@ package struct Profiles: Sendable {
         let rows = try await store.learned(name)
         let (files, damage) = (files, damage)
         guard let last = rows.last else { return try await pool.run { try files.read(name, .learned) } }
+        try await forgetPredecessor(name)
         let identity = try await store.identity()
         let profile = try await pool.run {
             try files.update(name) { profile in
@@ -74,6 +75,21 @@ package struct Profiles: Sendable {
         do { _ = try await learned(name) } catch {
             logger.error("what was learned is not merged", metadata: ["profile": "\(name)", "error": "\(error)"])
         }
+    }
+
+    /// Whether the profile of this name is the one that a container was started under, and no other that has its name since.
+    ///
+    /// Blocks.
+    package func isCurrent(_ name: String, identity: String?) throws -> Bool {
+        guard let profile = try files.present(name) else { return false }
+        return profile.identity == identity
+    }
+
+    /// Whether nothing has this name yet; then what is told of an earlier one of the name is forgotten.
+    package func forgetPredecessor(_ name: String) async throws {
+        let files = files
+        guard try await pool.run({ try files.present(name) }) == nil else { return }
+        try await store.forgetDenials(profile: name)
     }
 
     /// The profile that is enforced.

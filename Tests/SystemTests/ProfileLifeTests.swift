@@ -1,0 +1,159 @@
+import Foundation
+import SystemFixture
+import Testing
+
+extension SystemTests {
+    /// Profiles that are removed, that nobody could learn of, and what is no way around them.
+    @Suite struct ProfileLifeTests {
+        private static let held = ["--security-opt", "berth.profile=web"] + ProfileUseTests.alone
+
+        private func shown(_ daemon: Daemon, _ name: String) throws -> String {
+            try daemon.ok("profile", "show", name, "--format", "{{.Call}} {{.Argument}} {{.Verdict}}")
+        }
+
+        @Test func aSessionIsNoWayAroundAProfile() throws {
+            try Daemon.with { daemon in
+                _ = try ProfileUseTests.learn(daemon, "web", "true; sleep 0.01")
+                try daemon.ok("profile", "promote", "web")
+                for (name, option) in [("held", "berth.profile=web"), ("pupil", "berth.learn=other")] {
+                    let options = ["-d", "--name", name, "--security-opt", option] + ProfileUseTests.alone
+                    let run = try daemon.client(["run"] + options + ["berth/default", "sleep", "1000"]).finish()
+                    #expect(run.status == 0, "\(run)")
+                    let session = try daemon.client(["exec", "--privileged", name, "true"]).finish()
+                    #expect(session.status == 1 && session.errors.contains("profile '"), "\(session)")
+                }
+                #expect(try daemon.berth("exec", "held", "true").status == 0)
+                try daemon.ok("rm", "-f", "held", "pupil")
+            }
+        }
+
+        @Test func aRunThatNeverBeganIsNothingToPromote() throws {
+            try Daemon.with { daemon in
+                for (program, code) in [("/no/such", 127), ("/etc/passwd", 126)] as [(String, Int32)] {
+                    let words = ["profile", "learn", "--name", "web", "--rm"] + ProfileUseTests.alone
+                    let failed = try daemon.client(words + ["berth/default", program]).finish()
+                    #expect(failed.status == code, "\(failed)")
+                    #expect(try daemon.ok("profile", "ls", "--format", "{{.Calls}} {{.IncompleteRuns}}") == "0 0")
+                    let promoted = try daemon.berth("profile", "promote", "web")
+                    #expect(promoted.status == 1 && promoted.errors.contains("never began"), "\(promoted)")
+                }
+                #expect(try daemon.ok("profile", "show", "web").contains("never began"))
+                // One that begins is learned of, whatever its code, and the others stand in nobody's way.
+                let learned = try ProfileUseTests.learn(daemon, "web", "exit 127")
+                #expect(learned.status == 127 && !learned.errors.contains("never began"), "\(learned)")
+                #expect(try daemon.ok("profile", "ls", "--format", "{{.Runs}} {{.IncompleteRuns}}") == "3 0")
+                try daemon.ok("profile", "promote", "web")
+            }
+        }
+
+        @Test func whatCouldNotBeStartedAgainIsNotStopped() throws {
+            try Daemon.with { daemon in
+                _ = try ProfileUseTests.learn(daemon, "web", "true; sleep 0.01")
+                try daemon.ok("profile", "promote", "web")
+                let place = daemon.scratch.appendingPathComponent("data")
+                try FileManager.default.createDirectory(at: place, withIntermediateDirectories: false)
+                let held = try daemon.client(
+                    ["run", "-d", "--name", "held"] + Self.held + ["berth/default", "sleep", "1000"]
+                ).finish()
+                #expect(held.status == 0, "\(held)")
+                try daemon.ok(
+                    "run",
+                    "-d",
+                    "--name",
+                    "bound",
+                    "-v",
+                    "\(place.path):/data",
+                    "berth/default",
+                    "sleep",
+                    "1000"
+                )
+                try daemon.ok("profile", "rm", "-f", "web")
+                try FileManager.default.removeItem(at: place)
+                for (name, what) in [("held", "No such profile: web"), ("bound", place.path)] {
+                    let pid = try daemon.field(".State.Pid", name)
+                    let again = try daemon.berth("restart", "-t", "0", name)
+                    #expect(again.status == 1 && again.errors.contains(what), "\(again)")
+                    #expect(try daemon.field(".State.Pid", name) == pid, "\(name) was stopped")
+                }
+                try daemon.ok("rm", "-f", "held", "bound")
+            }
+        }
+
+        @Test func denialsOfARemovedProfileAreNotThoseOfTheNext() throws {
+            try Daemon.with { daemon in
+                let step = "step() { while ! cat $1 >/dev/null 2>&1; do sleep 0.05; done; $2 /tmp/d 2>/dev/null; }"
+                let calm = "(sleep 0.2; echo x >/tmp/gate) & \(step); step /tmp/gate ls; wait; true"
+                _ = try ProfileUseTests.learn(daemon, "web", calm)
+                try daemon.ok("profile", "promote", "web")
+                let gate = daemon.scratch.appendingPathComponent("gate")
+                try FileManager.default.createDirectory(at: gate, withIntermediateDirectories: false)
+                let names = ["one", "two", "three"].map { "step /gate/\($0) mkdir; " }.joined()
+                let steps = "\(step); \(names)sleep 1000"
+                let options = ["run", "-d", "--name", "old", "-v", "\(gate.path):/gate"] + Self.held
+                let old = try daemon.client(options + ["berth/default", "sh", "-c", steps]).finish()
+                #expect(old.status == 0, "\(old)")
+                func go(_ step: String) throws { try Data().write(to: gate.appendingPathComponent(step)) }
+                func kinds() throws -> Set<String> {
+                    let rows = try daemon.ok("profile", "denials", "--format", "{{.Profile}}: {{.Syscall}}")
+                    return Set(rows.split(separator: "\n").map(String.init).filter { $0.hasSuffix(": mkdir") })
+                }
+                try go("one")
+                try eventually("a denial of the profile") { try kinds() == ["web: mkdir"] }
+                try daemon.ok("profile", "rm", "-f", "web")
+                #expect(try kinds().isEmpty)
+                try go("two")
+                try eventually("a denial of the removed one") { try kinds() == ["web (removed): mkdir"] }
+                _ = try ProfileUseTests.learn(daemon, "web", "true")
+                try daemon.ok("profile", "promote", "web")
+                try daemon.crash()
+                try daemon.start()
+                try go("three")
+                try eventually("one more of the removed one") {
+                    try daemon.ok("profile", "denials", "--format", "{{.Syscall}} {{.Count}}").contains("mkdir 2")
+                }
+                #expect(try kinds() == ["web (removed): mkdir"])
+                #expect(try ProfileUseTests.denials(daemon, "web").isEmpty)
+                #expect(try daemon.ok("profile", "ls", "--format", "{{.Denials}}") == "0")
+                try daemon.ok("rm", "-f", "old")
+            }
+        }
+
+        @Test func whatWasRefusedAndIsDangerousIsMarkedSo() throws {
+            try Daemon.with { daemon in
+                let learned = try ProfileUseTests.learn(daemon, "web", "unshare -m true; renice -n -5 1; true")
+                #expect(learned.errors.contains("refused (EPERM, dangerous: makes namespaces): unshare"), "\(learned)")
+                #expect(
+                    try shown(daemon, "web").contains(
+                        "unshare CLONE_NEWNS refused (EPERM), dangerous: makes namespaces"
+                    )
+                )
+                #expect(try daemon.ok("profile", "ls", "--format", "{{.Dangerous}}") == "1")
+            }
+        }
+
+        /// The backend without a profile: what a profile takes away beside system calls.
+        @Test func restrictedModeTakesRightsAwayAlsoWithoutAProfile() throws {
+            try Daemon.with { daemon in
+                func run(_ options: [String], _ script: String) throws -> Outcome {
+                    try daemon.client(
+                        ["run", "--rm", "--runtime", "restricted"] + options + ProfileUseTests.alone
+                            + ["berth/default", "sh", "-c", script]
+                    ).finish()
+                }
+                let facts = "grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status"
+                let writes = "echo x >/f 2>/dev/null && echo root; echo x >/tmp/f && echo tmp"
+                let plain = try run([], "\(facts); \(writes)")
+                #expect(
+                    plain.lines == ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "tmp"],
+                    "\(plain)"
+                )
+                let named = try run(["--cap-add", "CHOWN", "--read-only=false"], "\(facts); \(writes)")
+                #expect(
+                    named.lines
+                        == ["CapEff:\t0000000000000001", "CapBnd:\t0000000000000001", "NoNewPrivs:\t1", "root", "tmp"],
+                    "\(named)"
+                )
+            }
+        }
+    }
+}
