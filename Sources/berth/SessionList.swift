@@ -54,7 +54,10 @@ enum SessionList {
 
     /// Prints the sessions of a container.
     ///
-    /// - Parameter words: Those after `ls`.
+    /// - Parameters:
+    ///   - words: Those after `ls`.
+    ///   - client: Of the manager.
+    /// - Throws: What is wrong with the words, or the manager's reason.
     static func show(_ words: [String], _ client: APIClient) throws {
         guard let list = try ExecList.parseAsRoot(words) as? ExecList else { return }
         let container = list.container[0]
