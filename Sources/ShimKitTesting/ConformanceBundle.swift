@@ -86,8 +86,8 @@ struct ConformanceBundle {
 
     /// A bundle that has no `config.json` yet.
     init(root: Root) throws {
-        id = "conformance-\(Random.hex(6))"
-        directory = "/tmp/berth-\(id)"
+        id = Conformance.place.makeID()
+        directory = Conformance.place.scratch("berth-\(id)")
         // containerd's own shim takes the last component for the id.
         path = "\(directory)/\(id)"
         self.root = root

@@ -132,7 +132,9 @@ final class ConformanceContainer {
         }
         do {
             do { client = try ShimClient(address) } catch {
-                throw ConformanceFailure("start printed '\(address.path)', where nobody listens: \(error)")
+                throw ConformanceFailure(
+                    "start printed '\(Excerpt(address.path))', where nobody listens: \(error.errno)"
+                )
             }
         } catch {
             // As above.
@@ -176,11 +178,10 @@ final class ConformanceContainer {
             bundle: bundle.path,
             environment: ["TTRPC_ADDRESS=\(bundle.directory)/events.ttrpc"]
         )
-        let text = String(decoding: output.bytes.prefix(1024), as: UTF8.self).split(separator: "\n").joined(
-            separator: " "
-        )
-        let errors = String(decoding: output.errors, as: UTF8.self)
-        try require(output.status == .exited(0), "start ended with \(output.status): \(errors) \(text)")
+        let text = Excerpt(output.bytes).description
+        let errors = Excerpt(output.errors).description
+        let said = [errors, text].filter { !$0.isEmpty }.joined(separator: "; ")
+        try require(output.status == .exited(0), "start ended with \(output.status)\(said.isEmpty ? "" : ": \(said)")")
         try require(
             errors.isEmpty,
             "start wrote to its standard error, which containerd takes for the address: \(errors)"
@@ -205,7 +206,7 @@ final class ConformanceContainer {
             bundle: bundle.path,
             environment: ["TTRPC_ADDRESS=\(bundle.directory)/events.ttrpc"]
         )
-        let errors = String(decoding: output.errors, as: UTF8.self)
+        let errors = Excerpt(output.errors)
         try require(output.status == .exited(0), "delete ended with \(output.status): \(errors)")
         return try TaskDeleteResponse(serializedBytes: output.bytes)
     }

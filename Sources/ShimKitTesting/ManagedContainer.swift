@@ -25,7 +25,7 @@ final class ManagedContainer {
         prepare: (String) throws -> Void = { _ in }
     ) throws {
         self.program = program
-        let id = "conformance-\(Random.hex(6))"
+        let id = Conformance.place.makeID()
         shim = try RunningShim(
             program: program.path,
             config: ConformanceBundle.config(process, cgroupPath: "/berth-\(id)"),

@@ -42,7 +42,7 @@ public final class RunningShim {
         (self.program, self.prefix) = (program, prefix)
         // A shim that has gone is an error of a call, not the end of all tests.
         Signals.ignore(.pipe)
-        directory = "/tmp/berth-shim-test-\(Random.hex(6))"
+        directory = Conformance.place.scratch("berth-shim-test-\(Random.hex(6))")
         bundle = directory + "/bundle"
         token = Random.hex(32)
         try File.makeDirectories(bundle + "/rootfs", mode: 0o700)

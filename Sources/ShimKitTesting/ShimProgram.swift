@@ -66,28 +66,61 @@ public struct ShimProgram: Sendable {
         spawn.descriptors = [1: output.writer.raw, 2: errors.writer.raw]
         spawn.directory = directory.raw
         let child = try spawn.start(command[0])
+        let pid = child.pid
         let pidfd = child.sharedPidfd()
         // Our own writing ends go, so that the end of the output is seen.
-        let ends = (output.ends(), errors.ends())
-        return try collect(ends.0, ends.1, pidfd)
+        let (reader, errorReader) = (output.ends().reader, errors.ends().reader)
+        let run = Run(readers: [reader, errorReader], pidfd: pidfd)
+        do { return try run.finish() } catch {
+            // All that it has started is in its group, but for what has left it.
+            _ = try? Signals.send(.kill, toGroupOfChild: pid)
+            _ = try? Pidfd.waitForEnd(pidfd.raw)
+            throw ConformanceFailure("\(([path] + arguments.suffix(1)).joined(separator: " ")) \(error)")
+        }
     }
 
-    private func collect(
-        _ output: consuming (reader: SharedDescriptor, writer: SharedDescriptor),
-        _ errors: consuming (reader: SharedDescriptor, writer: SharedDescriptor),
-        _ pidfd: SharedDescriptor
-    ) throws -> Output {
-        let readers = (output.reader, errors.reader)
-        try readers.0.setNonBlocking()
-        try readers.1.setNonBlocking()
-        guard !(try pidfd.poll(for: .readable, timeout: .seconds(20))).isEmpty else {
-            _ = try Pidfd.send(.kill, to: pidfd.raw)
-            _ = try Pidfd.waitForEnd(pidfd.raw)
-            throw ConformanceFailure("\(path) did not end within 20 s")
+    /// A run of the program that goes on.
+    private struct Run {
+        /// What it may write; a shim says one line.
+        static let limit = 1 << 20
+
+        let readers: [SharedDescriptor]
+        let pidfd: SharedDescriptor
+        var texts: [[UInt8]] = [[], []]
+
+        init(readers: [SharedDescriptor], pidfd: SharedDescriptor) {
+            (self.readers, self.pidfd) = (readers, pidfd)
         }
-        let status = try Pidfd.waitForEnd(pidfd.raw)
-        // What the program wrote is far below a pipe's size; a daemon that keeps the pipe open must not hold us up.
-        return Output(status: status, bytes: try readers.0.available(), errors: try readers.1.available())
+
+        /// Waits for its end and takes what it has written until then: a daemon that keeps the pipes open must not hold us up.
+        func finish() throws -> Output {
+            var run = self
+            for reader in readers { try reader.setNonBlocking() }
+            let deadline = Clock.monotonic.now + .seconds(20)
+            while true {
+                var set = PollSet()
+                set.add(pidfd.raw, .readable)
+                // An end that nobody writes to any more is always ready.
+                for reader in readers where try reader.poll(for: .readable, timeout: .zero) != .hangUp {
+                    set.add(reader.raw, .readable)
+                }
+                let left = deadline - Clock.monotonic.now
+                guard left > .zero else { throw ConformanceFailure("did not end within 20 s\(run.words)") }
+                _ = try set.wait(timeout: left)
+                let status = try Pidfd.reapIfEnded(pidfd.raw)
+                for (number, reader) in readers.enumerated() { run.texts[number] += try reader.available() }
+                guard run.texts.allSatisfy({ $0.count < Self.limit }) else {
+                    throw ConformanceFailure("wrote more than \(Self.limit >> 20) MiB\(run.words)")
+                }
+                if let status { return Output(status: status, bytes: run.texts[0], errors: run.texts[1]) }
+            }
+        }
+
+        /// What it has said so far.
+        private var words: String {
+            let said = texts.filter { !$0.isEmpty }.map { "'\(Excerpt($0))'" }.joined(separator: " and ")
+            return said.isEmpty ? "" : "; it said \(said)"
+        }
     }
 }
 

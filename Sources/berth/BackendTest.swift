@@ -12,8 +12,8 @@ struct BackendTest: ParsableCommand {
         abstract: "Try what a shim v2 program can and cannot do, with containers of its own. No manager is needed.",
         discussion: """
             One line an ability: passed, failed, or not claimed with the reason. Exit code 0 when nothing failed, 1 when something \
-            did, 2 when nothing could be tried: the program is not there, is not executable, or is no shim v2 program. Root is needed, \
-            and busybox as /usr/bin/busybox.
+            did, 2 when nothing could be tried: the program is not there, is not executable, or is no shim v2 program, or no check has \
+            that name. Root is needed, and busybox as /usr/bin/busybox. However it ends, also by a signal, nothing stays of what it has started.
             """
     )
 
@@ -41,6 +41,15 @@ struct BackendTest: ParsableCommand {
     }
 
     func run() throws {
+        guard !program.isEmpty else {
+            throw Failure(
+                "an empty text is no program: give the path of a shim v2 program, or the name of a backend",
+                code: 2
+            )
+        }
+        for (option, value) in [("--only", only), ("--runtime", runtime)] where value?.isEmpty == true {
+            throw Failure("\(option) wants a value", code: 2)
+        }
         let places = try Self.places()
         guard let suite = Self.find("shim-conformance", in: places) else {
             throw Failure(

@@ -71,6 +71,18 @@ struct BackendInfo: ParsableCommand {
     @Argument(help: "The backend's name.")
     var name: String
 
+    func validate() throws {
+        guard !name.isEmpty else {
+            throw ValidationError("an empty text is no backend's name: 'berth backend ls' shows the names")
+        }
+        guard !name.contains("/") else {
+            throw ValidationError(
+                "'\(name)' is a path, and backends have names: 'berth backend ls' shows them with their programs. What a program can and "
+                    + "cannot do is tried by 'berth backend test \(name)'"
+            )
+        }
+    }
+
     func run() throws {
         let path = "/berth/v1/backends/\(APIClient.escape(name))"
         let answer = try berth.client().raw("GET", path)

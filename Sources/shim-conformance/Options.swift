@@ -26,7 +26,8 @@ struct Options {
           --guard MODE       every container asks for that guard: learn, enforce, kill or audit
 
         Root is needed, and busybox as /usr/bin/busybox. Status 0 when nothing failed, 1 when something did, 2 when nothing could be
-        tried: a PROGRAM that is not there, is not executable, or is no shim v2 program.
+        tried: a PROGRAM that is not there, is not executable, or is no shim v2 program, or a TEXT that is in no check's name. However it
+        ends, also by a signal, nothing stays of what it has started.
         """
 
     /// The status of a command line that cannot be obeyed, and of a machine on which nothing can be tried.
@@ -64,6 +65,7 @@ struct Options {
             }
         }
         if wantsHelp { return }
+        try choose()
         guard !paths.isEmpty else { throw Misuse(text: "no program to try; see --help") }
         for path in paths {
             var program = try Self.program(path, runtime)
@@ -72,8 +74,32 @@ struct Options {
         }
     }
 
+    /// Keeps the checks that are asked for.
+    private mutating func choose() throws(Misuse) {
+        guard let only else { return }
+        let names = (family ?? Conformance.abilities.flatMap(\.checks)).map(\.name)
+        guard names.contains(where: { $0.contains(only) }) else {
+            throw Misuse(text: "no check's name contains '\(only)'; the checks are\n\(Self.lines(names.sorted()))")
+        }
+        family = family?.filter { $0.name.contains(only) }
+    }
+
+    /// Words in lines that fit on a terminal.
+    private static func lines(_ words: [String]) -> String {
+        var lines: [String] = []
+        for word in words {
+            if let last = lines.last, last.count + word.count < 100 {
+                lines[lines.count - 1] += ", " + word
+            } else {
+                if !lines.isEmpty { lines[lines.count - 1] += "," }
+                lines.append("  " + word)
+            }
+        }
+        return lines.joined(separator: "\n")
+    }
+
     private static func value(of option: String, _ rest: inout ArraySlice<String>) throws(Misuse) -> String {
-        guard let value = rest.popFirst() else { throw Misuse(text: "\(option) wants a value") }
+        guard let value = rest.popFirst(), !value.isEmpty else { throw Misuse(text: "\(option) wants a value") }
         return value
     }
 
@@ -85,6 +111,7 @@ struct Options {
     }
 
     private static func program(_ word: String, _ runtime: String?) throws(Misuse) -> ShimProgram {
+        guard !word.isEmpty else { throw Misuse(text: "an empty text is no path: name a shim v2 program by its path") }
         var program: ShimProgram
         switch word {
         case "runc", ShimProgram.containerdRunc.path: program = .containerdRunc

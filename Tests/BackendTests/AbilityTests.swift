@@ -120,7 +120,9 @@ import Testing
     @Test(arguments: [
         ("exit 1", "start ended with exited(1)"), ("exit 0", "start printed nothing instead of its socket"),
         ("echo some words", "start printed 'some words' instead of its socket"),
-        ("echo unix:///no/such/socket", "/no/such/socket"), ("exec sleep 1000", "did not end within 20 s"),
+        ("echo unix:///no/such/socket", "/no/such/socket"), ("exec yes", "wrote more than 1 MiB; it said 'y y y "),
+        (#"printf '\033[2J\000\377'; head -c 5000 /dev/zero | tr '\0' x"#, #"printed '\u{1b}[2J\u{0}�xxx"#),
+        (#"seq 5000 >&2; exit 3"#, "start ended with exited(3): 1 2 3 "),
     ])
     func whatIsNoShimIsSaidAtOnce(body: String, text: String) throws {
         let path = "/tmp/berth-no-shim-\(UUID().uuidString.prefix(8))"
@@ -131,6 +133,11 @@ import Testing
         #expect(outcome.status == 2 && outcome.output.isEmpty, "\(outcome)")
         #expect(
             outcome.errors.contains("'\(path)' is no shim v2 program") && outcome.errors.contains(text),
+            "\(outcome)"
+        )
+        #expect(outcome.errors.count < 600 && outcome.errors.split(separator: "\n").count == 1, "\(outcome)")
+        #expect(
+            !outcome.errors.dropLast().unicodeScalars.contains { $0.value < 32 },
             "\(outcome)"
         )
     }
@@ -162,6 +169,10 @@ import Testing
         (["/etc/passwd"], "'/etc/passwd' is not executable"), (["./nothing/here"], "/nothing/here' is no file"),
         (["nobody-knows-it"], "no program in PATH: give the path"),
         (["nobody-knows-it"], "no backend beside berth (example,"),
+        (["example", "--only", "nosuchcheck"], "no check's name contains 'nosuchcheck'; the checks are"),
+        (["example", "--only", "nosuchcheck"], "wholeLifeOfAContainer"),
+        (["example", "--only", ""], "--only wants a value"),
+        ([""], "an empty text is no program"), (["example", "--runtime", ""], "--runtime wants a value"),
         (["native", "--runtime", "no-such"], "no-such"), (["oci", "--runtime", "/etc/passwd"], "is not executable"),
     ])
     func whatCannotBeTriedIsNamed(words: [String], text: String) throws {

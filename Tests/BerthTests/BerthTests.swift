@@ -78,6 +78,19 @@ import berth
 }
 
 @Suite struct OptionTests {
+    /// Backends have names; what is none is said before a manager is asked.
+    @Test(arguments: [
+        ("", "an empty text is no backend's name"), ("./shim", "berth backend test ./shim"),
+        ("/usr/bin/shim", "'/usr/bin/shim' is a path"),
+    ])
+    func namesOfBackends(name: String, text: String) {
+        #expect {
+            try Berth.parseAsRoot(["backend", "info", name])
+        } throws: { error in
+            Berth.message(for: error).contains(text)
+        }
+    }
+
     /// As in Docker's command line, the word behind such an option is its value, also when it begins with a dash.
     @Test(arguments: [
         ["run", "--memory-swap", "-1", "i"], ["create", "--pids-limit", "-1", "i"], ["logs", "--tail", "-1", "c"],
