@@ -25,6 +25,7 @@ public struct ConformancePlace: Sendable {
     /// The path of a new scratch directory.
     ///
     /// - Parameter name: What it is called among others'; in a place of its own it is short, as paths of sockets must be.
+    /// - Returns: A path where nothing is yet.
     func scratch(_ name: String) -> String { "\(directory)/\(mark.isEmpty ? name : Random.hex(3))" }
 }
 

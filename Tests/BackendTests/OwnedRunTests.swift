@@ -28,7 +28,7 @@ import Testing
         let word = "1000.\(UInt32.random(in: 1_000_000...9_999_999))"
         private let starts: SharedDescriptor
 
-        /// - Parameter body: What it does on `start`, in its bundle.
+        /// A program that does `body` on `start`, in its bundle.
         init(_ body: String) throws {
             directory = "/tmp/berth-owned-\(Random.hex(4))"
             script = directory + "/shim"
@@ -49,9 +49,7 @@ import Testing
 
         deinit { _ = try? File.removeTree(directory) }
 
-        /// Begins a run.
-        ///
-        /// - Parameter terminal: Whether it is the foreground of a terminal, which ends with the process.
+        /// Begins a run, also as the foreground of a terminal, which ends with the process.
         func run(terminal: Bool = false) throws -> Child {
             let berth = BackendTests.testProducts.appendingPathComponent("berth").path
             let words = [berth, "backend", "test", script]
