@@ -18,6 +18,8 @@ public struct BerthHostConfig: Codable, Sendable, Equatable, ZeroValue {
 public struct BerthContainerState: Codable, Sendable, Equatable, ZeroValue {
     /// Whether its shim answers.
     @Zero public var reachable: Bool
+    /// The shim that does not answer; absent when it does.
+    public var shim: BerthSilentShim?
     /// Why nobody supervises it; absent when its shim does.
     public var unsupervised: String?
     /// What is left of it after a kill; absent when nothing is.
@@ -32,10 +34,33 @@ public struct BerthContainerState: Codable, Sendable, Equatable, ZeroValue {
 
     private enum CodingKeys: String, CodingKey {
         case reachable = "Reachable"
+        case shim = "Shim"
         case unsupervised = "Unsupervised"
         case stuck = "Stuck"
         case oomOwner = "OOMOwner"
         case damaged = "Damaged"
+    }
+}
+
+/// A shim that does not answer, as it was seen last.
+public struct BerthSilentShim: Codable, Sendable, Equatable, ZeroValue {
+    /// Its process; 0 when nobody knows it.
+    @Zero public var pid: Int
+    /// Letter and word as in `/proc/PID/status`, such as `T (stopped)`; empty when the process is gone.
+    @Zero public var state: String
+    /// The kernel's function that it waits in; empty when the kernel does not say.
+    @Zero public var waitChannel: String
+    /// When it was noticed.
+    @Zero public var since: GoTime
+
+    /// Everything at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case pid = "Pid"
+        case state = "State"
+        case waitChannel = "WaitChannel"
+        case since = "Since"
     }
 }
 

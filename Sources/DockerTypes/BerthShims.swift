@@ -18,6 +18,12 @@ public struct BerthShim: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var privateMemory: Int
     /// When it took over its container; empty when it does not answer.
     @Zero public var startedAt: String
+    /// Since when it does not answer; empty while it does.
+    @Zero public var silentSince: String
+    /// What the process of one that does not answer does: letter and word as in `/proc/PID/status`; empty while it answers.
+    @Zero public var processState: String
+    /// The kernel's function that one that does not answer waits in; empty while it answers, and when the kernel does not say.
+    @Zero public var waitChannel: String
 
     /// Everything at its zero value.
     public init() {}
@@ -32,6 +38,9 @@ public struct BerthShim: Codable, Sendable, Equatable, ZeroValue {
         case pid = "Pid"
         case privateMemory = "PrivateMemory"
         case startedAt = "StartedAt"
+        case silentSince = "SilentSince"
+        case processState = "ProcessState"
+        case waitChannel = "WaitChannel"
     }
 }
 

@@ -170,6 +170,8 @@ public struct ContainerState: Sendable, Equatable {
     ///
     /// What else is said here is the last that was known.
     public var reachable: Bool
+    /// The shim that does not answer; nil while it does, and when there is none.
+    public var silence: SilentShim?
     /// Why nobody supervises what runs; nil when its shim does.
     public var unsupervised: String?
     /// What is left of it after it was killed; nil when nothing is, or nobody has killed it.

@@ -59,3 +59,50 @@ public struct StuckTask: Sendable, Equatable, Codable {
         "process \(pid) (\(command)) in state \(state)" + (waitChannel.isEmpty ? "" : ", waiting in \(waitChannel)")
     }
 }
+
+/// A shim that does not answer, as it was seen last.
+public struct SilentShim: Sendable, Equatable {
+    /// When it was noticed.
+    public var since: Timestamp
+    /// Its process; nil when nobody knows it.
+    public var pid: Int32?
+    /// With the number the process's name for ever.
+    public var startTime: UInt64?
+    /// Letter and word as in `/proc/PID/status`, such as `T (stopped)`; empty when the process is gone.
+    public var state = ""
+    /// The kernel's function that it waits in; empty when the kernel does not say.
+    public var waitChannel = ""
+
+    /// One of which no more is known.
+    public init(since: Timestamp) {
+        self.since = since
+    }
+
+    /// Whether it does nothing that could lead to an answer: it is stopped, traced, or waits for what no signal ends.
+    public var isStill: Bool {
+        state.first.map { "TtD".contains($0) } ?? false
+    }
+
+    /// One line for people.
+    public var summary: String {
+        guard let pid else { return "the shim does not answer" }
+        let channel = waitChannel.isEmpty ? "" : ", waiting in \(waitChannel)"
+        return "the shim does not answer: process \(pid) in state \(state.isEmpty ? "unknown" : state)\(channel)"
+    }
+
+    /// The kernel's words for a letter of proc(5).
+    package static func stateText(_ letter: Character) -> String {
+        let word: String? =
+            switch letter {
+            case "R": "running"
+            case "S": "sleeping"
+            case "D": "disk sleep"
+            case "T": "stopped"
+            case "t": "tracing stop"
+            case "Z": "zombie"
+            case "I": "idle"
+            default: nil
+            }
+        return word.map { "\(letter) (\($0))" } ?? String(letter)
+    }
+}

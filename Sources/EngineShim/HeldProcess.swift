@@ -33,9 +33,10 @@ package struct HeldProcess: Sendable {
     /// - Parameter orphans: who may have reaped it here.
     /// - Returns: its end.
     package func status(_ orphans: OrphanReaper?) -> ExitStatus? {
+        // Before its pidfd is readable: what is left of it may be kept there by a parent that is stopped.
+        if let end = ProcessFacts.exitBeforeReaping(pid, startTime: startTime) { return end }
         guard hasEnded else { return nil }
-        return ProcessFacts.exitOfZombie(pid, startTime: startTime)
-            ?? orphans?.status(of: pid, startTime: startTime)
+        return orphans?.status(of: pid, startTime: startTime)
             // Before Linux 6.15 the kernel has no answer.
             ?? (try? Pidfd.info(of: pidfd.raw))?.exit
     }

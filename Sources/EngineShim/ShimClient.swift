@@ -9,6 +9,11 @@ package struct ShimClient: Sendable {
     package let id: ContainerID
     package let connection: ShimConnection
     package let deadlines: EngineConfiguration.Deadlines
+    /// Told of every call that had no answer in time; true when that cannot be for what the call does.
+    package var onSilence: (@Sendable (_ isSure: Bool) -> Void)?
+
+    /// A call that was given less than this and is not answered says nothing for sure.
+    package static let shortestTelling = Duration.seconds(2)
 
     package init(
         id: ContainerID,
@@ -26,13 +31,58 @@ package struct ShimClient: Sendable {
         deadline: Duration? = nil,
         as type: Answer.Type
     ) async throws -> Answer {
-        try await connection.call(
+        let isSlow = [.create, .start, .delete, .shutdown].contains(method)
+        return try await call(
             ServiceName.taskV3,
             method.rawValue,
             request,
             deadline: deadline ?? deadlines.call,
+            isSlow: isSlow,
             as: type
         )
+    }
+
+    private func call<Answer: Message & Sendable>(
+        _ service: String,
+        _ method: String,
+        _ request: some Message,
+        deadline: Duration,
+        isSlow: Bool = false,
+        as type: Answer.Type
+    ) async throws -> Answer {
+        do {
+            return try await connection.call(service, method, request, deadline: deadline, as: type)
+        } catch let error as RPCError where error.status == .deadlineExceeded {
+            onSilence?(!isSlow && deadline >= Self.shortestTelling)
+            throw error
+        }
+    }
+
+    /// Whether the shim answers anything within `deadline`; nil when there is no connection to it any more.
+    ///
+    /// At the engine's end it is not waited for.
+    package func speaks(within deadline: Duration) async -> Bool? {
+        let (service, method) = (ServiceName.supervisor, SupervisorMethod.info.rawValue)
+        do {
+            _ = try await withTaskCancellationHandler {
+                try await connection.call(
+                    service,
+                    method,
+                    ShimInfoRequest(),
+                    deadline: deadline,
+                    as: ShimInfoResponse.self
+                )
+            } onCancel: {
+                connection.close()
+            }
+            return true
+        } catch let error as RPCError where error.status == .deadlineExceeded {
+            return false
+        } catch let error as RPCError where error.status == .unavailable {
+            return nil
+        } catch {
+            return true  // a refusal is an answer
+        }
     }
 
     private func task(_ method: TaskMethod, _ request: some Message, deadline: Duration? = nil) async throws {
@@ -40,7 +90,7 @@ package struct ShimClient: Sendable {
     }
 
     package func info(deadline: Duration) async throws -> ShimInfoResponse {
-        try await connection.call(
+        try await call(
             ServiceName.supervisor,
             SupervisorMethod.info.rawValue,
             ShimInfoRequest(),
@@ -56,7 +106,8 @@ package struct ShimClient: Sendable {
         after sequence: UInt64,
         generation: UInt64 = 0,
         knownProbes: UInt64? = nil,
-        wait: Duration
+        wait: Duration,
+        deadline: Duration? = nil
     ) async throws -> ShimEventsResponse {
         var request = ShimEventsRequest()
         request.afterSeq = sequence
@@ -70,7 +121,7 @@ package struct ShimClient: Sendable {
                 ServiceName.supervisor,
                 SupervisorMethod.events.rawValue,
                 message,
-                deadline: wait + deadlines.call,
+                deadline: deadline ?? wait + deadlines.call,
                 as: ShimEventsResponse.self
             )
         } onCancel: {
@@ -81,7 +132,7 @@ package struct ShimClient: Sendable {
     package func acknowledge(_ sequence: UInt64) async throws {
         var request = ShimAcknowledgeRequest()
         request.seq = sequence
-        _ = try await connection.call(
+        _ = try await call(
             ServiceName.supervisor,
             SupervisorMethod.acknowledge.rawValue,
             request,
@@ -96,7 +147,7 @@ package struct ShimClient: Sendable {
         request.execID = exec?.description ?? ""
         request.pid = UInt32(bitPattern: pid)
         request.waitStatus = UInt32(bitPattern: status.waitStatus)
-        _ = try await connection.call(
+        _ = try await call(
             ServiceName.supervisor,
             "ReportExit",
             request,
@@ -107,7 +158,7 @@ package struct ShimClient: Sendable {
 
     /// Has the shim look at its files; what was damaged is set aside and made anew by it.
     package func checkFiles(deadline: Duration) async throws -> [ShimFileDamage] {
-        try await connection.call(
+        try await call(
             ServiceName.supervisor,
             SupervisorMethod.checkFiles.rawValue,
             ShimCheckFilesRequest(),
@@ -125,7 +176,7 @@ package struct ShimClient: Sendable {
         var request = ShimSetPolicyRequest()
         if let policy { request.restart = policy }
         request.stopped = stopped
-        _ = try await connection.call(
+        _ = try await call(
             ServiceName.supervisor,
             SupervisorMethod.setPolicy.rawValue,
             request,

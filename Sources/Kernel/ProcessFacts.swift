@@ -39,23 +39,33 @@ public struct ProcessFacts: Hashable, Sendable {
 
     /// How a process ended that nobody has reaped yet, whosever child it is.
     ///
+    /// The first process of a process namespace counts as ended as soon as nothing of it runs any more. It is no zombie yet while it waits for the
+    /// others of its namespace to be reaped, which their parent, outside of it, may never do; no pidfd is readable then.
+    ///
     /// - Parameters:
     ///   - pid: the process.
     ///   - startTime: when it started; another process with the same number has another.
     /// - Returns: its end; nil while it runs, when it was reaped, and where that is hidden from the caller.
-    public static func exitOfZombie(_ pid: Int32, startTime: UInt64) -> ExitStatus? {
+    public static func exitBeforeReaping(_ pid: Int32, startTime: UInt64) -> ExitStatus? {
         // What cannot be read is not known.
         guard let text = try? File.readText("/proc/\(pid)/stat", limit: 4096), let close = text.lastIndex(of: ")")
         else {
             return nil
         }
         let fields = text[text.index(after: close)...].split(separator: " ")
+        guard fields.count > 49, UInt64(fields[19]) == startTime, hasEnded(fields) else { return nil }
         // Field 52 of proc(5); a caller that may not look reads 0 there, and 0 for the addresses of field 28 and 29 like all zombies,
         // so this is only for those that may: root over processes of its own namespaces.
-        guard fields.count > 49, fields[0] == "Z", UInt64(fields[19]) == startTime, Credentials.effectiveUser == 0,
-            let status = Int32(fields[49].prefix { $0 != "\n" })
-        else { return nil }
+        guard Credentials.effectiveUser == 0, let status = Int32(fields[49].prefix { $0 != "\n" }) else { return nil }
         return ExitStatus(waitStatus: status)
+    }
+
+    /// Whether the process of these fields, from the third on, has its exit status for good.
+    private static func hasEnded(_ fields: [Substring]) -> Bool {
+        if fields[0] == "Z" { return true }
+        // PF_EXITING, with no other thread: the status is set before the only wait of an ending process that signals could end.
+        guard fields[0] == "S", fields[17] == "1", let flags = UInt64(fields[6]) else { return false }
+        return flags & 0x4 != 0
     }
 
     /// The start time alone.

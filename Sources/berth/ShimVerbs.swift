@@ -30,6 +30,7 @@ struct ShimList: ParsableCommand {
     private static let columns = [
         ("ID", "CONTAINER ID"), ("Name", "NAME"), ("Backend", "BACKEND"), ("Version", "VERSION"),
         ("Protocol", "PROTOCOL"), ("Pid", "PID"), ("Memory", "MEMORY"), ("Age", "AGE"), ("State", "STATE"),
+        ("Silent", "SILENT"),
     ]
 
     func run() throws {
@@ -37,20 +38,26 @@ struct ShimList: ParsableCommand {
         if quiet { return shims.forEach { Output.line($0.id) } }
         let rows = shims.map { shim in
             Listing.Row(fields: [
-                (
-                    "Age",
-                    Timestamp(shim.startedAt).map {
-                        Human.duration(seconds: Int((Timestamp.now - $0).components.seconds))
-                    } ?? "-"
-                ),
+                ("Age", age(shim.startedAt) ?? "-"),
                 ("Backend", shim.backend), ("ID", noTrunc ? shim.id : Human.short(shim.id)),
                 ("Memory", shim.privateMemory > 0 ? "\(shim.privateMemory / 1024) kB" : "-"), ("Name", shim.name),
                 ("Pid", shim.pid > 0 ? String(shim.pid) : "-"),
-                ("Protocol", shim.protocol > 0 ? String(shim.protocol) : "-"), ("State", shim.state),
+                ("Protocol", shim.protocol > 0 ? String(shim.protocol) : "-"), ("Silent", silence(shim)),
+                ("State", shim.state),
                 ("Version", shim.version.isEmpty ? "-" : shim.version),
             ])
         }
         try Listing(columns: Self.columns, rows: rows).print(format: format)
+    }
+
+    private func age(_ time: String) -> String? {
+        Timestamp(time).map { Human.duration(seconds: Int((Timestamp.now - $0).components.seconds)) }
+    }
+
+    /// Since when one does not answer, and what its process does.
+    private func silence(_ shim: BerthShim) -> String {
+        guard let time = age(shim.silentSince) else { return "-" }
+        return ([time, shim.processState, shim.waitChannel].filter { !$0.isEmpty }).joined(separator: ", ")
     }
 }
 

@@ -117,6 +117,56 @@ extension UpgradeTests {
             }
         }
 
+        /// Nobody knows which backend, which shim and which process: it may be what it was, and is not killed for that.
+        @Test func whatIsUnsureIsNotKilled() throws {
+            try Daemon.with { (daemon) throws in
+                var (ids, pids): ([String: String], [String: Int32]) = ([:], [:])
+                for name in ["stopped", "ending"] {
+                    let run = ["run", "-d", "--name", name, "--env", "MARK=abcdefgh", "berth/default", "sleep", "1000"]
+                    try #require(try daemon.client(run).finish().status == 0)
+                    ids[name] = try daemon.field(".Id", name)
+                    let pid = try #require(Int32(try daemon.field(".State.Pid", name)))
+                    pids[name] = pid
+                }
+                let shims = try pids.keys.map { try daemon.shim($0) }
+                try daemon.stop()
+                for shim in shims { #expect(kill(shim, SIGKILL) == 0) }
+                try change(daemon, "MARK=abcdefgh", to: "MARK=abcdefgx")
+                for (name, id) in ids {
+                    let pid = String(try #require(pids[name]))
+                    try change(daemon, #""pid":\#(pid)"#, to: #""pid":\#(String(pid.map { $0 == "1" ? "2" : "1" }))"#)
+                    let copy = daemon.root.appendingPathComponent("containers/\(id)/container.json")
+                    try FileManager.default.removeItem(at: copy)
+                    let bundle = daemon.state.appendingPathComponent("containers/\(id)")
+                    for file in ["journal", "state", "shim.pid"] {
+                        try FileManager.default.removeItem(at: bundle.appendingPathComponent(file))
+                    }
+                }
+                for _ in 0..<2 {
+                    try daemon.start()
+                    for (name, pid) in pids {
+                        try eventually("\(name) has no shim") {
+                            try !daemon.field(".State.Berth.Unsupervised", name).hasPrefix("<no")
+                        }
+                        #expect(isAlive(pid))
+                        let status = try daemon.ok("ps", "-f", "name=\(name)", "--format", "{{.Status}}")
+                        #expect(status.hasSuffix("(unsupervised) (damaged)"), "\(status)")
+                    }
+                    try daemon.stop()
+                }
+                try daemon.start()
+                try daemon.ok("stop", "-t", "1", "stopped")
+                #expect(try kill(#require(pids["ending"]), SIGKILL) == 0)
+                #expect(try daemon.ok("wait", "ending") == "255")
+                for (name, pid) in pids {
+                    #expect(!isAlive(pid))
+                    #expect(try daemon.field(".State.ExitCode", name) == "255")
+                    #expect(try daemon.told(name).filter { $0 == "die" }.count == 1)
+                    try daemon.ok("rm", name)
+                }
+            }
+        }
+
         /// What was committed and is not in the log any more is taken from what lies beside the rows.
         @Test(arguments: [false, true]) func endOfTheLogThatIsLostIsNamedAndMadeUpFor(_ isFlipped: Bool) throws {
             try Daemon.with { (daemon) throws in

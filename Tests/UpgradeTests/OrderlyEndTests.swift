@@ -42,7 +42,8 @@ extension UpgradeTests {
                     try daemon.berth("start", "one").status == 0
                         && daemon.berth("exec", "one", "echo", "alive").output == "alive\n"
                 }
-                #expect(try daemon.told("one").filter { !$0.hasPrefix("exec") } == ["create", "start"])
+                let told = try daemon.told("one").filter { !$0.hasPrefix("exec") && !$0.contains("reachable") }
+                #expect(told == ["create", "start"])
             }
         }
 

@@ -26,6 +26,9 @@ struct ShimRoutes: Sendable {
                 row.pid = Int(shim.pid ?? 0)
                 row.privateMemory = shim.privateMemory ?? 0
                 row.startedAt = shim.startedAt?.description ?? ""
+                row.silentSince = shim.silence?.since.description ?? ""
+                row.processState = shim.silence?.state ?? ""
+                row.waitChannel = shim.silence?.waitChannel ?? ""
                 return row
             }
         )

@@ -98,6 +98,14 @@ enum InspectTranslation {
         result.reachable = state.reachable
         result.unsupervised = state.unsupervised
         result.damaged = state.damaged
+        result.shim = state.silence.map { shim in
+            var value = BerthSilentShim()
+            value.pid = Int(shim.pid ?? 0)
+            value.state = shim.state
+            value.waitChannel = shim.waitChannel
+            value.since = GoTime(shim.since)
+            return value
+        }
         result.stuck = state.stuck.map { stuck in
             var value = BerthStuck()
             value.since = GoTime(stuck.since)
@@ -120,7 +128,7 @@ enum InspectTranslation {
         if let stuck = state.stuck { return "cannot be killed: \(stuck.summary)" }
         if let reason = state.unsupervised { return "unsupervised: \(reason)" }
         if case .unknown(let reason)? = state.exit?.status { return "exit status unknown: \(reason)" }
-        return state.reachable ? "" : "the shim does not answer"
+        return state.reachable ? "" : state.silence?.summary ?? "the shim does not answer"
     }
 
     private static func config(_ container: ContainerSnapshot, _ request: ContainerCreateRequest) -> ContainerConfig {

@@ -37,6 +37,8 @@ public struct ShimStatus: Sendable {
     public var privateMemory: Int?
     /// When it took over its container.
     public var startedAt: Timestamp?
+    /// What is known of one that does not answer.
+    public var silence: SilentShim?
 }
 
 /// How the upgrade of one shim came out.
@@ -54,7 +56,8 @@ public struct ShimUpgrade: Sendable {
 }
 
 extension Engine {
-    /// The shims of all containers that have one, by name; every one is asked for at most a second, all at once.
+    /// The shims of all containers that have one, by name; every one is asked for at most a second, all at once, and those that are known not to
+    /// answer are not asked.
     public func shims() async -> [ShimStatus] {
         await core.eachContainer(core.node.table.all) { await $0.shimStatus() }.sorted { $0.name < $1.name }
     }
@@ -105,16 +108,22 @@ extension Container {
 
     /// The shim as it is now; nil when there is none to be asked.
     func shimStatus() async -> ShimStatus? {
+        var state: ContainerState { view.snapshot.state }
         // A manager that has just started may not have met it yet.
-        _ = try? await adoption.value(within: Self.infoDeadline)
+        if state.reachable { _ = try? await adoption.value(within: Self.infoDeadline) }
         guard lifecycle.isActive || shim != nil else { return nil }
         var status = ShimStatus(container: id, name: record.name, backend: record.plan.backend, state: .unreachable)
         let process = shim?.process ?? (try? ShimProcess.recorded(paths))
         status.pid = process?.pid
+        status.silence = state.silence
+        guard state.reachable || isUpgradingShim else { return status }
         // A process that is gone, or hides its memory, has no number.
         if let pid = process?.pid { status.privateMemory = try? ProcessFacts.privateMemory(of: pid).outsideExecutable }
         if isUpgradingShim { status.state = .upgrading }
-        guard let shim, let info = try? await shim.client.info(deadline: Self.infoDeadline) else { return status }
+        guard let shim, let info = try? await shim.client.info(deadline: Self.infoDeadline) else {
+            status.silence = state.silence
+            return status
+        }
         if status.state == .unreachable { status.state = .reachable }
         status.version = info.version
         status.protocol = info.protocol

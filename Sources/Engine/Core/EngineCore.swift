@@ -130,6 +130,7 @@ final class EngineCore: Sendable {
                 node.supervisor.start { await leftovers.remove(node) }
                 node.supervisor.start { await self.writeCopies() }
                 node.supervisor.start { await Self.examine(node) }
+                node.supervisor.start { await Self.watchShims(node) }
             }
             // A few calls that cannot wait, made here: a cancelled task gets no thread of the pool.
             CgroupCleaner.removeIfEmpty(node.configuration.cgroupParent)
@@ -185,6 +186,16 @@ final class EngineCore: Sendable {
             return  // the engine ends
         } catch {
             node.logger.warning("the rest of the database was not looked at", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Looks at the processes of all shims again and again, without waking any of them; of a thousand every five seconds.
+    private static func watchShims(_ node: Node) async {
+        while !Task.isCancelled {
+            let containers = node.table.all
+            let pause = max(.seconds(2), .milliseconds(5) * containers.count)
+            do { try await Task.sleep(for: pause) } catch { return }
+            for container in containers { await container.lookAtShim() }
         }
     }
 

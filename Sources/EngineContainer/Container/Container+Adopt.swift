@@ -63,7 +63,7 @@ extension Container {
                 at: exit.at
             )
         case .retry:
-            reachable = false
+            fellSilent()
             lookAgainLater()
         }
         refreshView()

@@ -56,12 +56,23 @@ extension Container {
         }
     }
 
+    /// How a session ended of which its shim does not tell, where the kernel does.
+    private func heldEnd(of exec: ExecID, _ pid: Int32) -> ExitStatus? {
+        guard pid > 0, let pidfd = node.held[id]["exec/\(exec)/pidfd"] else { return nil }
+        // One that was reaped has no number any more, and its start no meaning.
+        let start = (try? Pidfd.number(of: pidfd.raw)) == pid ? try? ProcessFacts.startTime(of: pid) : nil
+        return HeldProcess(pid: pid, startTime: start ?? 0, pidfd: pidfd).status(node.orphans)
+            ?? node.orphans?.status(of: pid)
+    }
+
     /// The container has ended, and with it every session: of those that are left nobody knows how.
     func endLostExecs(at time: Timestamp) async {
         for exec in execs.values {
-            let code = ContainerExit(status: .unknown("the shim did not report it")).status.number
             switch exec.phase {
-            case .running(let pid): await ended(exec.id, Exec.End(code: code, pid: pid, at: StoredTime(time)))
+            case .running(let pid):
+                let status = heldEnd(of: exec.id, pid).map(ProcessExit.init)
+                let code = (status ?? .unknown("the shim did not report it")).number
+                await ended(exec.id, Exec.End(code: code, pid: pid, at: StoredTime(time)))
             case .created, .starting, .ended: break
             }
         }

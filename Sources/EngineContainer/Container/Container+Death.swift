@@ -37,7 +37,7 @@ extension Container {
     ///
     /// - Throws: when descriptors or memory are short, or a process cannot be looked at: then nothing is decided.
     func succeedShim() async throws {
-        reachable = false
+        (reachable, silence) = (false, nil)
         if initProcess == nil { initProcess = try await heldInit() }
         let policy = policyOfDeath
         if !isDeathTold {
@@ -51,10 +51,13 @@ extension Container {
         }
     }
 
-    var policyOfDeath: ShimDeath { record.configuration.shimDeath ?? node.configuration.shimDeath }
+    /// Of a container whose configuration may be what is lost nobody knows that it is to be killed.
+    var policyOfDeath: ShimDeath {
+        record.configuration.shimDeath ?? (damage == nil ? node.configuration.shimDeath : .adopt)
+    }
 
     /// The init process, held from the time when a shim knew it, or found by number and start time; nil when it is gone.
-    private func heldInit() async throws -> HeldProcess? {
+    func heldInit() async throws -> HeldProcess? {
         guard let pid = lifecycle.pid, pid > 0 else { return nil }
         let start = record.state.initStart
         if let start, let held = node.held[id]["init/pidfd"] {
@@ -189,9 +192,7 @@ extension Container {
         dropConnection()
         logger.error("container runs without supervision", metadata: ["reason": "\(reason)"])
         await commit([event("unsupervised", ["reason": reason])])
-        guard let held = initProcess else {
-            return await endUnsupervised(unknown: "\(reason); its first process was reaped before anybody could look")
-        }
+        guard let held = initProcess else { return await goOnUnknown(reason) }
         let (waiter, run) = (node.waiter, run)
         node.supervisor.start { [weak self] in
             guard await waiter.readable(held.pidfd.raw), let self else { return }
@@ -201,6 +202,31 @@ extension Container {
             }
             await self.removeIfWanted()
         }
+    }
+
+    /// Nobody knows the first process: what is in the container's group runs on, and its end is that of the last one there.
+    private func goOnUnknown(_ reason: String) async {
+        let (run, why) = (run, "\(reason); nobody knows which was its first process")
+        guard await isEmpty() != true else { return await endUnsupervised(unknown: why) }
+        node.supervisor.start { [weak self] in
+            // Version 1 of cgroups tells nobody of the last end in a group.
+            while await self?.isEmpty() != true {
+                do { try await Task.sleep(for: .seconds(1)) } catch { return }
+                guard await self?.run == run, await self?.unsupervised != nil else { return }
+            }
+            guard let self else { return }
+            await self.exclusively {
+                guard await self.run == run, await self.unsupervised != nil else { return }
+                await self.endUnsupervised(unknown: why)
+            }
+            await self.removeIfWanted()
+        }
+    }
+
+    /// Whether nothing runs in the container's group; nil when it cannot be looked at now.
+    private func isEmpty() async -> Bool? {
+        let tasks = CgroupTasks(path: node.cgroup(record).directory)
+        return try? await node.pool.run { try tasks.living().isEmpty }
     }
 
     /// Kills everything of a container that has no shim, and records how its init ended.
@@ -223,14 +249,16 @@ extension Container {
     /// The caller holds ``exclusively(_:)``.
     private func endUnsupervised(unknown reason: String) async {
         guard lifecycle.isActive else { return }
-        let status = await initStatus(within: .seconds(1))
+        var status = await initStatus(within: .seconds(1))
+        let tasks = CgroupTasks(path: node.cgroup(record).directory)
+        // The tear-down does it again.
+        _ = try? await node.pool.run { try tasks.kill(within: .seconds(1)) }
+        // It may have waited for one of those.
+        if status == nil { status = await initStatus(within: .milliseconds(100)) }
         let exit = Lifecycle.Exit(
             how: ContainerExit(status: status.map(ProcessExit.init) ?? .unknown(reason)),
             at: .now
         )
-        let tasks = CgroupTasks(path: node.cgroup(record).directory)
-        // The tear-down does it again.
-        _ = try? await node.pool.run { try tasks.kill(within: .seconds(1)) }
         await recordExit(exit)
         unsupervised = nil
         await endLostExecs(at: exit.at)

@@ -90,6 +90,9 @@ extension Container {
     /// How long one poll waits inside the shim.
     static var pollWait: Duration { .seconds(60) }
 
+    /// How late the answer to a poll may be before the shim is in doubt.
+    private static var overdue: Duration { .seconds(2) }
+
     /// How long the first poll waits while an acknowledgement is owed; each further one waits twice as long.
     private static var owedWait: Duration { .milliseconds(200) }
 
@@ -105,12 +108,13 @@ extension Container {
                 do {
                     try await self.learnAbilitiesOnce(shim)
                     let generation = await self.wantedGeneration(of: shim)
+                    let wait = owed ?? Self.pollWait
                     let answer = try await shim.client.events(
                         after: cursor,
                         generation: generation,
                         knownProbes: await self.knownProbes,
-                        // One that was silent shall not have to wait for something to tell before it is heard again.
-                        wait: await self.reachable ? owed ?? Self.pollWait : .zero
+                        wait: wait,
+                        deadline: wait + Self.overdue
                     )
                     await self.answered(shim, true)
                     if answer.descriptorsGeneration != generation {
@@ -133,7 +137,7 @@ extension Container {
                         try await Task.sleep(for: pause)
                     }
                 } catch let error as RPCError where error.status == .deadlineExceeded {
-                    await self.answered(shim, false)
+                    await self.doubt(shim)
                 } catch {
                     if !Task.isCancelled { await self.lost(shim, "connection: \(error)") }
                     return
@@ -182,13 +186,6 @@ extension Container {
         // A shim that did not hear it keeps a little more until the next time.
         try? await shim.client.acknowledge(sequence)
         return true
-    }
-
-    func answered(_ shim: Shim, _ answered: Bool) {
-        guard self.shim?.generation == shim.generation, reachable != answered else { return }
-        reachable = answered
-        refreshView()
-        logger.warning("shim \(answered ? "answers again" : "does not answer")")
     }
 
     /// One event of the shim's journal, as the shim tells it.

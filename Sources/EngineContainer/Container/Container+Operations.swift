@@ -128,6 +128,8 @@ extension Container {
 
     /// Through the pidfd of init, or the cgroup for SIGKILL: no shim is needed for that.
     private func sendDirectly(_ signal: Signal) async throws {
+        // While it lives: how it ended is known to who holds it.
+        if initProcess == nil { initProcess = try await heldInit() }
         if signal == .kill {
             let tasks = CgroupTasks(path: node.cgroup(record).directory)
             _ = try await node.pool.run { try tasks.kill(within: .milliseconds(500)) }
@@ -171,7 +173,9 @@ extension Container {
         if isStarting { await exclusively {} }
         await forbidRestarts()
         guard lifecycle.isActive || lifecycle.awaitsRestart else { return }
-        var grace = grace
+        var (signal, grace) = (signal, grace)
+        // Nobody knows who would take another one.
+        if unsupervised != nil, initProcess == nil, lifecycle.isActive { signal = .kill }
         do { try await send(signal) } catch let error as EngineError where error.reason == .conflict {
             // A run that has just ended, or a restart that was taken back: what is left is to hear of it.
             grace = min(grace ?? .seconds(10), .seconds(10))

@@ -244,7 +244,10 @@ extension Container {
         isAdopter: Bool = false
     ) -> Shim {
         shimGeneration += 1
-        let client = ShimClient(id: id, connection: connection, deadlines: node.deadlines)
+        var client = ShimClient(id: id, connection: connection, deadlines: node.deadlines)
+        client.onSilence = { [weak self, supervisor = node.supervisor, shimGeneration] isSure in
+            supervisor.start { [weak self] in await self?.calledInVain(shimGeneration, isSure: isSure) }
+        }
         var shim = Shim(process: process, pidfd: pidfd, client: client, generation: shimGeneration, hasTask: false)
         shim.isAdopter = isAdopter
         self.shim = shim
@@ -377,7 +380,8 @@ extension Container {
     func removeBundle() async {
         let (paths, id, cgroup) = (paths, id, node.cgroup(record).directory)
         letGo()
-        // There is nobody left who could be silent.
+        // There is nobody left who could be silent, and nobody who answers again.
+        silence = nil
         (reachable, unsupervised) = (true, nil)
         refreshView()
         do {

@@ -27,7 +27,13 @@ package actor Container {
     package var record: ContainerRecord
     package var lifecycle: Lifecycle
     package var shim: Shim?
-    var reachable = true
+    var reachable = true {
+        didSet { if reachable, let silence { silenceIsOver(silence) } }
+    }
+    /// The shim that does not answer, since when, and what it does; nil while it answers, and when there is none.
+    var silence: SilentShim?
+    /// The generation of the shim that is being asked whether it still answers; 0 for none.
+    var doubted: UInt64 = 0
     /// Whether the present shim starts the container again by itself.
     var shimRestarts = false
     /// What is known of its health; nil without a check.
@@ -201,7 +207,7 @@ package actor Container {
             damage: damage,
             shimDeath: node.configuration.shimDeath
         )
-        condition.health = health
+        (condition.health, condition.silence) = (health, silence)
         view.snapshot = Self.snapshot(record, lifecycle, paths: paths, condition, execs: Array(execs.keys))
     }
 
@@ -211,6 +217,7 @@ package actor Container {
         var unsupervised: String?
         var stuck: StuckState?
         var health: HealthSnapshot?
+        var silence: SilentShim?
         var damage: String?
         /// The engine's default.
         var shimDeath: ShimDeath
@@ -257,7 +264,7 @@ package actor Container {
             execIDs: execs,
             shimDeath: record.configuration.shimDeath ?? condition.shimDeath
         )
-        snapshot.state.health = condition.health
+        (snapshot.state.health, snapshot.state.silence) = (condition.health, condition.silence)
         return snapshot
     }
 

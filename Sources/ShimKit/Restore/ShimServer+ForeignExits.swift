@@ -11,7 +11,7 @@ extension ShimServer {
     /// Before it is reaped procfs knows its status; afterwards the pidfd does (Linux 6.15), or who has reaped it says so. What
     /// nobody has said in time is unknown.
     func foreignEnd(_ key: ProcessKey, _ handle: Handle, _ process: ContainerProcess, _ readiness: Readiness) {
-        let zombie = ProcessFacts.exitOfZombie(process.pid, startTime: handle.startTime)
+        let zombie = ProcessFacts.exitBeforeReaping(process.pid, startTime: handle.startTime)
         // Older kernels do not answer, which leaves the others.
         if let status = zombie ?? (try? Pidfd.info(of: process.pidfd.raw))?.exit {
             return ended(key, .init(status))

@@ -7,31 +7,21 @@ import ShimStreams
 extension ShimServer {
     /// Accepts requests from now on.
     func listenForDescriptors(_ listener: SharedDescriptor) throws(KernelError) {
-        _ = try loop.watch(listener.raw, .readable) { [weak self] _ in
-            self?.acceptDescriptors(listener)
+        let acceptor = try Acceptor(listener, name: "descriptors", loop: loop) {
+            [weak self] socket throws(KernelError) in try self?.open(descriptors: socket)
         }
+        acceptors.append(acceptor)
     }
 
-    private func acceptDescriptors(_ listener: SharedDescriptor) {
-        while true {
-            do throws(KernelError) {
-                guard let socket = try UnixSocket.accept(listener.raw) else {
-                    return
-                }
-                guard try UnixSocket.peer(of: socket.raw).uid == 0, UnixSocket.peerSharesRoot(socket.raw) else {
-                    ShimLog.write("connection refused", ("socket", "descriptors"))
-                    continue
-                }
-                _ = try DescriptorExchange(
-                    socket: SharedDescriptor(socket),
-                    loop: loop
-                ) { [weak self] request, descriptor, exchange throws(RPCError) in
-                    try self?.handle(request, descriptor, exchange)
-                }
-            } catch {
-                ShimLog.write("accept of a descriptor failed", ("error", error.description))
-                return
-            }
+    private func open(descriptors socket: consuming Descriptor) throws(KernelError) {
+        guard try UnixSocket.peer(of: socket.raw).uid == 0, UnixSocket.peerSharesRoot(socket.raw) else {
+            return ShimLog.write("connection refused", ("socket", "descriptors"))
+        }
+        _ = try DescriptorExchange(
+            socket: SharedDescriptor(socket),
+            loop: loop
+        ) { [weak self] request, descriptor, exchange throws(RPCError) in
+            try self?.handle(request, descriptor, exchange)
         }
     }
 

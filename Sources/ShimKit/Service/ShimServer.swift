@@ -88,6 +88,8 @@ final class ShimServer {
     /// What was wrong with files of the bundle, until the manager has asked.
     var damages: [ShimFileDamage] = []
 
+    /// Of the sockets that are listened on.
+    var acceptors: [Acceptor] = []
     private(set) var connections: [UInt64: RPCConnection] = [:]
     private var nextConnection: UInt64 = 1
     private(set) var isStopping = false
@@ -128,9 +130,10 @@ final class ShimServer {
     /// Serves until Shutdown.
     func run() throws(KernelError) {
         attachBackend()
-        _ = try loop.watch(configuration.listener.raw, .readable) { [weak self] _ in
-            self?.accept()
+        let acceptor = try Acceptor(configuration.listener, name: "calls", loop: loop) {
+            [weak self] socket throws(KernelError) in try self?.open(socket)
         }
+        acceptors.append(acceptor)
         try watchSignals()
         // A successor was not told of those that ended before it was there.
         reapOrphans()
@@ -145,20 +148,6 @@ final class ShimServer {
     }
 
     // Connections -------------------------------------------------------------------------------------------------------
-
-    private func accept() {
-        while true {
-            do throws(KernelError) {
-                guard let socket = try UnixSocket.accept(configuration.listener.raw) else {
-                    return
-                }
-                try open(socket)
-            } catch {
-                ShimLog.write("accept failed", ("error", error.description))
-                return
-            }
-        }
-    }
 
     private func open(_ socket: consuming Descriptor) throws(KernelError) {
         let peer = try UnixSocket.peer(of: socket.raw)

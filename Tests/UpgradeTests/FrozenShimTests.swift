@@ -1,0 +1,136 @@
+import Foundation
+import SystemFixture
+import Testing
+
+extension UpgradeTests {
+    /// A shim stands still, or has no descriptors: what is shown of it, and what is true of its container's end.
+    @Suite struct FrozenShimTests {
+        /// The init process waits in the kernel for the session, which its frozen parent does not reap.
+        @Test func theEndOfAContainerWithSessionsIsTrue() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                try daemon.ok("exec", "-d", "one", "sleep", "1000")
+                try daemon.crash()
+                try daemon.start()
+                #expect(try daemon.ok("exec", "one", "echo", "alive") == "alive")
+                try daemon.signal(SIGSTOP, shimOf: "one")
+                try daemon.ok("stop", "-t", "1", "one")
+                #expect(try daemon.field(".State.ExitCode", "one") == "137")
+                #expect(try daemon.field(".State.Error", "one").isEmpty)
+                #expect(try daemon.ok("exec", "ls", "one").contains("Exited (137)"))
+                let told = try daemon.told("one")
+                #expect(
+                    told.filter { $0 == "die" }.count == 1 && told.filter { $0 == "exec_die" }.count == 2,
+                    "\(told)"
+                )
+            }
+        }
+
+        /// The manager that is to stop it has never met the shim.
+        @Test func theEndOfAContainerThatWasNotAdoptedIsTrue() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.waiter("one", trapping: "trap 'exit 7' TERM")
+                try daemon.signal(SIGSTOP, shimOf: "one")
+                try daemon.crash()
+                try daemon.start(executable: "berthd-faults", environment: ["BERTH_DEADLINE": "1"])
+                try daemon.ok("stop", "-t", "5", "one")
+                #expect(try daemon.field(".State.ExitCode", "one") == "7")
+                #expect(try daemon.told("one").filter { $0 == "die" }.count == 1)
+            }
+        }
+
+        private struct Silence: Decodable { var Pid: Int32, State: String, WaitChannel: String, Since: String }
+
+        private func silence(_ daemon: Daemon, _ name: String) throws -> Silence? {
+            let text = try daemon.field("json .State.Berth.Shim", name)
+            return try? JSONDecoder().decode(Silence.self, from: Data(text.utf8))
+        }
+
+        @Test(arguments: [true, false]) func aShimThatStandsStillIsNamed(inTheNextLife isLater: Bool) throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                try daemon.ok("run", "-d", "--name", "other", "berth/default", "sleep", "1000")
+                let shim = try daemon.signal(SIGSTOP, shimOf: "one")
+                defer { kill(shim, SIGCONT) }
+                if isLater {
+                    try daemon.crash()
+                    try daemon.start()
+                }
+                // Nobody calls it.
+                let noticed = try daemon.seconds {
+                    try eventually("it is shown") { try silence(daemon, "one") != nil }
+                }
+                #expect(noticed < 8, "\(noticed) s")
+                let shown = try #require(try silence(daemon, "one"))
+                #expect(shown.Pid == shim && shown.State.hasPrefix("T") && !shown.WaitChannel.isEmpty, "\(shown)")
+                let listed = try daemon.seconds {
+                    let rows = try daemon.ok("shim", "ls", "--format", "{{.Name}} {{.State}} {{.Pid}} {{.Silent}}")
+                        .split(separator: "\n")
+                    #expect(rows.count == 2)
+                    #expect(rows.contains { $0.hasPrefix("one unreachable \(shim) ") && $0.contains("T (stopped)") })
+                    #expect(rows.contains { $0.hasPrefix("other reachable ") && $0.hasSuffix(" -") })
+                }
+                #expect(listed < 0.8, "\(listed) s")
+                #expect(try silence(daemon, "other") == nil)
+                #expect(kill(shim, SIGCONT) == 0)
+                try eventually("it is well") { try daemon.field("json .State.Berth", "one").contains("Reach") == false }
+                #expect(try daemon.ok("exec", "one", "echo", "alive") == "alive")
+                try eventually("both were told once") {
+                    try daemon.told("one").filter { $0.contains("reachable") } == ["unreachable", "reachable"]
+                }
+            }
+        }
+
+        /// Nobody looks at its process: a call alone finds out.
+        @Test func aCallInVainIsEnough() throws {
+            try Daemon.with(executable: "berthd-faults", environment: ["BERTH_DEADLINE": "2"]) { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                let shim = try daemon.signal(SIGSTOP, shimOf: "one")
+                defer { kill(shim, SIGCONT) }
+                #expect(try daemon.berth("pause", "one").status != 0)
+                #expect(try silence(daemon, "one")?.Pid == shim)
+            }
+        }
+
+        /// With nothing free a shim neither spins nor fills its log, and goes on where it was.
+        @Test(arguments: ["shim.sock", "fd.sock"]) func aShimWithoutDescriptorsWaitsForOne(_ socket: String) throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                let (shim, bundle) = (try daemon.shim("one"), try daemon.bundle("one"))
+                func limit(_ count: Int) throws {
+                    let words = ["--pid", "\(shim)", "--nofile=\(count):"]
+                    try #require(try Command("prlimit", words, in: daemon.scratch).finish().status == 0)
+                }
+                func log() throws -> String {
+                    try String(contentsOf: bundle.appendingPathComponent("shim.log"), encoding: .utf8)
+                }
+                try limit(3)
+                let script = """
+                    import os, socket, sys
+                    os.chdir(sys.argv[1])
+                    s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[2]); print("there", flush=True); s.recv(1)
+                    """
+                let client = try Command("python3", ["-c", script, bundle.path, socket], in: daemon.scratch)
+                try eventually("somebody has connected") { client.output == "there\n" }
+                try eventually("it was tried") { try log().contains("accept failed") }
+                let before = try processorTime(shim)
+                let passed = try daemon.seconds { for _ in 0..<20 { try daemon.ok("ps") } }
+                #expect(Double(try processorTime(shim) - before) < 100 * passed / 5)
+                #expect(try log().components(separatedBy: "accept failed").count == 2)
+                client.send(SIGKILL)
+                try client.finish(within: 10)
+                try limit(4096)
+                try eventually("it accepts again") { try log().contains("accepting again") }
+                #expect(try daemon.ok("exec", "one", "echo", "alive") == "alive")
+            }
+        }
+
+        /// In hundredths of a second.
+        private func processorTime(_ pid: Int32) throws -> Int {
+            let fields =
+                try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+                .split(separator: ")").last?.split(separator: " ") ?? []
+            return try #require(Int(fields[11])) + #require(Int(fields[12]))
+        }
+    }
+}
