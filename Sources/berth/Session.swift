@@ -83,8 +83,16 @@ final class Session {
             if waiter?.nextAttempt != nil { try wait() }
         }
         if isDetached { return .detached }
+        if isCut {
+            Output.note(
+                "berth: the output was cut off, and its rest is lost: it was read too slowly (less than 16 KiB in 10 seconds), or its shim died"
+            )
+        }
         return status.map(Outcome.status) ?? .ended
     }
+
+    /// Whether the output has ended in the middle of what was announced.
+    var isCut: Bool { !isOutputOpen && !subject.isTerminal && !splitter.isAtBoundary }
 
     // A stop is caught too: while the process inside has the terminal, it is the one to be stopped.
     private static let caught: [Signal] = [

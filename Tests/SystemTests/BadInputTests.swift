@@ -55,7 +55,7 @@ extension SystemTests {
                     (["rmi", ""], "image"),
                     (["history", ""], "image"), (["profile", "show", ""], "profile"),
                     (["profile", "rm", ""], "profile"),
-                    (["backend", "info", ""], "backend"), (["rename", "", "x"], "container"),
+                    (["rename", "", "x"], "container"),
                 ] {
                     let outcome = try daemon.client(words).finish()
                     #expect(
