@@ -66,6 +66,7 @@ final class OCIBackend: Backend {
     }
 
     func exec(_ request: BackendExecRequest) throws(BackendError) -> ContainerProcess {
+        try existing("exec").check(process: request.process)
         let file = "\(context.bundle)/exec-\(request.id).json"
         try write(try root.resolved(process: request.process), to: file)
         // It goes with the bundle otherwise.

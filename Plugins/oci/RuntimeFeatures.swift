@@ -11,14 +11,19 @@ struct RuntimeFeatures: Decodable {
     struct Linux: Decodable {
         /// What mounts can do beyond their options.
         struct MountExtensions: Decodable {
-            /// One extension.
-            struct Extension: Decodable {
-                let enabled: Bool?
-            }
-            let idmap: Extension?
+            let idmap: Part?
+        }
+        /// Something that a runtime is built with or without.
+        struct Part: Decodable {
+            let enabled: Bool?
         }
         let namespaces: [String]?
+        let capabilities: [String]?
         let mountExtensions: MountExtensions?
+        let seccomp: Part?
+        let apparmor: Part?
+        let selinux: Part?
+        let intelRdt: Part?
     }
     let ociVersionMax: String?
     let hooks: [String]?
@@ -39,6 +44,11 @@ struct RuntimeFeatures: Decodable {
         case .mountOption(let word): mountOptions?.contains(word) ?? true
         case .mappedMount: linux?.mountExtensions?.idmap?.enabled ?? isAtLeast(1, 1)
         case .version(let major, let minor): isAtLeast(major, minor)
+        case .capability(let name): linux?.capabilities?.contains(name) ?? true
+        case .seccomp: linux?.seccomp?.enabled ?? true
+        case .apparmor: linux?.apparmor?.enabled ?? true
+        case .selinux: linux?.selinux?.enabled ?? true
+        case .intelRdt: linux?.intelRdt?.enabled ?? true
         }
     }
 
@@ -51,7 +61,7 @@ struct RuntimeFeatures: Decodable {
     }
 }
 
-/// A part of a document that an older runtime would pass over in silence.
+/// A part of a document that a runtime which cannot do it may pass over in silence.
 struct RuntimeDemand: Equatable {
     /// What the runtime has to have.
     enum Kind: Equatable {
@@ -61,11 +71,18 @@ struct RuntimeDemand: Equatable {
         case mappedMount
         /// The version of the specification that has brought it.
         case version(Int, Int)
+        case capability(String)
+        case seccomp, apparmor, selinux, intelRdt
     }
 
     /// Where it stands in the document.
     let field: String
     let kind: Kind
+
+    /// Whether the container must not be without it.
+    ///
+    /// A capability that cannot be granted is none of that: the specification has runtimes warn of it.
+    var isDue: Bool { if case .capability = kind { false } else { true } }
 
     /// Words that a runtime which does not know them takes for data of the file system, which a bind mount has none of.
     private static let youngOptions: Set<String> = [
@@ -74,26 +91,48 @@ struct RuntimeDemand: Equatable {
         "rnorelatime", "rnosymfollow", "rstrictatime",
     ]
 
-    /// What a document demands; most demand nothing.
+    /// Whether a runtime may not know a capability: one that came with Linux 5.8 or later.
+    private static func isYoung(_ capability: String) -> Bool {
+        (CapabilitySet(name: capability)?.rawValue ?? .max) >= 1 << 38
+    }
+
+    /// What the document of a container demands; most demand nothing but a filter.
     static func all(of document: RuntimeSpec) -> [RuntimeDemand] {
-        fields(of: document) + hooks(of: document.hooks) + mounts(of: document.mounts ?? [])
+        fields(of: document) + (document.process.map(all(of:)) ?? []) + hooks(of: document.hooks)
+            + mounts(of: document.mounts ?? [])
+    }
+
+    /// What the document of a process demands; most demand nothing.
+    static func all(of process: RuntimeSpec.Process) -> [RuntimeDemand] {
+        var found = [
+            (process.scheduler != nil, "scheduler", Kind.version(1, 1)),
+            (process.ioPriority != nil, "ioPriority", .version(1, 1)),
+            (process.execCPUAffinity != nil, "execCPUAffinity", .version(1, 2)),
+            (process.apparmorProfile?.isEmpty == false, "apparmorProfile", .apparmor),
+            (process.selinuxLabel?.isEmpty == false, "selinuxLabel", .selinux),
+        ].compactMap { isThere, field, kind in isThere ? RuntimeDemand(field: "process.\(field)", kind: kind) : nil }
+        let sets = process.capabilities
+        let names = [sets?.bounding, sets?.effective, sets?.permitted, sets?.inheritable, sets?.ambient]
+            .flatMap { $0 ?? [] }
+        for name in Set(names).filter(isYoung).sorted() {
+            found.append(RuntimeDemand(field: "process.capabilities '\(name)'", kind: .capability(name)))
+        }
+        return found
     }
 
     private static func fields(of document: RuntimeSpec) -> [RuntimeDemand] {
-        var found: [RuntimeDemand] = []
-        func demand(_ isThere: Bool, _ field: String, _ kind: Kind) {
-            if isThere { found.append(RuntimeDemand(field: field, kind: kind)) }
-        }
-        demand(document.domainname != nil, "domainname", .version(1, 1))
-        demand(document.process?.scheduler != nil, "process.scheduler", .version(1, 1))
-        demand(document.process?.ioPriority != nil, "process.ioPriority", .version(1, 1))
-        demand(document.process?.execCPUAffinity != nil, "process.execCPUAffinity", .version(1, 2))
-        let hasTime = document.linux?.namespaces?.contains { $0.type == .time } ?? false
-        demand(hasTime, "linux.namespaces", .namespace(RuntimeSpec.NamespaceType.time.rawValue))
-        demand(document.linux?.timeOffsets != nil, "linux.timeOffsets", .version(1, 1))
-        demand(document.linux?.netDevices?.isEmpty == false, "linux.netDevices", .version(1, 3))
-        demand(document.linux?.memoryPolicy != nil, "linux.memoryPolicy", .version(1, 3))
-        return found
+        let linux = document.linux
+        let hasTime = linux?.namespaces?.contains { $0.type == .time } ?? false
+        return [
+            (document.domainname != nil, "domainname", Kind.version(1, 1)),
+            (hasTime, "linux.namespaces", .namespace(RuntimeSpec.NamespaceType.time.rawValue)),
+            (linux?.timeOffsets != nil, "linux.timeOffsets", .version(1, 1)),
+            (linux?.netDevices?.isEmpty == false, "linux.netDevices", .version(1, 3)),
+            (linux?.memoryPolicy != nil, "linux.memoryPolicy", .version(1, 3)),
+            (linux?.seccomp != nil, "linux.seccomp", .seccomp),
+            (linux?.mountLabel?.isEmpty == false, "linux.mountLabel", .selinux),
+            (linux?.intelRdt != nil, "linux.intelRdt", .intelRdt),
+        ].compactMap { isThere, field, kind in isThere ? RuntimeDemand(field: field, kind: kind) : nil }
     }
 
     private static func hooks(of hooks: RuntimeSpec.Hooks?) -> [RuntimeDemand] {
@@ -118,7 +157,7 @@ struct RuntimeDemand: Equatable {
 }
 
 extension RuntimeProgram {
-    /// Refuses a document that asks for what the runtime says it cannot do, and would pass over in silence.
+    /// Refuses a document that asks for what the runtime says it cannot do, and might pass over in silence.
     ///
     /// A document that asks for nothing of the kind costs no call.
     ///
@@ -126,12 +165,28 @@ extension RuntimeProgram {
     /// - Throws: `unsupported`, with the field's name; `timedOut`.
     func check(_ specification: [UInt8]) throws(BackendError) {
         guard let document = try? RuntimeSpec(parsing: specification) else { return }
-        let demands = RuntimeDemand.all(of: document)
+        try check(RuntimeDemand.all(of: document))
+    }
+
+    /// The same for a document of a further process.
+    ///
+    /// - Parameter process: An OCI Process in JSON.
+    /// - Throws: As above.
+    func check(process: [UInt8]) throws(BackendError) {
+        guard let document = try? RuntimeSpec.Process(parsing: process) else { return }
+        try check(RuntimeDemand.all(of: document))
+    }
+
+    private func check(_ demands: [RuntimeDemand]) throws(BackendError) {
         guard !demands.isEmpty else { return }
         guard let features = try features() else {
             return RuntimeLog.note("\(path) does not say what it can do: \(demands.map(\.field)) are left to it")
         }
-        guard let refused = demands.first(where: { !features.allow($0) }) else { return }
+        let lacking = demands.filter { !features.allow($0) }
+        for demand in lacking where !demand.isDue {
+            RuntimeLog.note("by its 'features', \(path) ignores \(demand.field)")
+        }
+        guard let refused = lacking.first(where: \.isDue) else { return }
         throw .refused(
             stage: "spec",
             operation: "check",
