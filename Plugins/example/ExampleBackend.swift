@@ -14,8 +14,7 @@ final class ExampleBackend: Backend {
     func create(_ request: BackendCreateRequest) throws(BackendError) -> ContainerProcess {
         try root.mount(request.rootMounts)
         do throws(BackendError) {
-            let document = try root.resolved(specification: request.specification)
-            let (child, gate) = try launch((try? RuntimeSpec(parsing: document))?.process, request.streams)
+            let (child, gate) = try launch(root.process(ofSpecification: request.specification), request.streams)
             self.gate = gate
             return child
         } catch {
@@ -27,8 +26,7 @@ final class ExampleBackend: Backend {
     func start() throws(BackendError) { if let gate { try open(gate) } }
 
     func exec(_ request: BackendExecRequest) throws(BackendError) -> ContainerProcess {
-        let document = try root.resolved(process: request.process)
-        let (child, gate) = try launch(try? RuntimeSpec.Process(parsing: document), request.streams)
+        let (child, gate) = try launch(root.process(request.process), request.streams)
         try open(gate)
         return child
     }
@@ -53,22 +51,15 @@ final class ExampleBackend: Backend {
 
     /// Makes a child that waits for a byte, and answers with an errno if its program cannot be executed.
     private func launch(
-        _ process: RuntimeSpec.Process?,
+        _ process: RuntimeSpec.Process,
         _ streams: ProcessStreams
     ) throws(BackendError) -> (ContainerProcess, SharedDescriptor) {
-        guard let process else { throw .failed(stage: "spec", operation: "read process", errno: .invalid) }
         do throws(KernelError) {
             let (ours, theirs) = try UnixSocket.pair()
             let (words, environment) = (try ArgumentVector(process.args ?? []), try ArgumentVector(process.env ?? []))
-            var (master, ends): (SharedDescriptor?, [SharedDescriptor]) = (nil, [])
-            switch streams {
-            case .descriptors(let input, let output, let error): ends = [input, output, error]
-            case .terminal:
-                let (controller, terminal) = try Pty().ends()
-                (master, ends) = (controller, [terminal, terminal, terminal])
-            }
+            let ends = try ProcessEnds(streams)
             if let child = try Clone.fork() {
-                return (ContainerProcess(pid: child.pid, pidfd: child.sharedPidfd(), terminal: master), ours)
+                return (ContainerProcess(pid: child.pid, pidfd: child.sharedPidfd(), terminal: ends.master), ours)
             }
             do throws(KernelError) {
                 // With the shim's end closed here too, its death before the start is the end of the gate.
@@ -77,8 +68,7 @@ final class ExampleBackend: Backend {
                 try ProcessAttributes.startSession()
                 Signals.resetAll()
                 Signals.setMask(.none)
-                for (number, end) in ends.enumerated() { try DescriptorTable.place(end.raw, at: Int32(number)) }
-                if master != nil { try Pty.makeControllingTerminal(0) }
+                try ends.place()
                 let place = SharedDescriptor(try File.open("\(root.bundle)/rootfs", [.path, .directory]))
                 try withExtendedLifetime(place) { () throws(KernelError) in try Mount.changeRoot(to: place.raw) }
                 try WorkingDirectory.change(to: process.cwd ?? "/")

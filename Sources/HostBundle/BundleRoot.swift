@@ -1,7 +1,7 @@
 internal import DocumentTexts
 internal import FoundationEssentials
 internal import Kernel
-internal import OCISpec
+public import OCISpec
 internal import Sandbox
 public import ShimKit
 
@@ -82,6 +82,30 @@ public struct BundleRoot: Sendable {
             return process
         }
         return try Self.json(document)
+    }
+
+    /// The first process of a document, with its user as ids.
+    ///
+    /// - Parameter specification: `config.json`.
+    /// - Returns: The process.
+    /// - Throws: A document that cannot be read or has no process; a user who is not there.
+    public func process(ofSpecification specification: [UInt8]) throws(BackendError) -> RuntimeSpec.Process {
+        try process((try? RuntimeSpec(parsing: specification))?.process)
+    }
+
+    /// A further process, with its user as ids.
+    ///
+    /// - Parameter json: An OCI Process in JSON.
+    /// - Returns: The process.
+    /// - Throws: A document that cannot be read; a user who is not there.
+    public func process(_ json: [UInt8]) throws(BackendError) -> RuntimeSpec.Process {
+        try process(try? RuntimeSpec.Process(parsing: json))
+    }
+
+    private func process(_ read: RuntimeSpec.Process?) throws(BackendError) -> RuntimeSpec.Process {
+        guard var process = read else { throw .failed(stage: "spec", operation: "read process", errno: .invalid) }
+        _ = try resolveUser(of: &process)
+        return process
     }
 
     private static func json(_ value: some Encodable) throws(BackendError) -> [UInt8] {

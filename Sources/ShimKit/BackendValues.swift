@@ -76,6 +76,36 @@ public enum ProcessStreams: Sendable {
     case terminal
 }
 
+/// A process's standard streams as descriptors, for a backend that makes the process by itself.
+public struct ProcessEnds: Sendable {
+    /// What `ContainerProcess` has for the terminal; nil without one.
+    public let master: SharedDescriptor?
+    private let ends: [SharedDescriptor]
+
+    /// Takes the process's ends; a terminal is made in the devpts of the shim's own mount namespace.
+    ///
+    /// - Parameter streams: Of a request.
+    /// - Throws: `KernelError`.
+    public init(_ streams: ProcessStreams) throws(KernelError) {
+        switch streams {
+        case .descriptors(let input, let output, let error): (master, ends) = (nil, [input, output, error])
+        case .terminal:
+            let (controller, terminal) = try Pty().ends()
+            (master, ends) = (controller, [terminal, terminal, terminal])
+        }
+    }
+
+    /// Makes them input, output and error of the calling process, and a terminal its controlling one.
+    ///
+    /// For a child that leads a session, before it executes its program.
+    ///
+    /// - Throws: `KernelError`.
+    public func place() throws(KernelError) {
+        for (number, end) in ends.enumerated() { try DescriptorTable.place(end.raw, at: Int32(number)) }
+        if master != nil { try Pty.makeControllingTerminal(0) }
+    }
+}
+
 /// What to create.
 public struct BackendCreateRequest: Sendable {
     /// `config.json` of the bundle, at most 16 MiB.

@@ -149,17 +149,15 @@ import Testing
         #expect(outcome.status == 0 && outcome.output.contains("./\(name)"), "\(outcome)")
     }
 
-    /// The page for authors says how long the example is.
-    @Test func theExampleIsShort() throws {
+    /// The page for authors says how long the example is; tools/check holds it below a hundred lines.
+    @Test func theExampleIsAsLongAsIsSaid() throws {
         let folder = Self.repository.appendingPathComponent("Plugins/example")
-        let code = try ["ExampleBackend.swift", "main.swift"].flatMap { name in
-            try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8).split(separator: "\n")
-                .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty && !$0.hasPrefix("//") }
-        }
-        #expect(code.count <= 100)
+        let count = try ["ExampleBackend.swift", "main.swift"].map { name in
+            try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8).filter { $0 == "\n" }.count
+        }.reduce(0, +)
         for page in ["docs/backends.md", "Plugins/example/README.md"] {
             let text = try String(contentsOf: Self.repository.appendingPathComponent(page), encoding: .utf8)
-            #expect(text.contains("\(code.count) lines of code"), "\(page)")
+            #expect(text.contains("\(count) lines"), "\(page)")
         }
     }
 
