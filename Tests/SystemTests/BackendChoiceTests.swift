@@ -1,4 +1,5 @@
 import Foundation
+import Kernel
 import SystemFixture
 import Testing
 
@@ -133,6 +134,31 @@ extension SystemTests {
                 #expect(lines == lines.indices.map { "line \($0)" }, "lines are missing or out of order")
                 #expect(lines.count > 60)
                 try daemon.ok("rm", "-f", "one", "two")
+            }
+        }
+
+        /// Far more than pipes hold is written, and the container ends, while nobody but its shim is there.
+        @Test(.enabled(if: areInstalled), arguments: names)
+        func logsAreWholeAfterATimeWithoutTheManager(_ name: String) throws {
+            try Self.with { daemon in
+                let count = 200_000
+                let script = "read line; echo 0; read line; seq \(count); exit 6"
+                let words = [
+                    "run", "-d", "-i", "--name", "one", "--runtime", name, "berth/default", "sh", "-c", script,
+                ]
+                try daemon.client(words).finish()
+                let process = try Pidfd(pid: #require(Int32(daemon.field(".State.Pid", "one"))))
+                let client = try daemon.client(["attach", "one"], keepsInput: true)
+                try client.type("first\n")
+                try eventually("the client is there") { client.output == "0\n" }
+                try daemon.crash()
+                try client.type("second\n")
+                #expect(try !process.poll(for: .readable, timeout: .seconds(60)).isEmpty, "it waits for a manager")
+                try daemon.start(["--config", Self.configuration(daemon).path])
+                #expect(try daemon.ok("wait", "one") == "6")
+                let lines = try daemon.ok("logs", "one").split(separator: "\n")
+                #expect(lines.elementsEqual((0...count).lazy.map { Substring(String($0)) }))
+                try client.finish()
             }
         }
 
