@@ -13,6 +13,7 @@ extension Conformance {
     public static let guarding: [Check] = [
         Check(name: "learningCountsExactly", body: learns),
         Check(name: "learningCountsOverUpgradesAndDeaths", body: learnsOnAndOn),
+        guarded("nothingIsLearnedOfAProgramThatIsNotThere", "learn", learnsNothing),
         Check(name: "denialsAreCountedOverUpgradesAndDeaths") { program in
             for mode in ["enforce", "audit"] { try deniesOnAndOn(program, mode) }
         },

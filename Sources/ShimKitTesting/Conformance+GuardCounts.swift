@@ -56,6 +56,26 @@ extension Conformance {
         }
     }
 
+    /// A workload that was never begun has called nothing, and there is no last word of it.
+    static func learnsNothing(_ program: ShimProgram) throws {
+        let managed = try ManagedContainer(program, .init(arguments: ["/bin/nobody"]))
+        do {
+            try managed.start()
+            throw ConformanceFailure("a program that is not there runs")
+        } catch let error as RPCError {
+            try requireEqual(error.status, .notFound, "code of a program that is not there, of '\(error)'")
+        }
+        let begin = Clock.monotonic.now
+        while Clock.monotonic.now - begin < second {
+            let last = try managed.events().last?.seq ?? 0
+            let request = ShimEventsRequest.with { ($0.afterSeq, $0.waitMilliseconds) = (last, 200) }
+            _ = try managed.client.supervisor(.events, request, ShimEventsResponse.self)
+        }
+        let told = try managed.events().filter { $0.topic == EventTopic.learned }
+        try require(told.isEmpty, "\(told.count) reports of a workload that never began")
+        try managed.delete()
+    }
+
     /// Of a profile that lacks what only the set-up calls.
     static func setsUp(_ program: ShimProgram, _ mode: String) throws {
         var document = GuardDocument(mode: mode)
