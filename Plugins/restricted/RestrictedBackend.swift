@@ -23,6 +23,7 @@ final class RestrictedBackend: NativeBackend {
     var syscalls: SyscallGuard?
     var host: BackendHost?
     private var ledger: UseLedger?
+    private let processor = SharedProcessor()
 
     override var guardian: (any FilterGuard)? { syscalls }
 
@@ -72,7 +73,7 @@ final class RestrictedBackend: NativeBackend {
             host?.log("nothing is guarded: the document has no filter")
             return nil
         }
-        let guardian = SyscallGuard(settings, filter, try openLedger())
+        let guardian = SyscallGuard(settings, filter, try openLedger(), on: processor)
         if let host { guardian.attach(to: host) }
         syscalls = guardian
         return guardian.asking
@@ -111,6 +112,8 @@ final class RestrictedBackend: NativeBackend {
 
     override func exec(_ request: BackendExecRequest) throws(BackendError) -> ContainerProcess {
         syscalls?.startedExec = request.id
+        // A document that cannot be read is refused below.
+        syscalls?.startedExecIsBound = (try? RuntimeSpec.Process(parsing: request.process))?.execCPUAffinity != nil
         defer {
             syscalls?.began()
             syscalls?.startedExec = ""
@@ -145,7 +148,7 @@ final class RestrictedBackend: NativeBackend {
         if let program = try filter(state.filter) {
             guard let mode = GuardSettings.Mode(rawValue: state.mode) else { throw notAState }
             let settings = GuardSettings(profile: state.profile, mode: mode)
-            let guardian = SyscallGuard(settings, program, try backend.openLedger())
+            let guardian = SyscallGuard(settings, program, try backend.openLedger(), on: backend.processor)
             guardian.lastNumber = state.lastListener
             for filter in state.listeners {
                 guard let listener = descriptors[GuardState.name(filter.number)] else {

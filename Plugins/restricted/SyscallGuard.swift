@@ -20,9 +20,19 @@ final class SyscallGuard: FilterGuard {
         var hasBegun: Bool
         /// Whether it may be that no program runs yet.
         var isStarting: Bool
+        /// Whether it has processors of its own choice.
+        let isBound: Bool
         var watch: BackendHost.Watch?
 
-        init(_ listener: SharedDescriptor, number: UInt32, execID: String, setUp: Int32?, hasBegun: Bool) {
+        init(
+            _ listener: SharedDescriptor,
+            number: UInt32,
+            execID: String,
+            setUp: Int32? = nil,
+            hasBegun: Bool = true,
+            isBound: Bool = false
+        ) {
+            self.isBound = isBound
             self.listener = listener
             self.number = number
             self.execID = execID
@@ -38,6 +48,7 @@ final class SyscallGuard: FilterGuard {
     let settings: GuardSettings
     let program: SeccompProgram
     let ledger: UseLedger
+    private let processor: SharedProcessor
     private let judge: SeccompJudge
     /// Whether a call whose question was taken can only be interrupted by death.
     private let waitsKillable = SeccompFilter.knows(SeccompFilter.waitsKillable)
@@ -45,6 +56,8 @@ final class SyscallGuard: FilterGuard {
     var lastNumber: UInt32 = 0
     /// The exec session that is being started; empty for the init process.
     var startedExec = ""
+    /// Whether its document names processors.
+    var startedExecIsBound = false
     private(set) var host: BackendHost?
     let reports: UseReports
     private var lostFilters: [UInt32] = []
@@ -52,7 +65,13 @@ final class SyscallGuard: FilterGuard {
     /// Whether processes of the container can do nothing any more.
     var isBroken: Bool { !lostFilters.isEmpty && settings.mode == .learn }
 
-    init(_ settings: GuardSettings, _ program: SeccompProgram, _ ledger: UseLedger) {
+    init(
+        _ settings: GuardSettings,
+        _ program: SeccompProgram,
+        _ ledger: UseLedger,
+        on processor: SharedProcessor
+    ) {
+        self.processor = processor
         self.settings = settings
         self.program = program
         self.ledger = ledger
@@ -71,7 +90,16 @@ final class SyscallGuard: FilterGuard {
 
     func took(_ listener: SharedDescriptor, setUp: Int32?) {
         lastNumber += 1
-        add(Filter(listener, number: lastNumber, execID: startedExec, setUp: setUp, hasBegun: false))
+        add(
+            Filter(
+                listener,
+                number: lastNumber,
+                execID: startedExec,
+                setUp: setUp,
+                hasBegun: false,
+                isBound: startedExecIsBound
+            )
+        )
     }
 
     /// A filter whose listener is lost.
@@ -84,7 +112,7 @@ final class SyscallGuard: FilterGuard {
 
     /// A filter of a state.
     func restore(_ listener: SharedDescriptor, number: UInt32, execID: String) {
-        add(Filter(listener, number: number, execID: execID, setUp: nil, hasBegun: true))
+        add(Filter(listener, number: number, execID: execID))
     }
 
     private func add(_ filter: Filter) {
@@ -128,8 +156,8 @@ final class SyscallGuard: FilterGuard {
 
     /// Comes before all ordinary processes, so that a question is taken as soon as it is asked.
     ///
-    /// Until then a signal interrupts the call, also one that never fails so, such as kill(2): where all calls are asked about, programs saw
-    /// that nineteen times in twenty when a child ended just then. Afterwards only death does. The shim's children get nothing of it.
+    /// Until then a signal interrupts the call, also one that never fails so, such as kill(2); afterwards only death does. Together with one
+    /// processor for all (``SharedProcessor``) nobody of the container gets to signal in between. The shim's children get nothing of it.
     private func hurry(_ host: BackendHost) {
         var attributes = SchedulingAttributes(policy: .roundRobin)
         attributes.priority = 1
@@ -215,12 +243,24 @@ final class SyscallGuard: FilterGuard {
             answer: answer
         )
         if settings.mode == .learn {
-            if !filter.hasBegun { filter.hasBegun = Self.isExecution(question) }
+            if !filter.hasBegun {
+                filter.hasBegun = Self.isExecution(question)
+                if filter.hasBegun { gather(question.pid, filter) }
+            } else if processor.isUnknown {
+                gather(question.pid, filter)
+            }
             return (answer, filter.hasBegun ? key : nil)
         }
         key.execID = filter.execID
         (key.pid, key.command) = Self.process(of: question.pid)
         return (answer, key)
+    }
+
+    private func gather(_ thread: Int32, _ filter: Filter) {
+        guard !filter.isBound else { return }
+        do throws(KernelError) { try processor.gather(thread) } catch {
+            host?.log("signals may interrupt any call while it is learned", ("error", error.description))
+        }
     }
 
     /// Whether a call is not made that nobody has named: also one whose arguments nobody can judge, or that nobody knows.
@@ -258,6 +298,8 @@ final class SyscallGuard: FilterGuard {
     ) throws(KernelError) {
         let answer: SeccompNotification.Answer
         switch decision {
+        case .allow where settings.mode == .learn && !filter.isBound:
+            answer = processor.answer(question, from: filter.listener.raw).map { .value($0) } ?? .proceed
         case .allow: answer = .proceed
         case .fail(0): answer = .value(0)
         case .fail(let number): answer = .failure(Errno(rawValue: number))

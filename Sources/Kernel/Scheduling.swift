@@ -120,24 +120,31 @@ public struct NumberSet: Sendable, Hashable {
     /// How many members it has.
     public var count: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
 
-    /// The processors on which the calling thread may run.
+    /// The members, smallest first.
+    public var members: [Int] {
+        (0..<words.count * 64).filter { words[$0 / 64] & 1 << UInt64($0 % 64) != 0 }
+    }
+
+    /// The processors on which a thread may run.
     ///
-    /// - Returns: the set.
-    /// - Throws: `KernelError`.
-    public static func processors() throws(KernelError) -> NumberSet {
+    /// - Parameter thread: its number; 0 for the calling one.
+    /// - Returns: the set, in as many words as the kernel has for it.
+    /// - Throws: `KernelError`; errno is `.noProcess` when there is no such thread.
+    public static func processors(of thread: Int32 = 0) throws(KernelError) -> NumberSet {
         var set = NumberSet()
         // 8192 is the most that a kernel is built for.
         set.words = Array(repeating: 0, count: 128)
-        let bytes = try system("read processor affinity") { unsafe ck_sched_getaffinity(0, 1024, &set.words) }
+        let bytes = try system("read processor affinity") { unsafe ck_sched_getaffinity(thread, 1024, &set.words) }
         set.words.removeLast(set.words.count - (Int(bytes) + 7) / 8)
         return set
     }
 
-    /// Binds the calling thread to these processors, as far as its cpuset has them.
+    /// Binds a thread to these processors, as far as its cpuset has them.
     ///
+    /// - Parameter thread: its number; 0 for the calling one.
     /// - Throws: `KernelError`; errno is `.invalid` when none of them is usable.
-    public func bindProcessors() throws(KernelError) {
-        try system("set processor affinity") { unsafe ck_sched_setaffinity(0, words.count * 8, words) }
+    public func bindProcessors(of thread: Int32 = 0) throws(KernelError) {
+        try system("set processor affinity") { unsafe ck_sched_setaffinity(thread, words.count * 8, words) }
     }
 }
 

@@ -39,6 +39,12 @@ extension Conformance {
             }
         },
         Check(name: "floodOfDenialsHoldsNobodyUp", body: floods),
+        guarded("noCallIsInterruptedThatNeverIs", "learn") { program in
+            let container = try GuardedContainer(program, ["deaths=300"])
+            try container.container.start()
+            try requireEqual(container.container.waitForExit(), 0, "status")
+            try requireEqual(try container.container.output(), "deaths=300: 0\n", "interrupted calls")
+        },
         guarded("guardOutlivesAnUpgradeBeforeTheStart", "learn") { program in
             let container = try GuardedContainer(program, ["call=\(allowed)*5"])
             try container.container.upgrade()

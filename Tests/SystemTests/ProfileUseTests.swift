@@ -47,6 +47,32 @@ extension SystemTests {
             }
         }
 
+        /// On the shim's processor, where nothing comes between a call and its answer; and with as many as ever to count on.
+        @Test func whatIsLearnedRunsOnOneProcessorAndIsToldOfAll() throws {
+            let all = String(ProcessInfo.processInfo.activeProcessorCount)
+            let script = "grep Cpus_allowed_list /proc/self/status | cut -f2; nproc; nproc; exec sleep 60"
+            try Daemon.with { daemon in
+                let words = [
+                    "-d", "--name", "one", "--security-opt", "berth.learn=web", "berth/default", "sh", "-c", script,
+                ]
+                let run = try daemon.client(["run"] + Self.alone + words).finish()
+                #expect(run.status == 0, "\(run)")
+                try eventually("it has said all") { try daemon.ok("logs", "one").split(separator: "\n").count == 3 }
+                let said = try daemon.ok("logs", "one").split(separator: "\n").map(String.init)
+                let its = try String(
+                    contentsOfFile: "/proc/\(RuleUseTests.shim(daemon, "one"))/status",
+                    encoding: .utf8
+                )
+                .split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
+                #expect(its?.split(separator: "\t").last.map(String.init) == said[0], "\(said)")
+                #expect(Int(said[0]) != nil, "more than one: \(said)")
+                #expect(said[1...] == [all, all], "\(said)")
+                // A session of its own is no exception.
+                #expect(try daemon.ok("exec", "one", "nproc") == all)
+                try daemon.ok("rm", "-f", "one")
+            }
+        }
+
         @Test func aHostileCallIsRefusedAndNamedWithinASecond() throws {
             try Daemon.with { daemon in
                 _ = try Self.learn(daemon, "web", Self.work + "; sleep 0.01")

@@ -62,7 +62,7 @@ extension SystemTests {
             }
         }
 
-        private static func shim(_ daemon: Daemon, _ name: String) throws -> Int32 {
+        static func shim(_ daemon: Daemon, _ name: String) throws -> Int32 {
             struct Record: Decodable { var pid: Int32 }
             let bundle = daemon.state.appendingPathComponent("containers").appendingPathComponent(
                 try daemon.field(".Id", name)

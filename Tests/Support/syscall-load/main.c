@@ -8,6 +8,8 @@
 //   until=NUMBER                     calls until standard input ends, and prints how often
 //   input                            waits for the end of standard input
 //   signals=MICROSECONDS             a signal that restarts calls, so often from now on; 0 for none
+//   deaths=COUNT                     children killed two at a time, as a shell kills and waits for them; prints how many calls that are
+//                                    never interrupted were
 //   without=BIT PROGRAM [ARGUMENT…]  executes a program under which seccomp(2) does not know a flag for filters
 //   time=NUMBER*COUNT                prints how many nanoseconds one of so many calls takes
 //
@@ -25,6 +27,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -106,6 +109,44 @@ static long signals(long microseconds)
     return setitimer(ITIMER_REAL, &timer, NULL);
 }
 
+static volatile sig_atomic_t has_died;
+
+static void died(int signal)
+{
+    (void)signal;
+    has_died = 1;
+}
+
+// Interrupted calls are made again, or the next wait would last for ever.
+static long deaths(long count)
+{
+    struct sigaction action = {.sa_handler = died};
+    sigset_t all, before;
+    long interrupted = 0;
+    sigaction(SIGCHLD, &action, NULL);
+    sigfillset(&all);
+    while (count-- > 0) {
+        pid_t child[2];
+        for (int i = 0; i < 2; i++) {
+            while ((child[i] = fork()) < 0) interrupted++;
+            if (child[i] == 0)
+                for (;;) pause();
+        }
+        for (int i = 0; i < 2; i++)
+            while (kill(child[i], SIGTERM) != 0) interrupted++;
+        for (int left = 2; left > 0;) {
+            has_died = 0;
+            pid_t ended = waitpid(-1, NULL, WNOHANG);
+            if (ended > 0) left--;
+            if (ended > 0) continue;
+            while (sigprocmask(SIG_SETMASK, &all, &before) != 0) interrupted++;
+            while (!has_died) sigsuspend(&before);
+            while (sigprocmask(SIG_SETMASK, &before, NULL) != 0) interrupted++;
+        }
+    }
+    return interrupted;
+}
+
 // Number and arguments stand in the filter's data at 0 and from 16 on.
 static int execute_without(int bit, char **command)
 {
@@ -156,6 +197,8 @@ int main(int argc, char **argv)
             print(word, until_input_ends(atol(value)));
         } else if (!strncmp(word, "signals=", 8)) {
             print(word, signals(atol(value)));
+        } else if (!strncmp(word, "deaths=", 7)) {
+            print(word, deaths(atol(value)));
         } else if (!strncmp(word, "without=", 8) && i + 1 < argc) {
             return execute_without(atoi(value), argv + i + 1);
         } else if (!strcmp(word, "pause")) {
