@@ -453,7 +453,11 @@ let targets: [Target] = [
         dependencies: ["SystemFixture", "Kernel", "hostile-backend"],
         swiftSettings: swift
     ),
-    .testTarget(name: "UpgradeTests", dependencies: ["SystemFixture", "berthd-faults"], swiftSettings: swift),
+    .testTarget(
+        name: "UpgradeTests",
+        dependencies: ["SystemFixture", "ContentStore", "DocumentTexts", "OCISpec", "Seccomp", "berthd-faults"],
+        swiftSettings: swift
+    ),
     .testTarget(
         name: "SecurityTests",
         dependencies: ["SystemFixture", "Seccomp", "OCISpec", "Kernel", "sandbox-run"],

@@ -69,6 +69,7 @@ class Away:
             follower.close()
             left = node.take_down()
         return {
+            "builds": f"{old.version} to {new.version}",
             "manager and shims replaced": ", ".join(how),
             "MB/s while the manager was away": round(away / self.seconds / 1e6, 1),
             "MB written": round(self.written(names) / 1e6, 1),
@@ -156,6 +157,7 @@ class _Containerd:
         time.sleep(2)
         accounts = [self._account(name) for name in self.names]
         return {
+            "build": _call(["containerd", "--version"]).split()[2],
             "MB/s while the manager was away": round(rate, 1),
             "MB written": round(self.away.written(self.names) / 1e6, 1),
             "writers that live after it": running,
