@@ -35,7 +35,7 @@ public struct AbilityReport: Sendable {
         /// Why it is not simply passed, in one line; empty when it is.
         public var reason: String {
             let reasons = results.compactMap(\.outcome.reason)
-            return reasons.first?.split(separator: "\n").joined(separator: " ") ?? ""
+            return reasons.first.map(Excerpt.reason) ?? ""
         }
     }
 
@@ -87,7 +87,7 @@ public struct AbilityReport: Sendable {
         for line in lines {
             for result in line.results {
                 guard case .failed(let reason) = result.outcome else { continue }
-                text.append("FAILED \(line.ability.name): \(result.check): \(reason)")
+                text.append("FAILED \(line.ability.name): \(result.check): \(Excerpt.reason(reason))")
             }
         }
         return (text + ["\(name): \(summary)"]).joined(separator: "\n")

@@ -122,7 +122,7 @@ public enum Conformance {
             let time = "\(Int(milliseconds.rounded())) ms"
             switch result.outcome {
             case .passed: return "\(name)  ok      \(time)"
-            case .failed(let reason): return "\(name)  FAILED  \(time)  \(reason)"
+            case .failed(let reason): return "\(name)  FAILED  \(time)  \(Excerpt.reason(reason))"
             case .excepted(let reason): return "\(name)  -       \(reason)"
             case .impossible(let reason), .notClaimed(let reason): return "\(name)  n/a     \(reason)"
             }

@@ -73,7 +73,7 @@ struct BackendInfo: ParsableCommand {
 
     func validate() throws {
         guard !name.isEmpty else {
-            throw ValidationError("an empty text is no backend's name: 'berth backend ls' shows the names")
+            throw ValidationError("the name of the backend is empty: 'berth backend ls' shows the names")
         }
         guard !name.contains("/") else {
             throw ValidationError(

@@ -80,7 +80,7 @@ import berth
 @Suite struct OptionTests {
     /// Backends have names; what is none is said before a manager is asked.
     @Test(arguments: [
-        ("", "an empty text is no backend's name"), ("./shim", "berth backend test ./shim"),
+        ("", "the name of the backend is empty"), ("./shim", "berth backend test ./shim"),
         ("/usr/bin/shim", "'/usr/bin/shim' is a path"),
     ])
     func namesOfBackends(name: String, text: String) {

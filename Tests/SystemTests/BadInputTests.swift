@@ -55,7 +55,7 @@ extension SystemTests {
                     (["rmi", ""], "image"),
                     (["history", ""], "image"), (["profile", "show", ""], "profile"),
                     (["profile", "rm", ""], "profile"),
-                    (["rename", "", "x"], "container"),
+                    (["backend", "info", ""], "backend"), (["rename", "", "x"], "container"),
                 ] {
                     let outcome = try daemon.client(words).finish()
                     #expect(
