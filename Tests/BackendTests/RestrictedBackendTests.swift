@@ -40,7 +40,8 @@ import Testing
         }
         #expect(try container.state().status == .running)
         try container.kill(.kill)
-        #expect(try container.waitForExit() == 137)
+        // An older kernel does not tell how a process has ended that is nobody's child.
+        #expect(try [137, 255].contains(container.waitForExit()))
         try container.delete()
     }
 
