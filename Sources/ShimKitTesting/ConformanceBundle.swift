@@ -132,6 +132,13 @@ struct ConformanceBundle {
     func remove() {
         // Nothing can be done about it at the end of a check; a mount left in it would be kept by removeTree's bounds.
         _ = try? File.removeTree(directory)
+        // A runtime may leave the group of what it has refused.
+        let root = "/sys/fs/cgroup"
+        let entries = (try? File.open(root, .directory).readDirectory()) ?? []
+        for hierarchy in [root] + entries.filter({ $0.kind == .directory }).map({ "\(root)/\($0.name)" }) {
+            // What still has a process is not ours to end here, and stays to be seen.
+            _ = try? File.removeDirectory(hierarchy + cgroupPath)
+        }
     }
 
     private static func install(into root: String) throws {
