@@ -59,6 +59,51 @@ import Testing
         }
     }
 
+    /// The first process of a namespace waits for all others there to be reaped, which their stopped parent does not do.
+    @Test func endOfAFirstProcessIsKnownWhileItWaitsForOthers() throws {
+        let first = try Spawn(arguments: ["unshare", "--pid", "--fork", "sleep", "1000"]).start("/usr/bin/unshare")
+        defer { _ = try? first.pidfd.send(.kill) }
+        let pid = try child(of: first.pid)
+        let startTime = try ProcessFacts.startTime(of: pid)
+        let pidfd = try Pidfd(pid: pid)
+        defer { _ = try? pidfd.send(.kill) }
+        let words = ["nsenter", "--target", "\(pid)", "--pid", "sleep", "1000"]
+        let parent = try Spawn(arguments: words).start("/usr/bin/nsenter")
+        defer { _ = try? parent.pidfd.send(.kill) }
+        let other = try child(of: parent.pid)
+        #expect(ProcessFacts.exitBeforeReaping(pid, startTime: startTime) == nil)
+        try parent.pidfd.send(.stop)
+        let stopped = parent.pid
+        try until { try ProcessFacts(stopped).state == "T" }
+        try pidfd.send(.kill)
+        try until { try ProcessFacts(other).state == "Z" }
+        try until { ProcessFacts.exitBeforeReaping(pid, startTime: startTime) == .signaled(9, core: false) }
+        #expect(try ProcessFacts(pid).state != "Z")
+        #expect(try pidfd.poll(for: .readable, timeout: .zero).isEmpty)
+        #expect(ProcessFacts.exitBeforeReaping(pid, startTime: startTime + 1) == nil)
+        // It ends with what it waits for.
+        try parent.pidfd.send(.kill)
+        try parent.pidfd.wait()
+        #expect(try pidfd.poll(for: .readable, timeout: .seconds(60)).contains(.readable))
+        try first.pidfd.wait()
+    }
+
+    /// The only child of a process, when it runs its program.
+    private func child(of parent: Int32) throws -> Int32 {
+        var found: Int32?
+        try until {
+            found = try ProcessFacts.children(of: parent).first
+            return try found.map { try ProcessFacts($0).name == "sleep" } ?? false
+        }
+        return try #require(found)
+    }
+
+    /// Of what another process does there is no event.
+    private func until(_ condition: () throws -> Bool) throws {
+        let end = Clock.monotonic.now + .seconds(60)
+        while try !condition() { try #require(Clock.monotonic.now < end) }
+    }
+
     private func withWaiter(_ body: (borrowing Child) throws -> Void) throws {
         let (reader, writer) = try Pipe().ends()
         var spawn = Spawn(arguments: ["kernel-probe", "wait"])
