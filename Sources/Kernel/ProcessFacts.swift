@@ -63,8 +63,9 @@ public struct ProcessFacts: Hashable, Sendable {
     /// Whether the process of these fields, from the third on, has its exit status for good.
     private static func hasEnded(_ fields: [Substring]) -> Bool {
         if fields[0] == "Z" { return true }
-        // PF_EXITING, with no other thread: the status is set before the only wait of an ending process that signals could end.
-        guard fields[0] == "S", fields[17] == "1", let flags = UInt64(fields[6]) else { return false }
+        // PF_EXITING, with no other thread: the status is set before the only wait of an ending process that is not D; idle is what older
+        // kernels call it.
+        guard ["S", "I"].contains(fields[0]), fields[17] == "1", let flags = UInt64(fields[6]) else { return false }
         return flags & 0x4 != 0
     }
 
