@@ -57,7 +57,8 @@ extension Container {
     }
 
     /// How a session ended of which its shim does not tell, where the kernel does.
-    private func heldEnd(of exec: ExecID, _ pid: Int32) -> ExitStatus? {
+    func heldEnd(of exec: ExecID, _ pid: Int32) -> ExitStatus? {
+        if let seen = seenEnds[.exec(exec)] { return seen }
         guard pid > 0, let pidfd = node.held[id]["exec/\(exec)/pidfd"] else { return nil }
         // One that was reaped has no number any more, and its start no meaning.
         let start = (try? Pidfd.number(of: pidfd.raw)) == pid ? try? ProcessFacts.startTime(of: pid) : nil

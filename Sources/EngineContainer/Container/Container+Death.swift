@@ -265,8 +265,19 @@ extension Container {
         await perform(lifecycle.exited(exit), exclusive: true, at: exit.at)
     }
 
-    /// How init ended, as soon as somebody has reaped it.
+    /// Looks how the processes ended that a silent shim has not reaped: whoever inherits them reaps them at once and tells nobody, and
+    /// before Linux 6.15 the kernel does not either.
+    func seeEnds() async {
+        seenEnds[.initial] = await initStatus(within: .milliseconds(500))
+        for exec in execs.values {
+            guard case .running(let pid) = exec.phase else { continue }
+            seenEnds[.exec(exec.id)] = heldEnd(of: exec.id, pid)
+        }
+    }
+
+    /// How init ended, as soon as it is seen.
     private func initStatus(within deadline: Duration) async -> ExitStatus? {
+        if let seen = seenEnds[.initial] { return seen }
         guard let initProcess else { return nil }
         let end = Clock.monotonic.now + deadline
         while true {

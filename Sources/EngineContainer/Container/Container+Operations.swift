@@ -212,6 +212,8 @@ extension Container {
         guard !lifecycle.isAtRest else { return }
         try await exclusively {
             guard lifecycle.isActive || lifecycle.awaitsRestart else { return }
+            await seeEnds()
+            defer { seenEnds = [:] }
             await endLeftShim(keepingBundle: true)
             if let pidfd = shim?.pidfd { await endShim(pidfd, alive: true) }
             dropConnection()

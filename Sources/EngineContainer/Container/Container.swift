@@ -59,6 +59,8 @@ package actor Container {
     var afterCommit: [Lifecycle.Action] = []
     /// The init process of the present run, held from outside of the shim.
     var initProcess: HeldProcess?
+    /// How processes ended that lie unreaped with a silent shim, while that is being ended.
+    var seenEnds: [ProcessName: ExitStatus] = [:]
     /// Generation of what is held of the shim.
     var heldGeneration: UInt64 = 0
     /// Generation that the shim has spoken of last.
