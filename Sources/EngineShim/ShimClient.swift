@@ -113,7 +113,8 @@ package struct ShimClient: Sendable {
         request.afterSeq = sequence
         request.descriptorsGeneration = generation
         if let knownProbes { request.knownProbes = knownProbes }
-        request.waitMilliseconds = UInt32(wait.components.seconds * 1000)
+        let (seconds, attoseconds) = wait.components
+        request.waitMilliseconds = UInt32(clamping: seconds * 1000 + attoseconds / 1_000_000_000_000_000)
         let message = request
         // Only the engine's end cancels a poll, and then nobody needs the connection any more.
         return try await withTaskCancellationHandler {
