@@ -25,14 +25,27 @@ package struct UnreadableRow: Sendable {
     package func replacement(_ record: ContainerRecord) throws -> Store.Body {
         let (found, insertion) = (id, try record.rowInsertion)
         return { db in
-            try db.execute(sql: "DELETE FROM containers WHERE id = ?", arguments: [found])
+            try Self.takeOut(found, db)
             try insertion(db)
         }
     }
 
     /// A write that takes the row out: it is kept elsewhere.
     package var removal: Store.Body {
-        { [id] db in try db.execute(sql: "DELETE FROM containers WHERE id = ?", arguments: [id]) }
+        { [id] db in try Self.takeOut(id, db) }
+    }
+
+    /// Deletes a row, and with it all that the index of names says of it, which may be another name, or lead to another row.
+    private static func takeOut(_ id: String, _ db: Database) throws {
+        // In this mode SQLite does not mind that the entry to delete is absent.
+        try db.execute(sql: "PRAGMA writable_schema = ON")
+        defer { try? db.execute(sql: "PRAGMA writable_schema = OFF") }  // a flag, which cannot fail
+        try db.execute(sql: "DELETE FROM containers WHERE id = ?", arguments: [id])
+        do { try db.execute(sql: "REINDEX containers") } catch let error as DatabaseError
+            where error.resultCode == .SQLITE_CONSTRAINT
+        {
+            // Two others have one name: the index is made with the replacement of one of them.
+        }
     }
 }
 

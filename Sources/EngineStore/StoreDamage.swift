@@ -31,6 +31,29 @@ extension Store {
         }
     }
 
+    /// Has the indexes of containers and of their ids say what the tables do.
+    ///
+    /// A row that has changed beneath its index can be neither replaced nor removed, so this comes before everything that is corrected.
+    /// Where two rows have one name by now there is no index of both: ``UnreadableRow/replacement(_:)`` does it then.
+    ///
+    /// Blocks.
+    /// - Returns: what was wrong.
+    /// - Throws: What is wrong with the database when indexes cannot be made anew in it.
+    package func mendIndexes() throws -> [String] {
+        try ["containers", "id_range_holders"].flatMap { table in
+            func verdicts() throws -> [String] {
+                try pool.read { try String.fetchAll($0, sql: "PRAGMA integrity_check(\(table))") }.filter { $0 != "ok" }
+            }
+            let problems = try verdicts()
+            if problems.isEmpty { return problems }
+            do { try pool.write { try $0.execute(sql: "REINDEX \(table)") } } catch {
+                guard (error as? DatabaseError)?.resultCode != .SQLITE_CORRUPT else { throw error }
+                return problems + ["indexes of \(table) are not made anew: \(error)"]
+            }
+            return problems + (try verdicts()).map { "after its indexes were made anew: \($0)" }
+        }
+    }
+
     /// Whether no container was ever made in it.
     package func isUnused() throws -> Bool {
         try pool.read { db in

@@ -196,4 +196,57 @@ struct StoreDamageTests {
         #expect(try await store.correctIDs([record]).keys.map(\.self) == [record.id])
         #expect(try await store.loadIDRanges()[record.id.description]?.range.size == 65_536)
     }
+
+    /// Bytes that lie beside the id of a container: those of a name, and of the first id, in the table or in its index.
+    @Test(arguments: ["name", "another's name", "name in the index", "ids", "ids in the index"])
+    func rowThatHasChangedBeneathItsIndexIsMadeAgainAtOnce(_ what: String) async throws {
+        let directory = try Directory()
+        let file = directory.path + "/berth.db"
+        let one = try tests.record("d1", IDRange(first: 600_000, size: 65_536))
+        let two = try tests.record("d2", IDRange(first: 700_000, size: 65_536))
+        var store = try directory.open()
+        for record in [one, two] { try await store.write(try record.insertion) }
+        try store.close()
+        let (id, first) = (Data(one.id.description.utf8), Data([0x09, 0x27, 0xC0]))
+        let (old, new) =
+            switch what {
+            case "name": (id + Data("d1".utf8), id + Data("D1".utf8))
+            case "another's name": (id + Data("d1".utf8), id + Data("d2".utf8))
+            case "name in the index": (Data("d1".utf8) + id, Data("d3".utf8) + id)
+            case "ids": (id + first, id + Data([0x09, 0x27, 0xC1]))
+            default: (first + id, Data([0x09, 0x27, 0xC1]) + id)
+            }
+        var content = try Data(contentsOf: URL(fileURLWithPath: file))
+        let place = try #require(content.range(of: old))
+        content.replaceSubrange(place, with: new)
+        try #require(content.range(of: old) == nil)
+        try content.write(to: URL(fileURLWithPath: file))
+        store = try directory.open()
+        try store.examine()
+        // Beneath an index that says something else a row can be neither corrected nor renamed.
+        if what == "ids in the index" {
+            await #expect(throws: DatabaseError.self) { try await store.correctIDs([one, two]) }
+        }
+        if what == "name" {
+            await #expect(throws: DatabaseError.self) { try await store.write(ContainerRecord.nameChange(one.id, "x")) }
+        }
+        #expect(try !store.mendIndexes().isEmpty)
+        let found = try await store.loadContainers()
+        #expect(found.unreadable.count == (what.hasSuffix("name") ? 1 : 0))
+        for row in found.unreadable { try await store.write(try row.replacement(one)) }
+        #expect(try await Set(store.correctIDs([one, two]).keys) == (what == "ids" ? [one.id] : []))
+        #expect(try store.mendIndexes().isEmpty)
+        #expect(try await store.examineRest().isEmpty)
+        #expect(try await Set(store.loadContainers().records.map(\.name)) == ["d1", "d2"])
+        #expect(try await store.loadIDRanges()[one.id.description]?.range.first == 600_000)
+        try await store.write(try tests.record("d3", IDRange(first: 800_000, size: 65_536)).insertion)
+        for record in [one, two] {
+            try await store.write { db in
+                try IDRanges.release(record.id, db)
+                try ContainerRecord.deletion(record.id)(db)
+            }
+        }
+        #expect(try await store.loadIDRanges().count == 1)
+        try store.close()
+    }
 }

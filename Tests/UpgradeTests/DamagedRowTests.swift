@@ -29,7 +29,9 @@ extension UpgradeTests {
         }
 
         /// Flips that decode as well as what was written.
-        @Test(arguments: ["environment", "name", "id"]) func rowIsMadeAgainFromItsCopy(_ what: String) throws {
+        @Test(arguments: ["environment", "name", "name in the table", "id"]) func rowIsMadeAgainFromItsCopy(
+            _ what: String
+        ) throws {
             try Daemon.with { (daemon) throws in
                 let run = ["--env", "MARK=abcdefgh", "--restart", "always", "berth/default", "sleep", "1000"]
                 let arguments = ["run", "-d", "--name", "the-victim"] + run
@@ -40,6 +42,7 @@ extension UpgradeTests {
                 switch what {
                 case "environment": try change(daemon, "MARK=abcdefgh", to: "MARK=abcdefgx")
                 case "name": try change(daemon, "the-victim", to: "the-victin")
+                case "name in the table": try change(daemon, "\(id)the-victim", to: "\(id)the-victin")
                 default: try change(daemon, id, to: String(id.dropLast()) + (id.hasSuffix("7") ? "8" : "7"))
                 }
                 try daemon.start()

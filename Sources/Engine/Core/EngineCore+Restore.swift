@@ -22,6 +22,7 @@ extension EngineCore {
             let store = try open()
             do {
                 try store.examine()
+                for problem in try store.mendIndexes() { damage.tell("'\(paths.database)'", problem) }
                 if store.missing > 0 { try keepLog(of: store, paths.database, damage) }
                 guard try store.isUnused(), try hasContainers(paths) else { return (store, false) }
                 // Emptied from outside: SQLite takes a file without a byte for a new database.
