@@ -12,6 +12,15 @@ final class SharedProcessor {
     private var number: Int?
     /// What the container's first program would have had; nil where only a predecessor knew.
     private var granted: NumberSet?
+    /// Threads that were let go.
+    private var released: Set<Int32> = []
+
+    /// As many as a kernel is built for.
+    private static let all: NumberSet = {
+        var set = NumberSet()
+        set.insert(0...8191)
+        return set
+    }()
 
     private static let getAffinity = SyscallNames.number(of: "sched_getaffinity")
 
@@ -32,31 +41,38 @@ final class SharedProcessor {
         let chosen = number ?? members[Int(thread) % members.count]
         // One that may not run there stays where it is.
         guard members.contains(chosen) else { return }
-        var one = NumberSet()
-        one.insert(chosen...chosen)
         if number == nil {
-            try one.bindProcessors()
+            try Self.one(chosen).bindProcessors()
             number = chosen
         }
-        if members != [chosen] { try one.bindProcessors(of: thread) }
+        if members != [chosen] { try Self.one(chosen).bindProcessors(of: thread) }
     }
 
-    /// Answers who asks for his own processors with those that he would have without us.
+    /// Lets a thread that asks for its own processors go where it would be without us, so that the kernel tells it of those.
     ///
-    /// - Returns: How many bytes the kernel would have filled; nil when its own answer is right.
-    func answer(_ question: SeccompNotification, from listener: RawDescriptor) -> Int64? {
+    /// It is held again when it makes its next call.
+    func letGo(_ question: SeccompNotification) {
         guard question.architecture == SyscallNames.native, UInt32(bitPattern: question.call) == Self.getAffinity,
-            let granted, let number, Self.asksForItself(question),
-            let its = try? NumberSet.processors(of: question.pid), its.members == [number]
-        else { return nil }
-        let bytes = granted.words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) } }
-        guard question.arguments[1] >= bytes.count, question.arguments[1] % 8 == 0,
-            let memory = try? File.open("/proc/\(question.pid)/mem", .write),
-            // Until now the number was nobody else's.
-            question.isPending(at: listener),
-            (try? memory.writeAll(bytes, at: Int64(bitPattern: question.arguments[2]))) != nil
-        else { return nil }
-        return Int64(bytes.count)
+            let number, Self.asksForItself(question),
+            // Who has bound itself elsewhere is told of that.
+            let its = try? NumberSet.processors(of: question.pid), its.members == [number],
+            // Its cpuset has the last word.
+            (try? (granted ?? Self.all).bindProcessors(of: question.pid)) != nil
+        else { return }
+        released.insert(question.pid)
+    }
+
+    /// Binds a thread again that was let go.
+    func hold(_ thread: Int32) {
+        guard !released.isEmpty, released.remove(thread) != nil, let number else { return }
+        // One that may not run there any more stays where it is.
+        try? Self.one(number).bindProcessors(of: thread)
+    }
+
+    private static func one(_ number: Int) -> NumberSet {
+        var set = NumberSet()
+        set.insert(number...number)
+        return set
     }
 
     /// By no number, or by the thread's own, which is that of the innermost namespace.

@@ -243,6 +243,7 @@ final class SyscallGuard: FilterGuard {
             answer: answer
         )
         if settings.mode == .learn {
+            processor.hold(question.pid)
             if !filter.hasBegun {
                 filter.hasBegun = Self.isExecution(question)
                 if filter.hasBegun { gather(question.pid, filter) }
@@ -299,7 +300,8 @@ final class SyscallGuard: FilterGuard {
         let answer: SeccompNotification.Answer
         switch decision {
         case .allow where settings.mode == .learn && !filter.isBound:
-            answer = processor.answer(question, from: filter.listener.raw).map { .value($0) } ?? .proceed
+            processor.letGo(question)
+            answer = .proceed
         case .allow: answer = .proceed
         case .fail(0): answer = .value(0)
         case .fail(let number): answer = .failure(Errno(rawValue: number))

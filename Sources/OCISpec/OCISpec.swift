@@ -4,8 +4,9 @@
 
 /// Facts about the specifications that the documents follow.
 public enum OCIVersion {
-    /// Version of the runtime specification written into documents of our own.
-    public static let runtime = "1.2.0"
+    /// Version of the runtime specification written into documents of our own: not the newest, for runtimes refuse documents that are newer
+    /// than they are, whatever is in them (Debian's crun takes 1.1).
+    public static let runtime = "1.1.0"
 
     /// Whether a document of this version is understood: any 1.x, and release candidates of 1.0.
     ///

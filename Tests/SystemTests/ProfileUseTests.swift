@@ -67,7 +67,9 @@ extension SystemTests {
                 #expect(its?.split(separator: "\t").last.map(String.init) == said[0], "\(said)")
                 #expect(Int(said[0]) != nil, "more than one: \(said)")
                 #expect(said[1...] == [all, all], "\(said)")
-                // A session of its own is no exception.
+                // A session of its own is no exception, nor is what another program of the shim answers.
+                #expect(try daemon.ok("exec", "one", "nproc") == all)
+                try daemon.ok("shim", "upgrade", "one")
                 #expect(try daemon.ok("exec", "one", "nproc") == all)
                 try daemon.ok("rm", "-f", "one")
             }
