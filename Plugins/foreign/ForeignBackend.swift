@@ -11,7 +11,7 @@ import SwiftProtobuf
 final class ForeignBackend: Backend {
     static let information = BackendInformation(
         name: "foreign",
-        version: "0.1.0",
+        version: BuildVersion.text,
         capabilities: ["exec", "terminal", "pause", "update"],
         mountTypes: ["overlay", "bind"],
         optionNames: ["shim", "runtime", "root"]

@@ -12,7 +12,7 @@ import ShimProtocol
 final class OCIBackend: Backend {
     static let information = BackendInformation(
         name: "oci",
-        version: "0.1.0",
+        version: BuildVersion.text,
         capabilities: ["exec", "terminal", "pause", "update"],
         mountTypes: ["overlay", "bind"],
         optionNames: ["runtime", "root", "timeout"]

@@ -12,7 +12,7 @@ final class RestrictedBackend: NativeBackend {
     override class var information: BackendInformation {
         BackendInformation(
             name: "restricted",
-            version: "0.1.0",
+            version: BuildVersion.text,
             capabilities: capabilities + ["syscall-reports", RuleSettings.ability],
             mountTypes: ["overlay", "bind"],
             optionNames: []

@@ -18,7 +18,7 @@ import Logging
 /// The daemon as a function, so that a test's executable is the same program with faults.
 public enum Daemon {
     /// Version of this build.
-    public static let version = "0.1.0"
+    public static let version = BuildVersion.text
 
     /// Runs the daemon with the process's command line until a signal ends it; exits the process on a failed start.
     ///

@@ -73,6 +73,12 @@ int ck_limit_sending(int socket, int64_t seconds)
     return setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 }
 
+int ck_make_room(int socket, int bytes)
+{
+    if (setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) == 0) return 0;
+    return setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
 int ck_ask_for_senders(int socket)
 {
     int on = 1;

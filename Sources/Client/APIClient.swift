@@ -165,7 +165,9 @@ public struct APIClient: Sendable {
         let connection = try repeating(isRepeatable: false) { () throws(ClientError) in
             try HTTPConnection(to: host)
         }
-        var headers = [("Connection", "Upgrade"), ("Upgrade", "tcp")]
+        // Only in frames a stream that is not whole says so; a daemon that knows no such wish answers with its own type.
+        let framed = "application/vnd.docker.multiplexed-stream"
+        var headers = [("Connection", "Upgrade"), ("Upgrade", "tcp"), ("Accept", framed)]
         var bytes: [UInt8] = []
         if let body {
             bytes = try ClientJSON.encode(body)
@@ -174,6 +176,7 @@ public struct APIClient: Sendable {
         try connection.send("POST", target, headers: headers, body: bytes)
         let head = try connection.head()
         guard head.status == 101 else { throw .protocolViolation("HTTP status \(head.status) instead of an upgrade") }
+        connection.isFramed = head.header("Content-Type") == framed
         return (connection, try connection.upgrade())
     }
 

@@ -37,6 +37,8 @@ public final class HTTPConnection {
     private let channel = EmbeddedChannel()
     private let decoder: ByteToMessageHandler<HTTPResponseDecoder>
     private var ended = false
+    /// Whether output comes in frames behind the upgrade, also that of a terminal.
+    public internal(set) var isFramed = false
 
     /// Connects to `host`.
     ///

@@ -9,6 +9,8 @@ final class AttachSession: WatchedSource, OutputClient {
     private var endedStreams: StdioStreams = []
     /// Where it goes on while it is behind.
     private var follower: LogFollower?
+    /// Why it cannot go on where another one has stopped.
+    private var restoreFailure: String?
 
     init(_ socket: SharedDescriptor, _ options: AttachOptions, owner: ProcessStdio) {
         self.socket = socket
@@ -26,8 +28,8 @@ final class AttachSession: WatchedSource, OutputClient {
         endedStreams = snapshot.endedStreams
         guard let place = snapshot.behind else { return }
         follower = LogFollower(restoring: place, log: owner.log)
-        // What it has not had is nowhere any more: it sees its end instead of a gap.
-        if follower == nil { state.close() }
+        // What it has not had is nowhere any more: it is told, and sees its end instead of a gap.
+        if follower == nil { restoreFailure = "the log that it was read from is not there any more" }
     }
 
     /// What `init(restoring:)` needs of it.
@@ -43,6 +45,7 @@ final class AttachSession: WatchedSource, OutputClient {
     func resume(loop: any StdioLoop) {
         if state.queuedByteCount > 0 { state.begin(now: Clock.monotonic.now) }
         watch(with: loop)
+        if let restoreFailure { cut(restoreFailure) }
         settle()
     }
 
@@ -135,6 +138,11 @@ final class AttachSession: WatchedSource, OutputClient {
     }
 
     private func flush(now: Timestamp = Clock.monotonic.now) {
+        sendQueue(now: now)
+        catchUp()
+    }
+
+    private func sendQueue(now: Timestamp) {
         var isGone = false
         unsafe state.send(now: now) { bytes in
             guard unsafe !bytes.isEmpty else { return 0 }
@@ -147,13 +155,13 @@ final class AttachSession: WatchedSource, OutputClient {
             }
         }
         if isGone { clientIsGone() }
-        catchUp()
     }
 
     /// Queues what comes next in the log, for a client that is behind and has taken nearly everything that was queued.
     private func catchUp() {
         while let follower, state.phase == .open, state.queuedByteCount < ClientLimit.leastRoom {
-            guard !follower.isLost, let more = try? follower.advance(enqueue) else { return clientIsGone() }
+            guard !follower.isLost else { return cut("it was read so slowly that the log has dropped what comes next") }
+            guard let more = try? follower.advance(enqueue) else { return cut("the container's log cannot be read") }
             guard !more else { continue }
             stopFollowing()
             endIfDone()
@@ -188,7 +196,9 @@ final class AttachSession: WatchedSource, OutputClient {
         guard let due = state.deadline, due <= now else { return }
         // A connection is told to be writable only once most of it was read, which a slow reader takes longer for.
         if state.queuedByteCount > 0 { flush(now: now) }
-        if let deadline = state.deadline, deadline <= now { clientIsGone() }
+        if let deadline = state.deadline, deadline <= now {
+            if state.phase == .lingering { clientIsGone() } else { cut(Self.tooSlow) }
+        }
         settle()
     }
 
@@ -223,6 +233,30 @@ final class AttachSession: WatchedSource, OutputClient {
 
     private func closeStdin() {
         if options.stdin, options.closesStdin || owner.options.closesStdinWithClient { owner.stdin.close() }
+    }
+
+    private static let tooSlow =
+        "it was read too slowly (less than \(ClientLimit.pace >> 10) KiB in \(ClientLimit.stall.components.seconds) seconds)"
+
+    /// Lets go of a client that may be there still, and tells it when there would have been more.
+    ///
+    /// What is queued and the last word go into the connection, which gets room for them: the client may read them at any time. So
+    /// nothing is lost of a process that has ended.
+    private func cut(_ reason: String) {
+        let now = Clock.monotonic.now
+        let text = "the rest of the output is lost: \(reason)"
+        var word: [UInt8] = []
+        if options.isMultiplexed {
+            StdCopy.append(error: text, to: &word)
+        } else {
+            word += "\r\nberth: \(text)\r\n".utf8
+        }
+        // Ignored when no output follows what is queued.
+        state.enqueue(header: nil, word, now: now)
+        // Without it as much goes out as there is room for.
+        try? UnixSocket.makeRoom(socket.raw, byteCount: ClientLimit.lastRoom)
+        sendQueue(now: now)
+        if state.phase != .lingering { clientIsGone() }
     }
 
     private func clientIsGone() {

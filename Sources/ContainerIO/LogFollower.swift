@@ -16,6 +16,8 @@ final class LogFollower {
     private var end: Int64?
     private var parser = LogParser()
     private let lossBefore: LogLoss
+    /// What was lost before the end stays lost.
+    private var wasLost = false
 
     /// Begins at the end of `log`.
     init(_ log: LogWriter) {
@@ -39,12 +41,12 @@ final class LogFollower {
     }
 
     /// What `init(restoring:log:)` needs of it.
-    var place: StdioSnapshot.Behind { StdioSnapshot.Behind(files: files, offset: offset, end: end) }
+    var place: StdioSnapshot.Behind { StdioSnapshot.Behind(files: isLost ? [] : files, offset: offset, end: end) }
 
     /// Whether something that the client has not had is not to be had any more.
     var isLost: Bool {
         // What has its end is held as a whole.
-        guard end == nil, let log else { return false }
+        guard end == nil, let log else { return wasLost }
         return files.count > max(log.options.maximumFileCount, 2) || log.loss != lossBefore
     }
 
@@ -56,6 +58,7 @@ final class LogFollower {
 
     /// The process writes no more; what follows in the log is that of its next run.
     func outputEnded() {
+        wasLost = isLost
         end = end ?? log?.fileSize
         stop()
     }

@@ -34,6 +34,8 @@ package enum ClientLimit {
     package static let stall = Duration.seconds(10)
     /// What keeps a client that takes something, and never all: as much as makes a full one's process go on.
     package static let pace = leastRoom
+    /// What the connection of a client that is cut holds for it: its queue, also one that took all that a process left behind.
+    package static let lastRoom: Int32 = 1 << 20
     /// How long a finished connection stays open for a client that is still sending.
     package static let linger = Duration.seconds(1)
 }

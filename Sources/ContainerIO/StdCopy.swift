@@ -18,8 +18,17 @@ public enum StdCopy {
 
     /// Appends one frame.
     public static func append(_ bytes: some Collection<UInt8>, stream: StdioStream, to output: inout [UInt8]) {
+        append(bytes, source: stream.rawValue, to: &output)
+    }
+
+    /// Appends the frame with which a stream that is not whole ends: clients report its text as an error.
+    public static func append(error text: String, to output: inout [UInt8]) {
+        append(text.utf8, source: StdCopyDecoder.Source.systemError.rawValue, to: &output)
+    }
+
+    private static func append(_ bytes: some Collection<UInt8>, source: UInt8, to output: inout [UInt8]) {
         let count = UInt32(truncatingIfNeeded: bytes.count)
-        output.append(contentsOf: [stream.rawValue, 0, 0, 0])
+        output.append(contentsOf: [source, 0, 0, 0])
         output.append(contentsOf: (0..<4).map { UInt8(truncatingIfNeeded: count >> (24 - 8 * $0)) })
         output.append(contentsOf: bytes)
     }

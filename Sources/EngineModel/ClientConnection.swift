@@ -29,6 +29,8 @@ public struct AttachOptions: Sendable {
     public var stderr: Bool
     /// Keys that detach, in Docker's notation; nil takes ctrl-p,ctrl-q.
     public var detachKeys: String?
+    /// Whether output comes in frames also where there is a terminal: then the client can be told that it is not whole.
+    public var isFramed = false
 
     /// The streams that are true.
     public init(stdin: Bool, stdout: Bool, stderr: Bool, detachKeys: String? = nil) {

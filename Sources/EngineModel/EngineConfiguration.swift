@@ -100,7 +100,7 @@ public struct EngineConfiguration: Sendable {
         self.inheritsOrphans = false
         self.deadlines = Deadlines()
         self.faults = FaultPoints()
-        self.version = "0.1.0"
+        self.version = BuildVersion.text
         self.logger = logger
     }
 

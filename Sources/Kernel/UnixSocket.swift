@@ -168,6 +168,16 @@ public enum UnixSocket {
         return Peer(pid: pid, uid: uid, gid: gid)
     }
 
+    /// Makes room for bytes that the peer has not read, beyond the limit of the system where the caller may pass it.
+    ///
+    /// - Parameters:
+    ///   - socket: a connection.
+    ///   - byteCount: what is to fit in all; the kernel counts its own overhead apart.
+    /// - Throws: `KernelError`.
+    public static func makeRoom(_ socket: RawDescriptor, byteCount: Int32) throws(KernelError) {
+        try system("make room in socket") { ck_make_room(socket, byteCount) }
+    }
+
     /// Ends writing: the peer reads an end of file.
     ///
     /// - Parameter socket: a connection.

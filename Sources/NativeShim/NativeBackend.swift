@@ -19,7 +19,7 @@ open class NativeBackend: Backend {
     open class var information: BackendInformation {
         BackendInformation(
             name: "native",
-            version: "0.1.0",
+            version: BuildVersion.text,
             capabilities: capabilities,
             mountTypes: ["overlay", "bind"],
             optionNames: []

@@ -2,7 +2,7 @@ import Kernel
 
 /// The whole of one call.
 enum RuntimeCommand {
-    static let version = "0.1.0"
+    static let version = BuildVersion.text
 
     /// Runs a command line.
     ///

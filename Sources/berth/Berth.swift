@@ -64,7 +64,7 @@ package struct Berth: ParsableCommand {
 
 /// What the build knows of itself.
 enum BuildInfo {
-    static let version = "0.1.0"
+    static let version = BuildVersion.text
 }
 
 @main

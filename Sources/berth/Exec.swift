@@ -126,9 +126,9 @@ struct Exec: ParsableCommand {
         let session = Session(connection, subject, waiter: nil)
         switch try session.run(early: early) {
         case .detached: Output.note("\r\nberth: left the command running\r")
-        case .status, .ended:
-            // What is not whole is no success, and the command's own code says nothing of that.
-            throw ExitCode(session.isCut ? 125 : try Self.status(client, id))
+        case .status, .ended: throw ExitCode(try Self.status(client, id))
+        // What is not whole is no success, and the command's own code says nothing of that.
+        case .cut: throw ExitCode(125)
         }
     }
 

@@ -203,6 +203,8 @@ extension Session.Outcome {
         case .status(let code): throw ExitCode(code)
         case .detached: Output.note("\r\nberth: left \(Human.short(id)) running\r")
         case .ended: break
+        // What is not whole is no success, and the container's own code says nothing of that.
+        case .cut: throw ExitCode(125)
         }
     }
 }

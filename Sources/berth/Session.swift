@@ -28,6 +28,8 @@ final class Session {
         case detached
         /// The output ended, and nobody was to wait for the status.
         case ended
+        /// The output is not whole.
+        case cut
     }
 
     /// How long output may go on after the end of the process is known: the shim itself stops after two seconds.
@@ -37,6 +39,8 @@ final class Session {
     private var subject: Subject
     private let waiter: ExitWaiter?
     private var splitter = StdcopySplitter()
+    /// What the other side says of output that is not to come any more.
+    private var loss: [UInt8] = []
     private var terminal: UserTerminal?
 
     private var pending: [UInt8] = []
@@ -83,16 +87,14 @@ final class Session {
             if waiter?.nextAttempt != nil { try wait() }
         }
         if isDetached { return .detached }
-        if isCut {
-            Output.note(
-                "berth: the output was cut off, and its rest is lost: it was read too slowly (less than 16 KiB in 10 seconds), or its shim died"
-            )
-        }
+        if isCut { return .cut }
         return status.map(Outcome.status) ?? .ended
     }
 
-    /// Whether the output has ended in the middle of what was announced.
-    var isCut: Bool { !isOutputOpen && !subject.isTerminal && !splitter.isAtBoundary }
+    /// Whether the output has ended, and not where it should have.
+    private var isCut: Bool { !isOutputOpen && (!loss.isEmpty || isFramed && !splitter.isAtBoundary) }
+
+    private var isFramed: Bool { !subject.isTerminal || connection.isFramed }
 
     // A stop is caught too: while the process inside has the terminal, it is the one to be stopped.
     private static let caught: [Signal] = [
@@ -121,20 +123,26 @@ final class Session {
             isOutputOpen = false
             isInputOpen = false
             terminal?.restore()
+            if isCut {
+                Output.note("berth: " + (loss.isEmpty ? Self.brokenOff : String(decoding: loss, as: UTF8.self)))
+            }
         } else {
             try show(bytes)
         }
     }
 
+    private static let brokenOff =
+        "the rest of the output is lost: it broke off in the middle, as when its shim has died"
+
     private func show(_ bytes: [UInt8]) throws {
         guard !bytes.isEmpty else { return }
-        guard !subject.isTerminal else {
-            Output.write(bytes, to: .standardOutput)
-            return
-        }
+        guard isFramed else { return Output.write(bytes, to: .standardOutput) }
         for piece in try splitter.split(bytes[...]) {
-            let isError = piece.stream == .error || piece.stream == .system
-            Output.write(Array(piece.bytes), to: isError ? .standardError : .standardOutput)
+            if piece.stream == .system {
+                loss += piece.bytes
+            } else {
+                Output.write(Array(piece.bytes), to: piece.stream == .error ? .standardError : .standardOutput)
+            }
         }
     }
 

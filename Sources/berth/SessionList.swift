@@ -107,7 +107,8 @@ enum SessionList {
         let view = Session(connection, subject, waiter: nil)
         switch try view.run(early: early) {
         case .detached: Output.note("\r\nberth: left the command running\r")
-        case .status, .ended: throw ExitCode(view.isCut ? 125 : try Exec.status(client, session.id))
+        case .status, .ended: throw ExitCode(try Exec.status(client, session.id))
+        case .cut: throw ExitCode(125)
         }
     }
 }

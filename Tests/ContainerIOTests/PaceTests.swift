@@ -46,7 +46,21 @@ import Testing
         #expect(try fill(process, atMost: 1 << 20) >= 1 << 20)
         try slow.receive()
         #expect(slow.hasEnded && taken + slow.received.count < written)
+        // Nobody took its last word from the connection before.
+        #expect(slow.text.contains("berth: ") && slow.received.suffix(2) == Array("\r\n".utf8))
         try process.exit()
+    }
+
+    @Test func clientThatReadsNothingHasEverythingOfAProcessThatHasEnded() throws {
+        let process = try FakeProcess(log: false)
+        let slow = try attach(process, holding: 4096)
+        let written = try fill(process)
+        try process.exit()
+        let deadline = try #require(process.stdio.nextDeadline)
+        process.loop.tick(now: deadline)
+        #expect(!process.stdio.hasClients)
+        try slow.receive()
+        #expect(slow.hasEnded && slow.received == [UInt8](repeating: UInt8(ascii: "x"), count: written))
     }
 
     @Test func clientThatWasBusyForAWhileIsNotCut() throws {

@@ -92,7 +92,27 @@ import Testing
         }
         try slow.receive()
         #expect(slow.hasEnded && slow.received.count < 2 << 20)
+        try expectTold(slow, out)
         try process.exit()
+    }
+
+    /// A framed client that was cut has a beginning of the output, ends with a whole frame, and knows that there was more.
+    private func expectTold(_ client: TestClient, _ out: String) throws {
+        var decoder = StdCopyDecoder()
+        try decoder.decode(client.received[...]) { _, _ in }
+        #expect(decoder.isAtBoundary)
+        let text = try client.text(.stdout)
+        #expect(!text.isEmpty && text.utf8.count < out.utf8.count && out.hasPrefix(text))
+        #expect(try !client.text(.systemError).isEmpty)
+    }
+
+    @Test func clientThatCannotGoOnInAnotherProgramIsTold() throws {
+        let process = try FakeProcess(limit: (1 << 20, 100))
+        let client = try process.attach(AttachOptions(isMultiplexed: true, inputClosed: true))
+        let out = try write(5 << 20, process).out
+        try process.hand(withLog: false)
+        try finish(client, process)
+        try expectTold(client, out)
     }
 
     @Test func clientThatIsBehindTheLastFileIsCut() throws {
@@ -101,8 +121,11 @@ import Testing
         let out = try write(16 << 20, process).out
         try process.exit()
         try finish(slow, process)
-        // What it got is the beginning, and nothing is left out before its end.
-        #expect(!slow.received.isEmpty && slow.received.count < out.utf8.count && out.hasPrefix(slow.text))
+        // What it got is the beginning, nothing is left out before its end, and that end is told.
+        let word = try #require(slow.received.split(separator: UInt8(ascii: "\r"), maxSplits: 1).last)
+        #expect(word.starts(with: "\nberth: ".utf8) && word.suffix(2) == Array("\r\n".utf8))
+        let text = slow.received.dropLast(word.count + 1)
+        #expect(!text.isEmpty && text.count < out.utf8.count && out.utf8.starts(with: text))
     }
 
     @Test(arguments: [true, false])

@@ -160,10 +160,10 @@ final class FakeProcess {
     }
 
     /// Another object goes on with what this one had, as in another program.
-    func hand() throws {
+    func hand(withLog: Bool = true) throws {
         let snapshot = stdio.snapshot
         let log = try #require(writer).snapshot
-        let next = LogWriter(restoring: log, buffers: buffers)
+        let next = withLog ? LogWriter(restoring: log, buffers: buffers) : nil
         // The other program is gone without a word to anybody.
         retired = [loop, stdio]
         loop = try TestLoop()

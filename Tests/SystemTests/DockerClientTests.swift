@@ -3,7 +3,7 @@ import SystemFixture
 import Testing
 
 /// Whether there is a docker client on this machine.
-private let hasDocker =
+let hasDocker =
     ["/usr/bin/docker", "/usr/local/bin/docker"].contains(where: FileManager.default.isExecutableFile)
     || (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains {
         FileManager.default.isExecutableFile(atPath: "\($0)/docker")

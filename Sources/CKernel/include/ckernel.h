@@ -13,6 +13,9 @@
 #include <sys/timerfd.h>
 #include <sys/vfs.h>
 
+// version.c: what this build calls itself; an end and at most 39 bytes.
+const char *ck_version(void);
+
 // Variadic calls ------------------------------------------------------------------------------------------------------
 
 int ck_openat(int dir, const char *path, int flags, mode_t mode);
@@ -133,6 +136,8 @@ ssize_t ck_recv_fds(int socket, void *bytes, size_t size, int *fds, size_t capac
 int ck_ask_for_senders(int socket);
 // How long connecting and sending may wait; EAGAIN after that.
 int ck_limit_sending(int socket, int64_t seconds);
+// Room for bytes that the peer has not read; the system's limit holds only for who may not pass it.
+int ck_make_room(int socket, int bytes);
 int ck_unix_bind(int socket, const char *path);
 int ck_unix_connect(int socket, const char *path);
 // A name that is in no directory: a NUL byte and these.

@@ -56,7 +56,7 @@ struct ExecRoutes: Sendable {
         let id = request.parameter("id")
         let session = try await engine.startExec(
             id,
-            terminal: body.tty,
+            terminal: body.tty && !request.acceptsFrames,
             consoleSize: try TerminalSize(docker: body.consoleSize)
         )
         if body.detach {
@@ -81,12 +81,13 @@ struct ExecRoutes: Sendable {
 
     private func attach(_ request: APIRequest) async throws -> Reply {
         let (query, id) = (request.query, request.parameter("id"))
-        let options = AttachOptions(
+        var options = AttachOptions(
             stdin: query.flag("stdin"),
             stdout: true,
             stderr: true,
             detachKeys: query.text("detachKeys")
         )
+        options.isFramed = request.acceptsFrames
         let session = try await engine.attachExec(id, options)
         do {
             try await request.connection.writeRaw(heads.bytes(for: request, terminal: session.isTerminal))

@@ -22,12 +22,13 @@ struct StreamRoutes: Sendable {
     private func attach(_ request: APIRequest) async throws -> Reply {
         let query = request.query
         let id = request.parameter("id")
-        let options = AttachOptions(
+        var options = AttachOptions(
             stdin: query.flag("stdin"),
             stdout: query.flag("stdout"),
             stderr: query.flag("stderr"),
             detachKeys: query.text("detachKeys")
         )
+        options.isFramed = request.acceptsFrames
         guard query.flag("stream") else { return try await attachHistory(request, id, options) }
         let session = try await engine.attach(id, options)
         let history = query.flag("logs") ? try await engine.logs(id, LogOptions(options)) : nil
@@ -46,7 +47,7 @@ struct StreamRoutes: Sendable {
 
     /// An attach without a live stream: what there is in the log, then the end.
     private func attachHistory(_ request: APIRequest, _ id: String, _ options: AttachOptions) async throws -> Reply {
-        let terminal = try await engine.inspectContainer(id).configuration.terminal
+        let terminal = try await engine.inspectContainer(id).configuration.terminal && !options.isFramed
         let history = request.query.flag("logs") ? try await engine.logs(id, LogOptions(options)) : nil
         do {
             try await request.connection.writeRaw(heads.bytes(for: request, terminal: terminal))

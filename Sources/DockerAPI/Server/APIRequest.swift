@@ -68,6 +68,11 @@ package struct APIRequest: Sendable {
     package var asksForUpgrade: Bool {
         head.headerFields[.upgrade] != nil
     }
+
+    /// Whether the client takes a stream in frames also where Docker's are raw.
+    package var acceptsFrames: Bool {
+        head.headerFields[.accept] == StreamType.multiplexed
+    }
 }
 
 /// Reading of JSON bodies within their bound.

@@ -336,7 +336,7 @@ extension Container {
     }
 
     /// Whether the shim is one of Berth's.
-    private var isOurs: Bool { shim?.capabilities?.isEmpty == false }
+    var isOurs: Bool { shim?.capabilities?.isEmpty == false }
 
     private func forbidLostRestart() async {
         do { try await shim?.client.setPolicy(stopped: true) } catch {

@@ -38,7 +38,8 @@ extension Container {
                 switch state.status {
                 case .stopped:
                     let at = StoredTime(Timestamp(state.exitedAt))
-                    await ended(exec.id, Exec.End(code: Int(state.exitStatus), pid: pid, at: at))
+                    let told = ProcessExit(told: state.exitStatus, byOurs: isOurs)
+                    await ended(exec.id, Exec.End(told, pid: pid, at: at))
                 case .created where pid == 0: await neverStarted(exec.id, "the manager ended before it was started")
                 default: await isRunning(exec.id, Int32(truncatingIfNeeded: state.pid))
                 }
@@ -48,8 +49,7 @@ extension Container {
                     await neverStarted(exec.id, "the manager ended before its shim knew of it")
                     continue
                 }
-                let code = ContainerExit(status: .unknown("the shim does not know it")).status.number
-                await ended(exec.id, Exec.End(code: code, pid: pid, at: StoredTime(.now)))
+                await ended(exec.id, Exec.End(.unknown("the shim does not know it"), pid: pid, at: StoredTime(.now)))
             } catch {
                 return  // No answer says nothing; the next connection asks again.
             }
@@ -72,8 +72,8 @@ extension Container {
             switch exec.phase {
             case .running(let pid):
                 let status = heldEnd(of: exec.id, pid).map(ProcessExit.init)
-                let code = (status ?? .unknown("the shim did not report it")).number
-                await ended(exec.id, Exec.End(code: code, pid: pid, at: StoredTime(time)))
+                let end = status ?? .unknown("the shim did not report it")
+                await ended(exec.id, Exec.End(end, pid: pid, at: StoredTime(time)))
             case .created, .starting, .ended: break
             }
         }

@@ -69,7 +69,7 @@ extension Container {
         attaches.removeAll(where: \.isDone)
         attaches.append(pending)
         await publish([event("attach")])
-        return AttachSession(isTerminal: record.configuration.terminal, pending: pending)
+        return AttachSession(isTerminal: record.configuration.terminal && !options.isFramed, pending: pending)
     }
 
     /// Docker's notation: letters, or `ctrl-` and one of `a`…`z @ [ \ ] ^ _`, separated by commas.
@@ -127,7 +127,7 @@ extension Container {
         request.stdin = options.stdin
         request.stdout = options.stdout
         request.stderr = options.stderr
-        request.multiplexed = !terminal
+        request.multiplexed = !terminal || options.isFramed
         request.detachKeys = options.detachKeys ?? ""
         request.closeStdinOnDetach = closesStdin
         request.replay = replay

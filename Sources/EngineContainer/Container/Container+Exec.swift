@@ -37,6 +37,13 @@ package struct Exec: Sendable, Codable {
         var pid: Int32
         var at: StoredTime
         var timedOut: Bool?
+        /// Why the code is that of an unknown end.
+        var unknown: String?
+
+        init(_ status: ProcessExit, pid: Int32, at: StoredTime, timedOut: Bool? = nil) {
+            (code, self.pid, self.at, self.timedOut) = (status.number, pid, at, timedOut)
+            if case .unknown(let reason) = status { unknown = reason }
+        }
     }
 }
 
@@ -294,7 +301,7 @@ extension Container {
     func execEnded(_ event: ShimEvent) async {
         guard let id = ExecID(event.execID) else { return }
         let end = Exec.End(
-            code: ContainerExit(event.exit).status.number,
+            ContainerExit(event.exit).status,
             pid: Int32(truncatingIfNeeded: event.pid),
             at: StoredTime(Timestamp(event.exit.exitedAt)),
             timedOut: event.exit.timedOut ? true : nil
@@ -312,6 +319,7 @@ extension Container {
         execs[id]?.phase = .ended(code: end.code, pid: end.pid)
         execs[id]?.endedAt = end.at
         execs[id]?.timedOut = end.timedOut
+        if let reason = end.unknown { execs[id]?.problem = "exit status unknown: \(reason)" }
         overtaking[.exec(id)] = nil
         execEnds.removeValue(forKey: id)?.resolve(.success(()))
         await keep(id)

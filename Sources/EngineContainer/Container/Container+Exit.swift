@@ -75,6 +75,7 @@ extension Container {
             "execDuration": String(max(0, ran.components.seconds)),
         ]
         if let owner = lifecycle.lastExit?.oomOwner, !owner.isEmpty { facts["oomOwner"] = owner }
+        if case .unknown(let reason)? = lifecycle.lastExit?.status { facts["unknown"] = reason }
         return extra.merging(facts) { old, _ in old }
     }
 

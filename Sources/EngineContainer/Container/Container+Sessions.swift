@@ -58,7 +58,7 @@ extension Container {
         }
         if let keys = options.detachKeys { try Self.check(detachKeys: keys) }
         let isTerminal = exec.configuration.terminal
-        return ExecSession(isTerminal: isTerminal) { connection in
+        return ExecSession(isTerminal: isTerminal && !options.isFramed) { connection in
             guard let connection else { return }
             await self.gotClient(id)
             try await self.pass(connection, options, exec: id, terminal: isTerminal, closesStdin: false, replay: true)

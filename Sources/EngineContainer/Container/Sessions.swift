@@ -5,7 +5,7 @@ public import EngineModel
 /// A start waits (bounded) for it, so that a client that was told "go on" before the start misses no byte. Call
 /// ``handOver(_:)`` or ``cancel()`` exactly once; dropping it counts as cancel.
 public final class AttachSession: Sendable {
-    /// Whether the container has a terminal: then output is raw, else in frames of 8-byte headers.
+    /// Whether output is raw, as of a container with a terminal, else in frames of 8-byte headers.
     public let isTerminal: Bool
     let pending: PendingAttach
 
