@@ -20,15 +20,20 @@ final class ForeignBackend: Backend {
     let context: BackendContext
     var shim: ForeignShim?
     /// The record as it was written last; nil while there is no container.
-    private var written: [UInt8]?
+    var written: [UInt8]?
     /// Ids of exec sessions by process.
-    private var execs: [Int32: String] = [:]
-    /// The init process, once it is there.
-    private var initial: Int32 = 0
+    var execs: [Int32: String] = [:]
+    /// The processes that are watched, to end them without the foreign shim.
+    var held: [Int32: SharedDescriptor] = [:]
+    private var host: BackendHost?
+    private var watch: BackendHost.Watch?
     /// The end of the init process's input that the foreign shim opens when it likes.
-    private var input: SharedDescriptor?
+    var input: SharedDescriptor?
 
     private var record: ForeignRecord? { written.flatMap { ForeignRecord(bytes: $0) } }
+
+    /// The foreign shim has ends of the container's pipes open.
+    var streamHolders: [Int32] { record?.processes().map(\.pid) ?? [] }
 
     var records: [String: [UInt8]] { written.map { [ForeignRecord.fileName: $0] } ?? [:] }
 
@@ -57,11 +62,12 @@ final class ForeignBackend: Backend {
             let process = try create(request.streams, options)
             record.cgroup = ContainerGroup.path(of: process.pid)
             written = try record.write(context.bundle)
+            watchShim()
             return process
         } catch {
             // The first error is what matters.
             Self.note(record.cleanUp(context.bundle))
-            (shim, written) = (nil, nil)
+            forget()
             throw error
         }
     }
@@ -79,16 +85,21 @@ final class ForeignBackend: Backend {
             request.terminal = paths.terminal != nil
             if let options { request.options = options }
         }
-        let answer: TaskCreateResponse = try shim.call(.create, request, TaskCreateResponse.self)
-        initial = Int32(bitPattern: answer.pid)
+        let answer: TaskCreateResponse = try shim.call(
+            .create,
+            request,
+            TaskCreateResponse.self,
+            within: ForeignShim.patience
+        )
         // It opens its end of the input when it likes; our copy of it goes when the program runs.
         input = paths.inputEnd
-        return try process(initial, paths.terminal)
+        return try process(Int32(bitPattern: answer.pid), paths.terminal)
     }
 
     func start() throws(BackendError) {
         let shim = try existing("start")
-        _ = try shim.call(.start, TaskStartRequest.with { $0.id = context.id }, TaskStartResponse.self)
+        let request = TaskStartRequest.with { $0.id = context.id }
+        _ = try shim.call(.start, request, TaskStartResponse.self, within: ForeignShim.patience)
         try letInputEnd("")
         input = nil
     }
@@ -140,6 +151,7 @@ final class ForeignBackend: Backend {
                 let isOurs = (try? Self.isBelow(pid)) == true
                 let events = try isOurs ? [] : pidfd.poll(for: .readable, timeout: .milliseconds(5))
                 if isOurs || !events.isEmpty {
+                    held[pid] = pidfd
                     return ContainerProcess(pid: pid, pidfd: pidfd, terminal: terminal)
                 }
             }
@@ -175,6 +187,40 @@ final class ForeignBackend: Backend {
         return false
     }
 
+    // The foreign shim's own end ------------------------------------------------------------------------------------------
+
+    func attach(to host: BackendHost) {
+        self.host = host
+        if shim == nil, written != nil {
+            host.after(.zero) { [weak self] in self?.shimHasGone() }
+        } else {
+            watchShim()
+        }
+    }
+
+    /// Notices at once that the foreign shim has gone: nothing else tells before the next call.
+    private func watchShim() {
+        guard let host, let shim else { return }
+        do throws(KernelError) {
+            watch = try host.watch(shim.descriptor, .readable) { [weak self, weak shim] _ in
+                if shim?.isThere() == false { self?.shimHasGone() }
+            }
+        } catch {
+            host.log("foreign shim is not watched", ("error", "\(error)"))
+        }
+    }
+
+    /// Ends the container, as containerd does: nobody can take over what the dead shim held, and who writes to its pipes fails.
+    ///
+    /// The orphans are this process's children from now on, so how they ended is known.
+    private func shimHasGone() {
+        if let watch { host?.unwatch(watch) }
+        watch = nil
+        host?.log("the foreign shim has gone: its container is ended", ("shim", record?.program.path ?? ""))
+        ContainerGroup.kill(record?.cgroup)
+        for pidfd in held.values { _ = try? Pidfd.send(.kill, to: pidfd.raw) }
+    }
+
     // Signals and limits ------------------------------------------------------------------------------------------------
 
     func kill(_ process: ContainerProcess, signal: Signal) throws(BackendError) {
@@ -183,7 +229,7 @@ final class ForeignBackend: Backend {
             request.signal = UInt32(signal.rawValue)
         }
         do throws(BackendError) {
-            let _: Google_Protobuf_Empty = try existing("kill").call(.kill, request, within: .seconds(5))
+            let _: Google_Protobuf_Empty = try existing("kill").call(.kill, request, within: .seconds(2))
         } catch {
             // Where the shim cannot, the kernel can.
             guard signal == .kill, (try? Pidfd.send(.kill, to: process.pidfd.raw)) == true else { throw error }
@@ -207,7 +253,7 @@ final class ForeignBackend: Backend {
             (request.id, request.signal, request.all) = (context.id, UInt32(signal.rawValue), true)
         }
         do throws(BackendError) {
-            let _: Google_Protobuf_Empty = try shim.call(.kill, request, within: .seconds(5))
+            let _: Google_Protobuf_Empty = try shim.call(.kill, request, within: .seconds(2))
         } catch {
             // What it will not or cannot kill is killed by its group.
             guard signal == .kill else { throw error }
@@ -216,6 +262,7 @@ final class ForeignBackend: Backend {
     }
 
     func ended(_ process: ContainerProcess) {
+        held[process.pid] = nil
         if let id = execs.removeValue(forKey: process.pid) { delete(exec: id) }
     }
 
@@ -305,7 +352,13 @@ final class ForeignBackend: Backend {
         let shutdown = TaskShutdownRequest.with { $0.id = context.id }
         _ = try? shim.call(.shutdown, shutdown, Google_Protobuf_Empty.self, within: .seconds(3))
         Self.note(record.cleanUp(context.bundle))
-        (self.shim, execs, input, written) = (nil, [:], nil, nil)
+        forget()
+    }
+
+    /// There is no container any more.
+    private func forget() {
+        if let watch { host?.unwatch(watch) }
+        (watch, shim, execs, held, input, written) = (nil, nil, [:], [:], nil, nil)
     }
 
     static func cleanUp(_ context: BackendContext) throws(BackendError) {

@@ -1,5 +1,6 @@
 import DocumentTexts
 import FoundationEssentials
+import HostBundle
 import Kernel
 import ShimKit
 import ShimProtocol
@@ -52,7 +53,9 @@ struct ForeignRecord: Codable {
     /// - Returns: What went wrong.
     func cleanUp(_ bundle: String) -> [String] {
         var failures: [String] = []
-        killShim()
+        // A shim that dies first lets its container go on a moment longer.
+        ContainerGroup.kill(cgroup)
+        failures += killShim()
         do throws(BackendError) {
             _ = try program.run("delete", ["-bundle", program.bundle], input: [], within: .seconds(5))
         } catch {
@@ -66,21 +69,39 @@ struct ForeignRecord: Codable {
         return failures
     }
 
-    /// Kills what the shim's program has left running, and our own process for its events, known by their command lines.
-    private func killShim() {
+    /// Kills what the shim's program has left running, and our own process for its events.
+    ///
+    /// - Returns: Who did not go.
+    private func killShim() -> [String] {
+        let living = processes()
+        for process in living { _ = try? Pidfd.send(.kill, to: process.pidfd.raw) }
+        let deadline = Clock.monotonic.now + .seconds(2)
+        return living.compactMap { process in
+            let left = max(.zero, deadline - Clock.monotonic.now)
+            guard (try? process.pidfd.poll(for: .readable, timeout: left))?.isEmpty == true else { return nil }
+            // What has gone meanwhile has no state.
+            let state = (try? ProcessFacts(process.pid)).map { " (state \($0.state))" } ?? ""
+            return "process \(process.pid)\(state) of the foreign shim does not end"
+        }
+    }
+
+    /// The foreign shim's processes, and ours for its events, known by their command lines.
+    func processes() -> [(pid: Int32, pidfd: SharedDescriptor)] {
         let entries = (try? File.open("/proc", .directory).readDirectory()) ?? []
-        for pid in entries.compactMap({ Int32($0.name) }) {
+        return entries.compactMap { entry in
             // Opened before it is looked at: a number that was used again names no process of this shim.
-            guard let process = try? Pidfd(pid: pid), isShim(pid) else { continue }
-            _ = try? process.send(.kill)
-            _ = try? process.poll(for: .readable, timeout: .seconds(2))
+            guard let pid = Int32(entry.name), let pidfd = try? Pidfd(pid: pid).intoDescriptor(), isShim(pid) else {
+                return nil
+            }
+            return (pid, SharedDescriptor(pidfd))
         }
     }
 
     private func isShim(_ pid: Int32) -> Bool {
         let words = (try? ProcessFacts.commandLine(of: pid)) ?? []
         guard words.contains(program.id) else { return false }
-        return words.first == program.path && words.contains(program.namespace)
+        // A script in its place may have run it under another name; the address is of this container alone.
+        return words.first == program.path && words.contains(program.namespace) || words.contains(program.socket)
             || words.dropFirst().first == EventSink.command
     }
 }

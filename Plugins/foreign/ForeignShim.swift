@@ -9,7 +9,12 @@ import SwiftProtobuf
 ///
 /// Every call has an end; an answer that does not come is an error of this container alone.
 final class ForeignShim {
-    private static let patience = Duration.seconds(20)
+    /// For what makes a process.
+    static let patience = Duration.seconds(20)
+    /// For everything else: less than a manager waits for the same.
+    private static let shortPatience = Duration.seconds(8)
+    /// Once it was silent, until it answers again.
+    private static let shortestPatience = Duration.milliseconds(300)
 
     /// How a shim is started, and cleaned up after.
     struct Program: Codable {
@@ -103,9 +108,11 @@ final class ForeignShim {
             within time: Duration
         ) throws(KernelError) -> ExitStatus? {
             guard try child.pidfd.poll(for: .readable, timeout: time).isEmpty else { return try child.pidfd.wait() }
-            // It leads a session and so a group, whose number is its own until it is reaped.
-            try? Signals.send(.kill, toGroupOfChild: child.pid)
-            try child.pidfd.wait()
+            // It leads a session, whose number is its own until it is reaped; what it has started may lead groups of its own.
+            ProcessSession(of: child.pid).kill(within: .seconds(1))
+            // What the kernel does not let go is reaped by the end of this process.
+            _ = try child.pidfd.poll(for: .readable, timeout: .seconds(1))
+            _ = try child.pidfd.reapIfEnded()
             return nil
         }
     }
@@ -115,11 +122,13 @@ final class ForeignShim {
     let address: ShimAddress
     private let socket: Descriptor
     private var state = TTRPCClientConnection()
+    /// Whether the last call had no answer in time.
+    private var isSilent = false
 
     /// Connects to a shim that runs.
     init(_ program: Program, at address: ShimAddress) throws(BackendError) {
         (self.program, self.address) = (program, address)
-        do throws(KernelError) { socket = try UnixSocket.connect(toFirstOf: address.places) } catch {
+        do throws(KernelError) { socket = try UnixSocket.connect(toFirstOf: address.places, nonBlocking: true) } catch {
             throw .failed(stage: "shim", error, code: .unavailable)
         }
     }
@@ -157,11 +166,11 @@ final class ForeignShim {
         _ method: TaskMethod,
         _ request: some Message,
         _ type: Answer.Type = Google_Protobuf_Empty.self,
-        within time: Duration = patience
+        within time: Duration = shortPatience
     ) throws(BackendError) -> Answer {
         let payload: [UInt8]
         do throws(RPCError) {
-            payload = try answer(method, request, time)
+            payload = try answer(method, request, isSilent ? min(time, Self.shortestPatience) : time)
         } catch {
             throw Self.failure(method, error)
         }
@@ -183,9 +192,22 @@ final class ForeignShim {
         do throws(KernelError) { result = try self.result(stream, until: deadline) } catch {
             throw RPCError.failed(.unavailable, "\(error)")
         }
+        isSilent = result == nil
         if let result { return try result.get() }
         _ = state.abandon(stream)
         throw .timedOut("\(method.rawValue): no answer within \(time)")
+    }
+
+    /// Readable when something has come that no call waits for, and when the shim has gone.
+    var descriptor: RawDescriptor { socket.raw }
+
+    /// Takes what has come while no call waits: late answers.
+    ///
+    /// - Returns: whether the shim is there and talks sense.
+    func isThere() -> Bool {
+        guard let bytes = try? socket.read(upTo: 64 << 10), !bytes.isEmpty else { return false }
+        _ = state.receive(bytes)
+        return state.violation == nil
     }
 
     /// Sends what waits, and reads until the call is answered; nil when it is not in time.
@@ -193,7 +215,7 @@ final class ForeignShim {
         _ stream: UInt32,
         until deadline: Timestamp
     ) throws(KernelError) -> Result<[UInt8], RPCError>? {
-        try socket.writeAll(state.takeOutput())
+        guard try send(state.takeOutput(), until: deadline) else { return nil }
         while true {
             let left = deadline - Clock.monotonic.now
             guard left > .zero, !(try socket.poll(for: .readable, timeout: left)).isEmpty else { return nil }
@@ -202,6 +224,21 @@ final class ForeignShim {
             if let own = completions.first(where: { $0.streamID == stream }) { return own.result }
             if bytes.isEmpty { throw .failed("read", "answer", .notConnected) }
         }
+    }
+
+    /// Sends a request; false when it is not in time.
+    private func send(_ bytes: [UInt8], until deadline: Timestamp) throws(KernelError) -> Bool {
+        // A socket that can be written to has room for more than this.
+        for start in stride(from: 0, to: bytes.count, by: 16 << 10) {
+            let left = max(.zero, deadline - Clock.monotonic.now)
+            guard !(try socket.poll(for: .writable, timeout: left)).isEmpty else {
+                // What follows half a request would be taken for its other half.
+                if start > 0 { _ = state.close() }
+                return false
+            }
+            try socket.writeAll(Array(bytes[start..<min(bytes.count, start + (16 << 10))]))
+        }
+        return true
     }
 
     /// The shim's words, with the stage by which a manager knows that the command is wrong.

@@ -4,7 +4,7 @@ import ShimKit
 
 /// An OCI runtime as a command line: what runc, crun and others have in common.
 ///
-/// Every call has an end: a runtime that hangs is killed with its process group.
+/// Every call has an end: a runtime that hangs is killed with all that it has started.
 struct RuntimeProgram {
     /// Most that is read of what a runtime prints or logs.
     private static let limit = 256 << 10
@@ -91,9 +91,8 @@ struct RuntimeProgram {
     private func end(of child: consuming Child) throws(KernelError) -> ExitStatus? {
         let pid = child.pid
         guard try child.pidfd.poll(for: .readable, timeout: patience).isEmpty else { return try child.pidfd.wait() }
-        // It leads a session and so a group, whose number is its own until it is reaped.
-        try? Signals.send(.kill, toGroupOfChild: pid)
-        _ = try child.pidfd.send(.kill)
+        // It leads a session, whose number is its own until it is reaped; what it has started may lead groups of its own.
+        ProcessSession(of: pid).kill(within: .seconds(1))
         try child.pidfd.wait()
         return nil
     }

@@ -121,6 +121,7 @@ package final class BackendAbilities: Sendable {
             var spawn = Spawn(arguments: [path, "-info"], environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"])
             spawn.descriptors = [1: output.writer.raw]
             let child = try spawn.start(path)
+            let session = ProcessSession(of: child.pid)
             let (reader, _) = output.ends()
             let deadline = Clock.monotonic.now + patience
             var bytes: [UInt8] = []
@@ -130,7 +131,8 @@ package final class BackendAbilities: Sendable {
                 bytes += chunk
                 isComplete = chunk.isEmpty || bytes.count > 1 << 20
             }
-            _ = try child.pidfd.send(.kill)
+            // Nothing of it is left, whatever it has started.
+            session.kill(within: .seconds(1))
             do throws(KernelError) { _ = try child.pidfd.wait() } catch {
                 // The reaper of the manager's children came first; how the program ended says nothing.
                 guard error.errno == .noChild else { throw error }

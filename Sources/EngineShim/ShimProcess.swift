@@ -52,7 +52,8 @@ package struct ShimProcess: Sendable, Equatable {
         let passing = try UnixSocket.listen(paths.descriptorSocket)
         try File.writeAtomically(paths.address, Array("unix://\(paths.shimSocket)".utf8), durable: false)
         launch.faults.reached(.startSockets)
-        let (process, pidfd) = try spawn(launch, ["serve"], [3: rpc.raw, 4: passing.raw])
+        let secret = try File.open(paths.token)
+        let (process, pidfd) = try spawn(launch, ["serve"], [3: rpc.raw, 4: passing.raw, 5: secret.raw])
         launch.faults.reached(.startSpawned)
         try record(process, paths)
         launch.faults.reached(.startRecorded)
@@ -79,11 +80,20 @@ package struct ShimProcess: Sendable, Equatable {
         let adoption = ShimAdoption.with { $0.names = names }
         let memory = try SealedMemory.make("adoption", adoption.bytes)
         try memory.seek(to: 0)
-        var descriptors: [Int32: RawDescriptor] = [3: rpc.raw, 4: passing.raw, 6: memory.raw]
+        let secret = try File.open(paths.token)
+        var descriptors: [Int32: RawDescriptor] = [3: rpc.raw, 4: passing.raw, 5: secret.raw, 6: memory.raw]
         for (index, name) in names.enumerated() { descriptors[7 + Int32(index)] = held[name]?.raw }
         let (process, pidfd) = try withExtendedLifetime(held) { try spawn(launch, ["serve", "-adopt"], descriptors) }
         try record(process, paths)
         return Launched(process: process, pidfd: pidfd, token: token)
+    }
+
+    /// Starts the backend's own `delete`, which removes what a dead shim has left.
+    ///
+    /// - Returns: its session, and the process, which ends by itself or has to be ended.
+    package static func startDelete(_ launch: Launch) throws -> (session: ProcessSession, pidfd: SharedDescriptor) {
+        let (process, pidfd) = try spawn(launch, ["delete"], [:])
+        return (ProcessSession(of: process.pid), pidfd)
     }
 
     private static func spawn(
@@ -92,7 +102,6 @@ package struct ShimProcess: Sendable, Equatable {
         _ descriptors: [Int32: RawDescriptor]
     ) throws -> (ShimProcess, SharedDescriptor) {
         let paths = launch.paths
-        let tokenFile = try File.open(paths.token)
         let log = try File.open(paths.shimLog, [.write, .create, .append], mode: 0o600)
         let bundle = try File.open(paths.bundle, [.directory, .path])
         let program = try SealedExecutable(launch.backend)
@@ -102,7 +111,7 @@ package struct ShimProcess: Sendable, Equatable {
             ] + command,
             environment: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         )
-        spawn.descriptors = descriptors.merging([2: log.raw, 5: tokenFile.raw]) { own, _ in own }
+        spawn.descriptors = descriptors.merging([2: log.raw]) { own, _ in own }
         spawn.directory = bundle.raw
         spawn.umask = 0o077
         spawn.oomScoreAdjustment = oomScoreAdjustment

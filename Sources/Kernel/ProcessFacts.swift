@@ -8,6 +8,8 @@ public struct ProcessFacts: Hashable, Sendable {
     public let state: Character
     /// The parent's number.
     public let parent: Int32
+    /// The session that it is in, by the number of the process that has begun it; 0 for one of another process namespace.
+    public let session: Int32
     /// When it started, in clock ticks since boot: with the number this names a process for ever.
     public let startTime: UInt64
     /// How many threads it has.
@@ -26,13 +28,14 @@ public struct ProcessFacts: Hashable, Sendable {
         }
         let fields = text[text.index(after: close)...].split(separator: " ")
         guard fields.count > 19, let state = fields[0].first, let parent = Int32(fields[1]),
-            let threads = Int(fields[17]),
+            let session = Int32(fields[3]), let threads = Int(fields[17]),
             let startTime = UInt64(fields[19])
         else { throw .failed("parse", path, .badProtocol) }
         self.pid = pid
         name = String(text[text.index(after: open)..<close])
         self.state = state
         self.parent = parent
+        self.session = session
         self.startTime = startTime
         self.threads = threads
     }

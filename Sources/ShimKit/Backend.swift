@@ -119,6 +119,11 @@ public protocol Backend: AnyObject {
     /// Not the pidfds and terminals that it has returned.
     var heldDescriptors: [String: SharedDescriptor] { get }
 
+    /// Processes beside those of the container that have its pipes open, asked after `restore` where nobody has held the shim's own ends.
+    ///
+    /// The default has none.
+    var streamHolders: [Int32] { get }
+
     /// Goes on with a container that another object has created.
     ///
     /// - Parameters:
@@ -168,6 +173,9 @@ extension Backend {
 
     /// Nothing.
     public var heldDescriptors: [String: SharedDescriptor] { [:] }
+
+    /// There are none.
+    public var streamHolders: [Int32] { [] }
 
     /// Refuses.
     public func state() throws(BackendError) -> [UInt8] { throw Self.notRestorable }

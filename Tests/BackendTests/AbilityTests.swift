@@ -42,7 +42,7 @@ import Testing
             "oci --runtime berth-runtime": ["exec-group"],
         ],
         "foreign": [
-            "foreign": ["upgrade", "exec-group", "adopt"],
+            "foreign": ["exec-group"],
             "containerd-shim-runc-v2": ["empty-delete", "upgrade", "exec-group", "adopt"],
         ],
         "example": ["example": ["metrics", "limits", "upgrade", "exec-group", "adopt"]],

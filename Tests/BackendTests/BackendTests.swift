@@ -110,6 +110,19 @@ import Testing
         )
     }
 
+    @Test(.enabled(if: runcIsInstalled), arguments: Conformance.succession)
+    func successionOverAForeignShim(_ check: Conformance.Check) throws {
+        try check.run(
+            on: ShimProgram(
+                name: "foreign",
+                path: Self.directory.appendingPathComponent("berth-shim-foreign").path,
+                exceptions: [
+                    "groupOfAnExecIsKilledAfterAnUpgrade": "a foreign shim ends sessions by their first process"
+                ]
+            )
+        )
+    }
+
     @Test(arguments: Conformance.checks)
     func example(_ check: Conformance.Check) throws {
         let noGroups = "without cgroups there is nothing to count or limit"

@@ -128,7 +128,8 @@ extension Container {
     private func requireTornDown() async throws {
         let bundle = paths.bundle
         guard try await node.pool.run({ try File.isThere(bundle) }) else { return }
-        throw EngineError(.unavailable, "remove container \(id): its bundle '\(bundle)' could not be removed")
+        let reason = removalObstacle.map { ": \($0)" } ?? ""
+        throw EngineError(.unavailable, "remove container \(id): its bundle '\(bundle)' could not be removed\(reason)")
     }
 
     /// Deletes the row, and gives the ids back when nothing that could have them is left.

@@ -74,6 +74,8 @@ package actor Container {
     var deaths = DeathRecord()
     /// Whether the death of the present run's last shim was told.
     var isDeathTold = false
+    /// Why the bundle could not be removed the last time; nil when it could.
+    var removalObstacle: String?
     /// Why the exit record of the present run cannot be read.
     var recordDamage: String?
     /// Why nobody supervises what runs; nil when a shim does.

@@ -84,22 +84,7 @@ package final class PathLooks: Sendable {
     }
 
     /// Where something is mounted, as the kernel writes it; none where it cannot be read, which leaves one bound for everything.
-    private static func mountPoints() -> Set<String> {
-        guard let table = try? File.readText("/proc/self/mountinfo", limit: 16 << 20) else { return [] }
-        return Set(
-            table.split(separator: "\n").compactMap { line in
-                let fields = line.split(separator: " ")
-                return fields.count > 4 ? unescape(fields[4]) : nil
-            }
-        )
-    }
-
-    /// Blanks, line ends and backslashes are octal numbers there.
-    private static func unescape(_ field: Substring) -> String {
-        [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")].reduce(String(field)) {
-            $0.replacing($1.0, with: $1.1)
-        }
-    }
+    private static func mountPoints() -> Set<String> { Set((try? MountPoints.all()) ?? []) }
 
     // Steps -----------------------------------------------------------------------------------------------------------
 

@@ -42,7 +42,8 @@ enum SalvagedStreams {
     static func complete(
         _ names: NamedDescriptors,
         _ process: ShimProcessState,
-        _ prefix: String
+        _ prefix: String,
+        holders: () -> [Int32]
     ) -> NamedDescriptors {
         var names = names
         guard process.stdio.started, !process.stdio.nothing else {
@@ -56,10 +57,18 @@ enum SalvagedStreams {
         }
         for output in process.stdio.outputs where !output.ended {
             let name = prefix + (output.stream == 1 ? "stdout" : "stderr")
-            add(name, output.inode, [.read, .nonBlocking], Int32(clamping: output.stream), process, to: &names)
+            add(
+                name,
+                output.inode,
+                [.read, .nonBlocking],
+                Int32(clamping: output.stream),
+                process,
+                holders,
+                to: &names
+            )
         }
         if process.stdio.input.open, process.stdio.hasInput_p || process.stdio.hasWriter_p {
-            add(prefix + "stdin", process.stdio.input.inode, [.write, .nonBlocking], 0, process, to: &names)
+            add(prefix + "stdin", process.stdio.input.inode, [.write, .nonBlocking], 0, process, holders, to: &names)
         }
         return names
     }
@@ -70,29 +79,32 @@ enum SalvagedStreams {
         _ flags: OpenFlags,
         _ number: Int32,
         _ process: ShimProcessState,
+        _ holders: () -> [Int32],
         to names: inout NamedDescriptors
     ) {
         guard names[name] == nil else {
             return
         }
         let pid = Int32(clamping: process.pid)
-        guard let found = pipe(inode, of: pid, startTime: process.startTime, first: number, flags) else {
+        let own = pipe(inode, of: pid, startTime: process.startTime, first: number, flags)
+        let other = own == nil ? holders().lazy.compactMap { pipe(inode, of: $0, first: number, flags) }.first : nil
+        guard let found = own ?? other else {
             return ShimLog.write("stream lost", ("name", name))
         }
         names.add(name, found)
         ShimLog.write("stream found again", ("name", name), ("pid", String(pid)))
     }
 
-    /// A pipe among the descriptors of a process: at the number where it was given, else anywhere.
+    /// A pipe among the descriptors of a process: at the number where it was given, else anywhere; nil `startTime` for whoever has the number.
     private static func pipe(
         _ inode: UInt64,
         of pid: Int32,
-        startTime: UInt64,
+        startTime: UInt64? = nil,
         first: Int32,
         _ flags: OpenFlags
     ) -> SharedDescriptor? {
         let directory = "/proc/\(pid)/fd"
-        guard inode != 0, (try? ProcessFacts.startTime(of: pid)) == startTime,
+        guard inode != 0, startTime == nil || (try? ProcessFacts.startTime(of: pid)) == startTime,
             let entries = try? File.open(directory, .directory).readDirectory()
         else {
             return nil

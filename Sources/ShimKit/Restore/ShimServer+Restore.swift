@@ -63,7 +63,8 @@ extension ShimServer {
             let prefix = DescriptorName.process(key)
             let names =
                 restored.way == .upgrade
-                ? restored.names : SalvagedStreams.complete(restored.names, process, prefix)
+                ? restored.names
+                : SalvagedStreams.complete(restored.names, process, prefix, holders: { backend.streamHolders })
             let handle = Handle(io: try streams.restore(process.stdio, prefix, names))
             handle.process = restored.processes[key]
             handle.specification = Array(process.specification)

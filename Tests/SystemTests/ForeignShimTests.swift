@@ -1,0 +1,202 @@
+import Foundation
+import Kernel
+import SystemFixture
+import Testing
+
+extension SystemTests {
+    /// Another's shim that dies, stands still or hangs, and the process of ours before it: nothing is left, and what is shown is true.
+    ///
+    /// That nothing is left, neither a process nor a mount nor a group, is what the fixture looks at when a test ends.
+    @Suite struct ForeignShimTests {
+        /// The two processes of a container.
+        private struct Shims {
+            /// The process of ours.
+            let own: Int32
+            /// The foreign shim.
+            let foreign: Int32
+
+            init(_ daemon: Daemon, _ name: String) throws {
+                let id = try daemon.field(".Id", name)
+                let all = HostState.processes(of: daemon.state).filter { $0.command.contains(" -id \(id) ") }
+                func only(_ program: String) throws -> Int32 {
+                    let found = all.filter { $0.command.hasPrefix(program + " ") }
+                    try #require(found.count == 1, "\(program): \(all)")
+                    return found[0].pid
+                }
+                own = try only(Binaries.path("berth-shim-foreign"))
+                foreign = try only(BackendChoiceTests.shim)
+            }
+        }
+
+        private static func run(
+            _ daemon: Daemon,
+            _ name: String,
+            _ options: String...,
+            runtime: String = "runc-foreign",
+            script: String = "sleep 1000"
+        ) throws -> Command {
+            let words = ["run", "-d", "--name", name, "--runtime", runtime] + options
+            return try daemon.client(words + ["berth/default", "sh", "-c", script])
+        }
+
+        /// What is wrong, and with whom: signals for the process of ours and for the foreign shim.
+        static let faults: [(own: Int32, foreign: Int32, policy: String)] = [
+            (SIGKILL, 0, "adopt"), (SIGKILL, 0, "kill"), (SIGSTOP, 0, "adopt"), (0, SIGSTOP, "adopt"),
+            (0, SIGKILL, "adopt"),
+            (SIGSTOP, SIGSTOP, "adopt"), (SIGKILL, SIGSTOP, "adopt"), (SIGKILL, SIGSTOP, "kill"),
+            (SIGKILL, SIGKILL, "adopt"), (SIGSTOP, SIGKILL, "adopt"),
+        ]
+
+        /// Both programs in every way of being wrong, and the foreign one's commands that hang, all at once.
+        @Test(.enabled(if: BackendChoiceTests.areInstalled)) func whatIsLeftIsRemoved() throws {
+            try Self.withScripts { (daemon, linger) throws in
+                let hanging = try Self.run(daemon, "start", runtime: "hang-start")
+                let starts = try Self.faults.enumerated().map { number, fault in
+                    try Self.run(daemon, "f\(number)", "--shim-death", fault.policy)
+                }
+                for start in try starts + [Self.run(daemon, "delete", runtime: "hang-delete")] {
+                    let outcome = try start.finish(within: 60)
+                    #expect(outcome.status == 0, "\(outcome)")
+                }
+                for (number, fault) in Self.faults.enumerated() {
+                    let shims = try Shims(daemon, "f\(number)")
+                    if fault.foreign != 0 { #expect(kill(shims.foreign, fault.foreign) == 0) }
+                    if fault.own != 0 { #expect(kill(shims.own, fault.own) == 0) }
+                }
+                let names = Self.faults.indices.map { "f\($0)" } + ["delete"]
+                let removals = try names.map { try daemon.client(["rm", "-f", $0]) }
+                for (name, removal) in zip(names, removals) {
+                    let outcome = try removal.finish(within: 40)
+                    #expect(outcome.status == 0, "\(name): \(outcome)")
+                }
+                #expect(try hanging.finish(within: 60).status == 125)
+                let left = HostState.processes(of: daemon.scratch).filter { $0.command.hasPrefix(linger + " ") }
+                #expect(left.isEmpty, "\(left)")
+            }
+        }
+
+        /// As containerd does: what nobody supervises any more is ended, and that is how it is shown.
+        @Test(.enabled(if: BackendChoiceTests.areInstalled))
+        func theDeathOfTheForeignShimIsSeenAtOnce() throws {
+            try BackendChoiceTests.with { daemon in
+                let script = "echo here; exec sleep 1000"
+                let start = try Self.run(daemon, "one", "--restart", "on-failure:1", script: script).finish()
+                try #require(start.status == 0, "\(start)")
+                let first = try daemon.field(".State.Pid", "one")
+                try daemon.ok("exec", "-d", "one", "sleep", "1000")
+                try eventually("its output") { try daemon.ok("logs", "one") == "here" }
+                #expect(kill(try Shims(daemon, "one").foreign, SIGKILL) == 0)
+                try eventually(within: 10, "it runs again") {
+                    try daemon.field(".State.Pid", "one") != first
+                        && daemon.field(".State.Status", "one") == "running"
+                }
+                #expect(try daemon.field(".RestartCount", "one") == "1")
+                #expect(kill(try Shims(daemon, "one").foreign, SIGKILL) == 0)
+                #expect(try daemon.ok("wait", "one") == "137")
+                #expect(try daemon.field(".State.Status", "one") == "exited")
+                #expect(try daemon.ok("logs", "one") == "here\nhere")
+                try daemon.ok("rm", "one")
+            }
+        }
+
+        /// The pipes outlive the process of ours, whose successor reads on: with the manager, or when that comes back.
+        @Test(.enabled(if: BackendChoiceTests.areInstalled), arguments: [true, false])
+        func outputGoesOnAfterADeath(managerIsThere: Bool) throws {
+            try BackendChoiceTests.with { daemon in
+                let folder = daemon.scratch.appendingPathComponent("folder")
+                try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+                let count = 100_000
+                let script = "echo 0; until [ -e /folder/go ]; do sleep 0.05; done; seq \(count); exit 6"
+                let start = try Self.run(daemon, "one", "-v", "\(folder.path):/folder", script: script).finish()
+                try #require(start.status == 0, "\(start)")
+                try eventually("it has begun") { try daemon.ok("logs", "one") == "0" }
+                let shims = try Shims(daemon, "one")
+                if !managerIsThere { try daemon.crash() }
+                #expect(kill(shims.own, SIGKILL) == 0)
+                try Data().write(to: folder.appendingPathComponent("go"))
+                if !managerIsThere { try daemon.start(["--config", BackendChoiceTests.configuration(daemon).path]) }
+                #expect(try daemon.ok("wait", "one") == "6")
+                #expect(try daemon.field(".State.Error", "one") == "")
+                let lines = try daemon.ok("logs", "one").split(separator: "\n")
+                #expect(lines.elementsEqual((0...count).lazy.map { Substring(String($0)) }))
+            }
+        }
+
+        /// A manager that knows the foreign shim, and two scripts in its place of which one hangs in `start` and one in `delete`, with a
+        /// helper in a group of its own.
+        private static func withScripts(_ test: (Daemon, String) throws -> Void) throws {
+            try Daemon.with { (daemon) throws in
+                // Named so that the fixture finds it wherever it goes.
+                let linger = daemon.scratch.appendingPathComponent("linger")
+                try FileManager.default.copyItem(atPath: "/bin/sleep", toPath: linger.path)
+                var text = "[backends.runc-foreign]\nshim = \"\(BackendChoiceTests.shim)\"\n"
+                for command in ["start", "delete"] {
+                    let script = daemon.scratch.appendingPathComponent(command)
+                    let body = """
+                        #!/bin/bash
+                        [ "${@: -1}" = \(command) ] && { set -m; \(linger.path) 1000 & wait; }
+                        exec \(BackendChoiceTests.shim) "$@"
+
+                        """
+                    try Data(body.utf8).write(to: script)
+                    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script.path)
+                    text += "[backends.hang-\(command)]\nshim = \"\(script.path)\"\n"
+                }
+                let file = BackendChoiceTests.configuration(daemon)
+                try Data(text.utf8).write(to: file)
+                try daemon.stop()
+                try daemon.start(["--config", file.path])
+                try test(daemon, linger.path)
+            }
+        }
+
+        /// What somebody has mounted in a bundle does not keep its container, and nothing outside of it is unmounted.
+        @Test func whatIsMountedInABundleIsUnmounted() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                let id = try daemon.field(".Id", "one")
+                let (bundle, outside) = (
+                    daemon.state.appendingPathComponent("containers/\(id)"),
+                    daemon.scratch.appendingPathComponent("outside")
+                )
+                let script = """
+                    set -e
+                    mkdir "$0/a b" "$1"
+                    mount -t tmpfs berth-test "$1"
+                    mount -t tmpfs berth-test "$0/a b"
+                    mkdir "$0/a b/c"
+                    mount -t tmpfs berth-test "$0/a b/c"
+                    mount -t tmpfs berth-test "$0/a b"
+                    ln -s "$1" "$0/link"
+                    """
+                let made = try Command("sh", ["-c", script, bundle.path, outside.path], in: daemon.scratch).finish()
+                try #require(made.status == 0, "\(made)")
+                defer { _ = try? Command("umount", [outside.path], in: daemon.scratch).finish() }
+                let removal = try daemon.client(["rm", "-f", "one"]).finish(within: 30)
+                #expect(removal.status == 0, "\(removal)")
+                #expect(!FileManager.default.fileExists(atPath: bundle.path))
+                #expect(try HostState.mounts(of: daemon.scratch).contains { $0.contains(" \(outside.path) ") })
+            }
+        }
+
+        /// Asked what it can, a backend leaves what it has started: all of it is ended.
+        @Test(arguments: ["wait", "echo"])
+        func aBackendThatIsAskedLeavesNothing(end: String) throws {
+            let environment = ["BERTH_START_DEADLINE": "1"]
+            try Daemon.with(executable: "berthd-faults", environment: environment) { (daemon) throws in
+                let script = daemon.scratch.appendingPathComponent("backend")
+                let linger = daemon.scratch.appendingPathComponent("linger")
+                try FileManager.default.copyItem(atPath: "/bin/sleep", toPath: linger.path)
+                let text = "#!/bin/bash\nset -m\n\(linger.path) 1000 >/dev/null &\n\(end)\n"
+                try Data(text.utf8).write(to: script)
+                try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script.path)
+                try daemon.stop()
+                let words = ["--backend", "strange=\(script.path)"]
+                try daemon.start(words, executable: "berthd-faults", environment: environment)
+                #expect(try daemon.berth("backend", "info", "strange").status == 1)
+                let left = HostState.processes(of: daemon.scratch).filter { $0.command.hasPrefix(linger.path) }
+                #expect(left.isEmpty, "\(left)")
+            }
+        }
+    }
+}
