@@ -216,7 +216,6 @@ extension SystemTests {
                 #expect(shims.count == 1, "\(shims)")
                 if isKilled, let shim = shims.first {
                     kill(shim.pid, SIGKILL)
-                    try daemon.ok("kill", "one")
                     try eventually("its end") { try daemon.field(".State.Status", "one") == "exited" }
                 }
                 try daemon.ok("rm", "-f", "one")
