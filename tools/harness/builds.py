@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from .identity import Program
 from .place import Trouble
 
 NEEDED = ("berthd", "berth", "berth-shim-native")
@@ -35,6 +36,20 @@ class Build:
     @property
     def shim(self) -> Path:
         return self.folder / "berth-shim-native"
+
+    @cached_property
+    def manager_program(self) -> Program:
+        return Program(self.berthd, self.version)
+
+    @cached_property
+    def shim_program(self) -> Program:
+        """Its version is the manager's: both are of one build."""
+        return Program(self.shim, self.version)
+
+    @property
+    def told(self) -> str:
+        """For people: its version, and what tells builds of one version apart."""
+        return f"{self.version} ({self.manager_program.digest})"
 
     @cached_property
     def has_upgradable_shims(self) -> bool:

@@ -59,6 +59,7 @@ class Away:
             away = self.written(names) - before
             node.start()
             how = [node.upgrade(new), node.upgrade_shims(new)]
+            wrong = node.wrong_programs()
             time.sleep(3)
             for each in made:
                 node.api.patiently("POST", f"/containers/{each.id}/stop", {"t": "20"})
@@ -81,7 +82,7 @@ class Away:
             "most files of a log at any time": max(watch.most for watch in watches),
             "looks at the files of a log": min(watch.looks for watch in watches),
             "exit codes": sorted(codes),
-            "problems": judge([*accounts, *remains], watches, self.written(names) // len(names)) + left,
+            "problems": judge([*accounts, *remains], watches, self.written(names) // len(names)) + wrong + left,
         }
 
     def _start(self, node: Node, ledger: Ledger, follower: Follower, index: int) -> Made:

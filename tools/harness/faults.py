@@ -32,11 +32,11 @@ KINDS: dict[str, tuple[int, float]] = {
     "memory": (6, 1.5),
     "shim-descriptors": (8, 3.0),
     "shim-memory": (8, 3.0),
+    "manager-freeze": (3, 20.0),
+    "shim-freeze": (8, 20.0),
 }
-
-
-# Seconds after its first answer until a manager holds every descriptor.
-HOLD_AFTER = 1.0
+# How long it lasts at least: longer than a manager believes in a shim that is silent.
+AT_LEAST = {"manager-freeze": 2.0, "shim-freeze": 2.0}
 
 
 @dataclass
@@ -62,7 +62,8 @@ def plan(seed: str, kinds: list[str], pause: float) -> Iterable[Fault]:
     while True:
         kind = dice.choices(kinds, weights)[0]
         wait = min(dice.expovariate(1 / pause), 5 * pause)
-        yield Fault(kind, round(wait, 3), round(dice.random() * KINDS[kind][1], 3), round(dice.random(), 6))
+        least, most = AT_LEAST.get(kind, 0.0), KINDS[kind][1]
+        yield Fault(kind, round(wait, 3), round(least + dice.random() * (most - least), 3), round(dice.random(), 6))
 
 
 def recorded(lines: Iterable[str]) -> list[Fault]:
@@ -92,10 +93,13 @@ class Faults(Shortages):
         self._pressed = 0.0
         # When the disk was full last.
         self._full_until = 0.0
+        # When the manager was last seen alive, on the clock of the witnesses.
+        self._seen = time.time()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
         self._began = time.monotonic()
+        self._ledger.witnesses.manager_up()
         self._thread.start()
 
     def finish(self) -> None:
@@ -138,7 +142,10 @@ class Faults(Shortages):
         if self._down_until is not None:
             if now >= self._down_until:
                 self._bring_up()
-        elif not self._node.runs:
+        elif self._node.runs:
+            self._seen = time.time()
+        else:
+            self._ledger.witnesses.manager_down(self._seen)
             code = self._node.reap()
             if code == -signal.SIGKILL and now < self._pressed + 5:
                 self._count("managers ended for want of memory")
@@ -155,6 +162,7 @@ class Faults(Shortages):
         try:
             self._count("managers started")
             self._node.start(60)
+            self._ledger.witnesses.manager_up()
         except Died as error:
             # Under pressure it may not come up; it is tried again, as an init system would.
             if time.monotonic() < self._pressed + 5:
@@ -178,7 +186,8 @@ class Faults(Shortages):
         act = {"manager-kill": self._kill_manager, "manager-restart": self._restart_manager,
                "manager-stop": self._stop_manager, "shim-kill": self._kill_shim, "shim-stop": self._stop_shim,
                "disk-full": self._fill_disk, "descriptors": self._take_descriptors, "memory": self._take_memory,
-               "shim-descriptors": self._take_shim_descriptors, "shim-memory": self._take_shim_memory}
+               "shim-descriptors": self._take_shim_descriptors, "shim-memory": self._take_shim_memory,
+               "manager-freeze": self._stop_manager, "shim-freeze": self._stop_shim}
         fault.outcome = act[fault.kind](fault) or "done"
         self._count(fault.kind if fault.outcome == "done" else f"{fault.kind}: {fault.outcome}")
         self.done.append(fault)
@@ -188,6 +197,7 @@ class Faults(Shortages):
     def _kill_manager(self, fault: Fault) -> str | None:
         if self._down_until is not None or not self._node.runs:
             return "no manager"
+        self._ledger.witnesses.manager_down()
         self._node.kill()
         self._down_until = time.monotonic() + fault.seconds
         return None
@@ -195,6 +205,7 @@ class Faults(Shortages):
     def _restart_manager(self, fault: Fault) -> str | None:
         if self._down_until is not None or not self._node.runs or self._node.pid in self._stopped:
             return "no manager"
+        self._ledger.witnesses.manager_down()
         try:
             # What else is going on goes on: nothing that was to be short stays so for the time of the end.
             code = self._node.stop(meanwhile=self._undo_due)
@@ -206,16 +217,23 @@ class Faults(Shortages):
         return None
 
     def _stop_manager(self, fault: Fault) -> str | None:
-        return "no manager" if self._down_until is not None else self._freeze(self._node.pid, fault.seconds)
+        if self._down_until is not None:
+            return "no manager"
+        return self._freeze(self._node.pid, fault.seconds, self._ledger.witnesses.manager_frozen)
 
-    def _freeze(self, pid: int, seconds: float) -> str | None:
-        if pid in self._stopped or not _send(pid, signal.SIGSTOP):
+    def _freeze(self, pid: int, seconds: float, note: Callable[[], Callable[[], None]]) -> str | None:
+        if pid in self._stopped:
+            return "no process"
+        goes_on = note()
+        if not _send(pid, signal.SIGSTOP):
+            goes_on()
             return "no process"
         self._stopped.add(pid)
 
         def thaw() -> None:
             self._stopped.discard(pid)
             _send(pid, signal.SIGCONT)
+            goes_on()
 
         self._later(seconds, thaw)
         return None
@@ -240,7 +258,7 @@ class Faults(Shortages):
     def _kill_shim(self, fault: Fault) -> str | None:
         if (shim := self._shim(fault)) is None:
             return "no shim"
-        held = self._are_held()
+        held = self._are_held(fault.target)
         self._ledger.shim_killed(shim[1], held, self._is_full())
         self._count("shim-kill, descriptors held" if held else "shim-kill, nobody held its descriptors")
         _send(shim[0], signal.SIGKILL)
@@ -248,11 +266,13 @@ class Faults(Shortages):
 
     def _stop_shim(self, fault: Fault) -> str | None:
         shim = self._shim(fault)
-        return "no shim" if shim is None else self._freeze(shim[0], fault.seconds)
+        if shim is None:
+            return "no shim"
+        return self._freeze(shim[0], fault.seconds, lambda: self._ledger.witnesses.shim_frozen(fault.target))
 
-    def _are_held(self) -> bool:
-        """Whether a manager holds what the shims hold; one that has just come needs a moment for it."""
-        return self._down_until is None and time.monotonic() - self._node.ready_since > HOLD_AFTER
+    def _are_held(self, name: str) -> bool:
+        """Whether a manager holds what the shim of a container holds; one that has just come needs a moment for it."""
+        return self._ledger.witnesses.holds(name)
 
     def _is_full(self) -> bool:
         """Whether the disk is full, or was a moment ago, so that what was dropped is not yet written down."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .api import Answer
-from .ledger import Ledger, Made
+from .ledger import LAST_BREATH, Ledger, Made
 from .logs import Account
 from .node import Node, command_line
 from .place import hierarchies
@@ -141,20 +141,18 @@ class Checker:
             problems += self._record(made, each["Id"])
         return problems
 
-    def _judge(self, made: Made, code: int, reason: str, where: str) -> list[str]:
-        if reason and code == 255:
-            return [] if made.shim_kills else [f"{made.name} ({where}): unknown ('{reason}') without a shim's death"]
-        books = self._ledger.books(made)
-        if made.accepts(code, books.was_killed, books.starts > 0):
-            return []
-        return [f"{made.name} ({where}): exit code {code}, and the truth is {made.ending}; {books}"]
+    def _judge(self, made: Made, code: int, reason: str, where: str, window: tuple[float, float] | None = None) -> list[str]:
+        problem = self._ledger.contradiction(made, code, reason, where, window)
+        return [problem] if problem else []
 
     def _record(self, made: Made, container: str) -> list[str]:
         """The record of the last run says the same; only of a run that nobody saw end there may be none."""
         records = sorted((self._node.root / "containers" / container).glob("exit-*.json"), key=lambda path: path.stat().st_mtime_ns)
         if not records:
             books = self._ledger.books(made)
-            return [] if books.starts == 0 or made.shim_kills else [f"{made.name}: no exit record of {books.starts} runs"]
+            if books.starts == 0 or self._ledger.witnesses.may_be_unknown(made.name, *self._ledger.window(made)):
+                return []
+            return [f"{made.name}: no exit record of {books.starts} runs"]
         try:
             status = json.loads(records[-1].read_text())["status"]
         except (ValueError, KeyError) as error:
@@ -433,12 +431,17 @@ class Checker:
             told = ", ".join(f"{event['Action']} {event['timeNano'] / 1e9:.6f}" for event in events)
             return [f"{made.name}: events {story} ({told})"]
         problems = []
+        began = 0.0
         for event in events:
+            at = event["timeNano"] / 1e9
+            if event["Action"] == "start":
+                began = at
             if event["Action"] == "die":
                 attributes = event["Actor"]["Attributes"]
-                code = int(attributes.get("exitCode", "255"))
-                reason = "unknown" if code == 255 and made.shim_kills and not made.accepts(255) else ""
-                problems += self._judge(made, code, reason, "die event")
+                # The books have the time of the last end alone.
+                window = (began - LAST_BREATH, at + LAST_BREATH) if made.restarts else None
+                code = int(attributes.get("exitCode", "-1"))
+                problems += self._judge(made, code, attributes.get("unknown", ""), "die event", window)
         starts = self._ledger.books(made).starts - made.failed_starts
         if story.count("s") < starts:
             problems.append(f"{made.name}: was started {starts} times, and {story.count('s')} events tell of it")

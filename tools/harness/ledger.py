@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .witnesses import Witnesses
+
+# Seconds by which a process may outlive the last line of its books.
+LAST_BREATH = 0.5
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -88,9 +93,20 @@ class Books:
         except FileNotFoundError:
             return 0
 
+    def time(self, suffix: str) -> float:
+        """When a file was written last; 0 without it."""
+        try:
+            return self.file(suffix).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
     @property
     def starts(self) -> int:
         return self.size("starts")
+
+    @property
+    def ends(self) -> int:
+        return self.size("ends")
 
     @property
     def was_killed(self) -> bool:
@@ -127,7 +143,9 @@ class Ledger:
         self._made: dict[str, Made] = {}
         self.counts: dict[str, int] = {}
         self.wrong: list[str] = []
-        self.unknown: list[str] = []
+        # Why nobody knew how a process ended, by whose end it was: the reason that was told, and the cause that the faults give.
+        self.unknown: dict[str, tuple[str, str]] = {}
+        self.witnesses = Witnesses()
         # When each run of a plan began, by its index.
         self._begun: dict[int, float] = {}
 
@@ -168,10 +186,10 @@ class Ledger:
         with self._lock:
             return self._begun.get(index)
 
-    def shim_killed(self, container: str, held: bool = True, is_full: bool = False) -> Callable[[], None]:
+    def shim_killed(self, container: str, held: bool = True, is_full: bool = False, for_seconds: float = 0) -> Callable[[], None]:
         """Written down before the signal is sent, so that nobody who sees its effect finds no cause.
 
-        What is returned takes it back, for a shim that was not killed after all.
+        `for_seconds`: within how many it dies. What is returned takes it back, for a shim that was not killed after all.
         """
         made = self.by_id(container)
         if made is None:
@@ -180,26 +198,59 @@ class Ledger:
         made.shim_kills.append(at)
         made.unheld = made.unheld or not held
         made.untold += is_full
+        forget = self.witnesses.shim_killed(made.name, for_seconds)
 
         def take_back() -> None:
             made.shim_kills.remove(at)
             made.unheld = before
             made.untold -= is_full
+            forget()
 
         return take_back
 
     def judge(self, made: Made, code: int, reason: str, where: str) -> None:
-        """Holds an exit code against the known ending; an unknown one needs a reason that is true."""
+        """Holds an exit code against the known ending; what contradicts it is written down."""
+        if problem := self.contradiction(made, code, reason, where):
+            with self._lock:
+                self.wrong.append(problem)
+
+    def contradiction(self, made: Made, code: int, reason: str, where: str, window: tuple[float, float] | None = None) -> str | None:
+        """What is wrong with an exit code and the reason for which it is unknown; None when nothing is.
+
+        `window`: between which times the end was; else that of the container's books.
+        """
         books = self.books(made)
-        was_killed, began = books.was_killed, books.starts > 0
+        if code == 255 and reason:
+            return self._doubt(made, reason, where, window or self.window(made))
+        if reason:
+            return f"{made.name} ({where}): exit code {code}, and that it is unknown: '{reason}'"
+        if made.accepts(code, books.was_killed, books.starts > 0):
+            return None
+        return f"{made.name} ({where}): exit code {code}, and the truth is {made.ending}; {books}"
+
+    def window(self, made: Made) -> tuple[float, float]:
+        """Between which times the last process of a container ended, by its own books: one that was killed wrote no end."""
+        books = self.books(made)
+        if books.starts and not books.was_killed:
+            end = books.time("ends")
+            return end, end + LAST_BREATH
+        return made.notes.get("killed", books.time("starts")), time.time()
+
+    def _doubt(self, made: Made, reason: str, where: str, window: tuple[float, float]) -> str | None:
+        """An unknown end is true only where nobody could know."""
+        if not made.shim_kills:
+            return f"{made.name} ({where}): unknown ('{reason}') although its shim was never killed"
+        if not self.books(made).starts:
+            cause = "shim killed in the middle of the start"
+        elif self.witnesses.may_be_unknown(made.name, *window):
+            cause = "neither shim nor manager was there"
+        else:
+            return (f"{made.name} ({where}): unknown ('{reason}') although somebody was there who could know, or a new shim; "
+                    f"{self.books(made)}; {self.witnesses.told(made.name, *window)}")
+        self.note_unknown(made.name, reason, cause)
+        return None
+
+    def note_unknown(self, whose: str, reason: str, cause: str) -> None:
+        """Counts an end that nobody knows, once."""
         with self._lock:
-            if made.accepts(code, was_killed, began) and not reason:
-                return
-            if code == 255 and reason:
-                if made.shim_kills:
-                    self.unknown.append(f"{made.name}: {reason}")
-                else:
-                    self.wrong.append(f"{made.name} ({where}): unknown ('{reason}') although its shim was never killed")
-                return
-            self.wrong.append(f"{made.name} ({where}): exit code {code}, and the truth is {made.ending}; {books}"
-                              + (f" ('{reason}')" if reason else ""))
+            self.unknown[whose] = (reason, cause)

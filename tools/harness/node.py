@@ -13,6 +13,7 @@ from typing import Any
 
 from .api import API, Answer, Cut, Refused
 from .builds import Build
+from .identity import Seen, contradictions
 from .place import Place, Trouble, hierarchies
 
 IMAGE = "berth/default:latest"
@@ -149,8 +150,8 @@ class Node:
             self.berth("system", "upgrade", "--binary", str(build.berthd))
             self.build = build
             self.wait_ready()
-            if self.pid != pid or not _is_program(pid, build.berthd):
-                raise Died(f"after the upgrade process {pid} does not run {build.berthd}")
+            if self.pid != pid:
+                raise Died(f"after the upgrade the manager is process {self.pid}, and it was {pid}")
             return "in place"
 
     def upgrade_shims(self, build: Build) -> str:
@@ -165,10 +166,31 @@ class Node:
         for container, pid in before.items():
             if after.get(container, pid) != pid:
                 raise Died(f"the shim of {container[:12]} was process {pid} and is {after[container]}")
-            if container in after and not _is_program(pid, build.shim):
-                raise Died(f"the shim of {container[:12]} (process {pid}) does not run {build.shim}")
         self.shims_of = build
         return "in place"
+
+    def wrong_programs(self) -> list[str]:
+        """Which of the manager and the shims of long-lived containers runs another program than it should."""
+        version = self.api.patiently("GET", "/version")["Version"]
+        problems = contradictions(self.build.manager_program, [Seen.of("the manager", self.pid, version)])
+        told = self._shim_versions()
+        for container, pid in self.shims().items():
+            who = f"the shim of {container[:12]}"
+            if told is not None and container not in told:
+                problems.append(f"{who} (process {pid}) is not in the manager's list")
+                continue
+            version = told[container] if told is not None else None
+            problems += contradictions(self.shims_of.shim_program, [Seen.of(who, pid, version)])
+        return problems
+
+    def _shim_versions(self) -> dict[str, str] | None:
+        """By container; None when the manager is older than the list of shims."""
+        try:
+            return {row["ID"]: row["Version"] for row in self.api.patiently("GET", "/berth/v1/shims")}
+        except Answer as error:
+            if error.status != 404:
+                raise
+            return None
 
     def berth(self, *words: str, within: float = 120) -> str:
         """Output of the command line, which has to succeed."""
@@ -202,7 +224,9 @@ class Node:
                 bundles = [word for word in words if word.startswith(mark)]
                 if bundles:
                     found.append((int(entry), os.path.basename(bundles[0]).decode()))
-        return found
+        # What a shim has cloned has its words until it executes its own program.
+        shims = set(found)
+        return [(pid, container) for pid, container in found if (parent(pid), container) not in shims]
 
     def inspect(self, name: str) -> dict[str, Any]:
         return self.api.patiently("GET", f"/containers/{name}/json")
@@ -245,6 +269,14 @@ def command_line(pid: int) -> list[bytes]:
         return []
 
 
+def parent(pid: int) -> int:
+    """Number of a process's parent; 0 when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return 0
+
+
 def memory_limit(group: Path) -> Path | None:
     """The file of a cgroup's memory limit; none where the controller is missing."""
     return next((group / name for name in ("memory.max", "memory.limit_in_bytes") if (group / name).exists()), None)
@@ -260,11 +292,3 @@ def threads(pid: int) -> list[str]:
     except OSError:
         pass
     return found
-
-
-def _is_program(pid: int, file: Path) -> bool:
-    try:
-        running, wanted = os.stat(f"/proc/{pid}/exe"), os.stat(file)
-    except OSError:
-        return False
-    return (running.st_dev, running.st_ino) == (wanted.st_dev, wanted.st_ino)

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from .api import API, Answer, Cut, Refused
-from .ledger import Ending, Ledger, Made
+from .ledger import KILLED, LAST_BREATH, Books, Ending, Ledger, Made
 from .node import Node
 from .workloads import document
 
 # How long one step may take while managers die and come back.
 PATIENCE = 120.0
 SIGNALS = (3, 6, 9, 11, 15)
+# Codes of sessions whose program was not started.
+NOT_STARTED = (125, 126, 127)
+UNKNOWN = "exit status unknown: "
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,53 @@ class Plan:
         if self.way == "signal":
             return Ending(signal=self.number)
         return Ending(signal=9) if self.way == "killed" else Ending(code=self.number)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the books say of an additional process."""
+
+    starts: int
+    ends: int
+    has_container_ended: bool = False
+    # Its own end and that of its container are so close that either may have come first.
+    ended_together: bool = False
+    was_shim_killed: bool = False
+    may_be_unknown: bool = False
+
+
+@dataclass(frozen=True)
+class Session:
+    """What Berth says of an additional process that was to end with `wanted`."""
+
+    wanted: int
+    # How its start was answered: "done", "refused" or "unsure".
+    outcome: str
+    code: int | None
+    problem: str
+
+    @property
+    def is_unknown(self) -> bool:
+        return self.code == 255 and self.problem.startswith(UNKNOWN)
+
+    def contradiction(self, truth: Truth) -> str | None:
+        """What the books do not bear out; None when they do."""
+        told = f"ended with {self.code} instead of {self.wanted}" + (f" ('{self.problem}')" if self.problem else "")
+        if self.code is None:
+            return None if self.outcome != "done" and not truth.starts else "is said to have never begun"
+        if self.is_unknown:
+            return None if truth.may_be_unknown else f"{told}, although somebody was there who could know"
+        if self.problem:
+            # A start that failed; the program may have run all the same when nobody answered in time.
+            return None if self.outcome != "done" and self.code in NOT_STARTED else told
+        if self.code == self.wanted:
+            return None if truth.ends else f"{told}, which it did not live to say"
+        if self.code == KILLED.number and not truth.ends and (
+                truth.has_container_ended or (truth.was_shim_killed and not truth.starts)):
+            return None
+        if self.code == KILLED.number and truth.ended_together:
+            return None
+        return told
 
 
 class Runner:
@@ -150,6 +200,7 @@ class Runner:
 
     def _kill(self, made: Made) -> None:
         deadline = time.monotonic() + PATIENCE
+        made.notes["killed"] = time.time()
         while True:
             try:
                 self._api.call("POST", f"/containers/{made.id}/kill", {"signal": "KILL"})
@@ -163,24 +214,71 @@ class Runner:
             _pause(deadline, f"kill {made.name}")
 
     def _execute(self, made: Made, plan: Plan) -> None:
-        """An additional process; the container may have ended before it, then there is none."""
+        """An additional process, whose own books say how it really ended; the container may have ended before it."""
         code = (plan.number + 1) % 256
+        request = {"Cmd": ["/bin/worker", made.name + "-exec", "also", str(code)]}
         try:
-            request = {"Cmd": ["/bin/worker", made.name + "-exec", "nothing", str(code)]}
-            session = self._api.call("POST", f"/containers/{made.id}/exec", body=request)["Id"]
-            self._api.call("POST", f"/exec/{session}/start", body={"Detach": True})
-            self._ledger.count("execs")
-            deadline = time.monotonic() + 5
-            while time.monotonic() < deadline:
-                found = self._api.call("GET", f"/exec/{session}/json")
-                if not found["Running"]:
-                    # 137: the container has ended meanwhile and has taken it along.
-                    if found["ExitCode"] not in (code, 137, None) and not made.shim_kills:
-                        self._ledger.wrong.append(f"{made.name}: exec ended with {found['ExitCode']} instead of {code}")
-                    return
-                time.sleep(0.02)
-        except (Refused, Cut, Answer):
-            self._ledger.count("execs cut off")
+            session = self._api.patiently("POST", f"/containers/{made.id}/exec", body=request)["Id"]
+        except Answer as error:
+            self._ledger.count(f"execs answered with {error.status}")
+            return
+        outcome = self._start_session(made, session)
+        self._ledger.count(f"execs, start {outcome}")
+        found = self._session_end(made, session)
+        if found is None:
+            self._ledger.count("execs forgotten with their container")
+            return
+        if problem := self._judge_session(made, Session(code, outcome, *found)):
+            self._ledger.wrong.append(problem)
+
+    def _start_session(self, made: Made, session: str) -> str:
+        """How its start was answered: "done", "refused", or "unsure" when an answer got lost."""
+        deadline = time.monotonic() + PATIENCE
+        refused = "refused"
+        while True:
+            try:
+                self._api.call("POST", f"/exec/{session}/start", body={"Detach": True}, timeout=60)
+                return "done"
+            except (Refused, Cut):
+                refused = "unsure"
+            except Answer as error:
+                if error.status != 503:
+                    return refused
+                refused = "unsure"
+            _pause(deadline, f"start a session of {made.name}")
+
+    def _session_end(self, made: Made, session: str) -> tuple[int | None, str] | None:
+        """Its code and what is said beside; no code when it was never started, nothing when nobody knows of it any more."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                found = self._api.patiently("GET", f"/exec/{session}/json")
+            except Answer as error:
+                if error.status != 404:
+                    raise
+                return None
+            if not found["Running"]:
+                return found["ExitCode"], (found.get("Berth") or {}).get("Problem", "")
+            _pause(deadline, f"the end of a session of {made.name}")
+
+    def _judge_session(self, made: Made, session: Session) -> str | None:
+        books, container = Books(self._node.place.shared, made.name + "-exec"), self._ledger.books(made)
+        at = books.time("ends") if books.ends else container.time("ends")
+        window = (at, at + LAST_BREATH) if at else (books.time("starts"), time.time())
+        truth = Truth(
+            books.starts, books.ends,
+            has_container_ended=container.ends > 0,
+            ended_together=books.ends > 0 and container.ends > 0 and abs(at - container.time("ends")) < LAST_BREATH,
+            was_shim_killed=bool(made.shim_kills),
+            may_be_unknown=self._ledger.witnesses.may_be_unknown(made.name, *window))
+        problem = session.contradiction(truth)
+        if problem:
+            return f"{made.name}: exec {problem}; {books}; {self._ledger.witnesses.told(made.name, *window)}"
+        if session.is_unknown:
+            self._ledger.note_unknown(made.name + "-exec", session.problem, "neither shim nor manager was there")
+        if session.outcome == "refused" and books.starts:
+            self._ledger.count("execs that ran although their start was refused")
+        return None
 
     def _wait(self, made: Made) -> None:
         """Learns the exit code; that of a container that is removed by itself stands in its events."""
@@ -193,6 +291,8 @@ class Runner:
                     self._ledger.count("waits that ended without an answer")
                     continue
                 reason = (answer.get("Error") or {}).get("Message", "")
+                if reason and not reason.startswith(UNKNOWN):
+                    self._ledger.wrong.append(f"{made.name} (wait): answered with the error '{reason}'")
                 self._ledger.judge(made, answer["StatusCode"], reason, "wait")
                 return
             except Answer as error:
@@ -237,8 +337,7 @@ class Runner:
 
 def unknown_reason(state: dict[str, Any]) -> str:
     """Why an exit code is not known; empty when it is."""
-    prefix = "exit status unknown: "
-    return state["Error"][len(prefix):] if state.get("Error", "").startswith(prefix) else ""
+    return state["Error"][len(UNKNOWN):] if state.get("Error", "").startswith(UNKNOWN) else ""
 
 
 def _pause(deadline: float, what: str) -> None:

@@ -30,7 +30,7 @@ class Shortages:
     _later: Callable[[float, Callable[[], None]], None]
     _count: Callable[[str], None]
     _shim: Callable[[Fault], tuple[int, str] | None]
-    _are_held: Callable[[], bool]
+    _are_held: Callable[[str], bool]
     _is_full: Callable[[], bool]
 
     def _fill_disk(self, fault: Fault) -> str | None:
@@ -41,6 +41,7 @@ class Shortages:
         if ballast.exists():
             return "full already"
         self._full_until = float("inf")
+        has_room = self._ledger.witnesses.disk_full()
         with open(ballast, "wb", buffering=0) as file:
             for size in (1 << 20, 1 << 16, 4096):
                 try:
@@ -52,6 +53,7 @@ class Shortages:
         def empty() -> None:
             ballast.unlink(missing_ok=True)
             self._full_until = time.monotonic()
+            has_room()
 
         self._later(fault.seconds, empty)
         return None
@@ -104,7 +106,7 @@ class Shortages:
         pid, container = shim
         kills = _kills(group)
         _write(limit, str(int(_usage(limit).read_text()) + SHIM_MEMORY))
-        take_back = self._ledger.shim_killed(container, self._are_held(), self._is_full())
+        take_back = self._ledger.shim_killed(container, self._are_held(fault.target), self._is_full(), fault.seconds)
         try:
             home = _memory_cgroup(pid, group)
             (group / "cgroup.procs").write_text(str(pid))

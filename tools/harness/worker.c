@@ -9,7 +9,7 @@
 //   worker NAME talk CODE                              the same without books: for additional processes
 //   worker NAME hold CODE                              waits for SIGTERM
 //   worker NAME probe                                  a health check: counts itself, fails while /h/NAME.sick is there
-//   worker NAME nothing CODE                           ends with CODE and keeps no books: for additional processes
+//   worker NAME also CODE                              notes its start and its end, and ends with CODE: for additional processes
 //
 // The books are NAME.lock (held as long as anything of the instance lives), NAME.double (somebody else held it),
 // NAME.starts and NAME.ends (one byte for each start, and for each end that was the worker's own) and NAME.book: numbers of
@@ -203,7 +203,11 @@ int main(int count, char **words) {
     const char *name = words[1], *mode = words[2];
     int code = count > 3 ? atoi(words[3]) : 0;
     if (strcmp(mode, "probe") == 0) return probe(name);
-    if (strcmp(mode, "nothing") == 0) return code;
+    if (strcmp(mode, "also") == 0) {
+        append_byte(name, "starts");
+        append_byte(name, "ends");
+        return code;
+    }
     struct sigaction action = {.sa_handler = on_end};
     sigaction(SIGTERM, &action, NULL);
     if (strcmp(mode, "talk") == 0) {

@@ -17,7 +17,7 @@ class JudgementTests(unittest.TestCase):
 
     def test_truth_is_accepted(self) -> None:
         self.ledger.judge(self.made, 42, "", "wait")
-        self.assertEqual((self.ledger.wrong, self.ledger.unknown), ([], []))
+        self.assertEqual((self.ledger.wrong, self.ledger.unknown), ([], {}))
 
     def test_other_code_is_wrong(self) -> None:
         self.ledger.judge(self.made, 0, "", "wait")

@@ -20,6 +20,14 @@ class PlanTests(unittest.TestCase):
         self.assertEqual({fault.kind for fault in planned("1")}, set(faults.KINDS))
         self.assertEqual([Plan.of("1", index) for index in range(50)], [Plan.of("1", index) for index in range(50)])
 
+    def test_some_are_frozen_for_longer_than_anybody_believes_in_them(self) -> None:
+        planned = list(itertools.islice(faults.plan("1", list(faults.KINDS), 1.0), 1000))
+        for kind in ("shim-freeze", "manager-freeze"):
+            times = [fault.seconds for fault in planned if fault.kind == kind]
+            self.assertTrue(all(2 <= seconds <= 20 for seconds in times))
+            self.assertGreater(max(times), 15)
+        self.assertLessEqual(max(fault.seconds for fault in planned if fault.kind == "shim-stop"), 2)
+
     def test_log_gives_the_faults_back(self) -> None:
         done = list(itertools.islice(faults.plan("7", ["shim-kill"], 1.0), 5))
         done[2].target = "run-3"
