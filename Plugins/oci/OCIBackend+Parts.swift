@@ -20,12 +20,23 @@ extension OCIBackend {
                 detail: "'\(options["timeout"] ?? "")' is not a number of seconds from 1 to 3600"
             )
         }
-        let record = RuntimeRecord(
+        let hides = options["hide-cgroup2"] ?? "false"
+        guard ["true", "false"].contains(hides) else {
+            throw .refused(
+                stage: "runtime",
+                operation: "read option",
+                object: "hide-cgroup2",
+                code: .invalidArgument,
+                detail: "'\(hides)' is neither true nor false"
+            )
+        }
+        var record = RuntimeRecord(
             program: try HostProgram.find(options["runtime"] ?? defaultRuntime, stage: "runtime"),
             // Its notes of this container go with the bundle, whatever happens.
             root: options["root"] ?? "\(context.bundle)/runtime",
             usesSystemdCgroup: request.usesSystemdCgroup
         )
+        record.hidesCgroup2 = hides == "true"
         return (RuntimeProgram(record, bundle: context.bundle, patience: .seconds(seconds)), record)
     }
 
@@ -81,6 +92,7 @@ extension RuntimeProgram {
         root = record.root
         self.bundle = bundle
         usesSystemdCgroup = record.usesSystemdCgroup
+        hidesCgroup2 = record.hidesCgroup2 ?? false
         self.patience = patience
     }
 }

@@ -15,7 +15,7 @@ final class OCIBackend: Backend {
         version: BuildVersion.text,
         capabilities: ["exec", "terminal", "pause", "update"],
         mountTypes: ["overlay", "bind"],
-        optionNames: ["runtime", "root", "timeout"]
+        optionNames: ["runtime", "root", "timeout", "hide-cgroup2"]
     )
 
     /// The runtime when nothing else is said.

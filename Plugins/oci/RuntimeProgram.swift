@@ -17,6 +17,8 @@ struct RuntimeProgram {
     let bundle: String
     /// Whether systemd makes the groups.
     let usesSystemdCgroup: Bool
+    /// Whether it must not see the hierarchy of cgroup version 2 beside those of version 1.
+    let hidesCgroup2: Bool
     /// Time for one call.
     let patience: Duration
 
@@ -63,10 +65,10 @@ struct RuntimeProgram {
     ) throws(KernelError) -> (ExitStatus?, [UInt8]) {
         var flags = ["--root", root, "--log", logPath, "--log-format", "json"]
         if usesSystemdCgroup { flags.append("--systemd-cgroup") }
-        var spawn = Spawn(
-            arguments: [path] + flags + words,
-            environment: [HostProgram.path]
-        )
+        var spawn =
+            hidesCgroup2
+            ? HiddenHierarchy.spawn(path, flags + words)
+            : Spawn(arguments: [path] + flags + words, environment: [HostProgram.path])
         // What it makes would inherit a shim's own protection.
         spawn.oomScoreAdjustment = 0
         let directory = SharedDescriptor(try File.open(bundle, [.path, .directory]))
@@ -76,15 +78,21 @@ struct RuntimeProgram {
             // A command that makes a process on a terminal may leave somebody with the pipe: it is read when the command has ended.
             spawn.descriptors = [1: writer.raw, 2: writer.raw]
             let status = try withExtendedLifetime((directory, writer)) { () throws(KernelError) in
-                try end(of: spawn.start(path))
+                try end(of: start(spawn))
             }
             return (status, try Self.available(reader))
         }
         spawn.descriptors = [0: input.raw, 1: output.raw, 2: error.raw]
         let status = try withExtendedLifetime((directory, streams)) { () throws(KernelError) in
-            try end(of: spawn.start(path))
+            try end(of: start(spawn))
         }
         return (status, [])
+    }
+
+    private func start(_ spawn: Spawn) throws(KernelError) -> Child {
+        guard hidesCgroup2 else { return try spawn.start(path) }
+        let program = try SealedExecutable()
+        return try spawn.start(program.descriptor.raw)
     }
 
     /// Waits for the end, and makes one when the time is up.

@@ -15,6 +15,8 @@ struct RuntimeRecord: Codable {
     /// Its `--root`.
     var root: String
     var usesSystemdCgroup: Bool
+    /// Whether it must not see the hierarchy of cgroup version 2; nil, of versions before, for no.
+    var hidesCgroup2: Bool?
     /// Path of the container's group below each hierarchy; nil while there is none, and for a container without one.
     var cgroup: String?
     /// Whether the group that the document names was there before the container.

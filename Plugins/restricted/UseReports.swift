@@ -67,12 +67,14 @@ final class UseReports {
     }
 
     /// Tells what was not told before the run of the container ends.
-    func finish() {
+    ///
+    /// - Parameter isWhole: Whether all of the run was heard.
+    func finish(isWhole: Bool) {
         guard host != nil else { return }
         if let timer { host?.cancel(timer) }
         timer = nil
         guard ledger.hasNews || ledger.hasTold else { return }
-        publish(isLast: true)
+        publish(isLast: isWhole)
         ledger.hasTold = false
     }
 

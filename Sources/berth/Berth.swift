@@ -83,7 +83,10 @@ enum Main {
         } catch let error as ClientError {
             Output.fail(error.description, code: Failure.code(of: error))
         } catch {
-            finish(with: error)
+            // A suite that could not be begun is no failure of what it tries.
+            let words = arguments()
+            let isTest = words.dropFirst(nounIndex(words)).starts(with: ["backend", "test"])
+            finish(with: error, code: isTest ? 2 : 125)
         }
     }
 
@@ -91,16 +94,22 @@ enum Main {
     private static func arguments() -> [String] {
         var words = Array(CommandLine.arguments.dropFirst())
         let verbs = ["image": ["ls": "images", "rm": "rmi"], "container": ["ls": "ps", "list": "ps"]]
-        var noun = 0
-        while noun < words.count, words[noun].hasPrefix("-") {
-            noun += words[noun] == "-H" || words[noun] == "--host" ? 2 : 1
-        }
+        let noun = nounIndex(words)
         if noun + 1 < words.count, let verb = verbs[words[noun]]?[words[noun + 1]] { words[noun + 1] = verb }
         return words
     }
 
+    /// Where the first word is that is no option of `berth` itself.
+    private static func nounIndex(_ words: [String]) -> Int {
+        var noun = 0
+        while noun < words.count, words[noun].hasPrefix("-") {
+            noun += words[noun] == "-H" || words[noun] == "--host" ? 2 : 1
+        }
+        return noun
+    }
+
     /// Help and version are wanted output; everything else that the parser throws is a misuse.
-    private static func finish(with error: any Error) -> Never {
+    private static func finish(with error: any Error, code: Int32) -> Never {
         let text = Berth.fullMessage(for: error)
         if Berth.exitCode(for: error) == .success {
             Output.write(text + (text.hasSuffix("\n") ? "" : "\n"))
@@ -108,6 +117,6 @@ enum Main {
         }
         // One spelling for all errors, whoever found them.
         Output.note(text.hasPrefix("Error: ") ? "error: " + text.dropFirst("Error: ".count) : text)
-        Output.finish(125)
+        Output.finish(code)
     }
 }

@@ -5,7 +5,7 @@ import DockerTypes
 struct ContainerOptions: ParsableArguments {
     // What runs
 
-    @Option(help: "Name of the container.")
+    @Option(help: "Name of the container; for 'profile learn' that of the profile.")
     var name: String?
 
     @Flag(name: .shortAndLong, help: "Keep standard input open.")

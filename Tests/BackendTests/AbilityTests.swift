@@ -74,6 +74,15 @@ import Testing
     ) throws -> (
         status: Int32, output: String, errors: String
     ) {
+        try test(words, in: folder)
+    }
+
+    private func test(
+        _ words: [String],
+        in folder: URL? = nil
+    ) throws -> (
+        status: Int32, output: String, errors: String
+    ) {
         let process = Process()
         if let folder { process.currentDirectoryURL = folder }
         process.executableURL = BackendTests.testProducts.appendingPathComponent("berth")
@@ -171,10 +180,12 @@ import Testing
         (["example", "--only", "nosuchcheck"], "wholeLifeOfAContainer"),
         (["example", "--only", ""], "--only wants a value"),
         ([""], "an empty text is no program"), (["example", "--runtime", ""], "--runtime wants a value"),
+        (["native", "--format", "xml"], "table, json or markdown"), (["native", "example"], "Unexpected argument"),
+        (["native", "--bogus"], "Unknown option"),
         (["native", "--runtime", "no-such"], "no-such"), (["oci", "--runtime", "/etc/passwd"], "is not executable"),
     ])
     func whatCannotBeTriedIsNamed(words: [String], text: String) throws {
-        let outcome = try words.count == 1 ? test(words[0]) : test(words[0], words[1], words[2])
+        let outcome = try test(words)
         #expect(outcome.status == 2, "\(outcome)")
         #expect(outcome.errors.contains(text))
     }

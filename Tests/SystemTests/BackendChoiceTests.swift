@@ -8,6 +8,7 @@ extension SystemTests {
     @Suite struct BackendChoiceTests {
         static let shim = "/usr/bin/containerd-shim-runc-v2"
         static let runc = "/usr/sbin/runc"
+        static let crun = "/usr/bin/crun"
 
         static var areInstalled: Bool {
             [shim, runc].allSatisfy { FileManager.default.isExecutableFile(atPath: $0) }
@@ -23,6 +24,10 @@ extension SystemTests {
 
                     [backends.runc]
                     runtime = "\(runc)"
+
+                    [backends.crun]
+                    runtime = "\(crun)"
+                    hide-cgroup2 = "true"
                     """
                 try Data(text.utf8).write(to: file)
                 try daemon.stop()
@@ -35,7 +40,36 @@ extension SystemTests {
             daemon.state.deletingLastPathComponent().appendingPathComponent("berthd.toml")
         }
 
-        static let names = ["runc-foreign", "runc"]
+        static let names =
+            ["runc-foreign", "runc"] + (FileManager.default.isExecutableFile(atPath: crun) ? ["crun"] : [])
+
+        /// Where both versions of cgroups are, crun 1.8 takes no container unless the second is hidden from it.
+        @Test(.enabled(if: names.contains("crun"), "needs crun"))
+        func limitsHoldWithCrun() throws {
+            try Self.with { daemon in
+                let words = [
+                    "run", "-d", "--name", "one", "--runtime", "crun", "--memory", "64m", "--pids-limit", "40",
+                ]
+                let start = try daemon.client(words + ["berth/default", "sleep", "1000"]).finish()
+                try #require(start.status == 0, "\(start)")
+                let id = try daemon.field(".Id", "one")
+                let groups = HostState.cgroups(of: [id])
+                func limits(_ names: String...) -> [String] {
+                    groups.flatMap { group in names.map { "\(group)/\($0)" } }
+                        .compactMap {
+                            try? String(contentsOfFile: $0, encoding: .utf8).trimmingCharacters(in: .newlines)
+                        }
+                }
+                #expect(limits("memory.max", "memory.limit_in_bytes").contains("67108864"), "\(groups)")
+                #expect(limits("pids.max").contains("40"), "\(groups)")
+                #expect(try daemon.ok("stats", "--no-stream", "--format", "{{.PIDs}}", "one") == "1")
+                try daemon.ok("pause", "one")
+                try daemon.ok("unpause", "one")
+                try daemon.ok("restart", "-t", "0", "one")
+                #expect(try daemon.field(".State.Status", "one") == "running")
+                try daemon.ok("rm", "-f", "one")
+            }
+        }
 
         @Test(.enabled(if: areInstalled), arguments: names)
         func behavesAsTheNativeOne(_ name: String) throws {

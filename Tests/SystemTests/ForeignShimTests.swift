@@ -179,6 +179,19 @@ extension SystemTests {
             }
         }
 
+        /// A program that is no backend fails its container, and the error says which backend it was meant for.
+        @Test func aProgramThatIsNoBackendIsNamed() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.stop()
+                try daemon.start(["--backend", "nothing=/bin/true"])
+                for options in [[], ["--userns", "host"]] {
+                    let words = ["run", "--rm", "--runtime", "nothing"] + options
+                    let outcome = try daemon.client(words + ["berth/default", "true"]).finish()
+                    #expect(outcome.status == 125 && outcome.errors.contains("backend 'nothing'"), "\(outcome)")
+                }
+            }
+        }
+
         /// Asked what it can, a backend leaves what it has started: all of it is ended.
         @Test(arguments: ["wait", "echo"])
         func aBackendThatIsAskedLeavesNothing(end: String) throws {

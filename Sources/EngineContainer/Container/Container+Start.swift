@@ -68,6 +68,10 @@ extension Container {
     private func startFailed(_ error: any Error, cleanUpErrors: [String] = []) async -> EngineError {
         let program = (record.plan.resolved.entrypoint + record.plan.resolved.command).first ?? ""
         var failure = EngineError.startFailure(error, program: program, id)
+        if ShimConnection.isRefusal(error) || (error as? RPCError)?.status == .unavailable {
+            let name = record.plan.backend
+            failure.message += "; what backend '\(name)' is says 'berth backend info \(name)'"
+        }
         failure.cleanUpErrors += cleanUpErrors
         await noteFailedStart(failure.message)
         // The clients that waited for this start learn of its end by the end of their connections.

@@ -19,7 +19,9 @@ extension Container {
     /// Notes the run that begins, so that it is known of even if no word of it ever comes.
     func noteLearning() throws {
         guard let restriction = record.configuration.restriction, restriction.mode == .learn else { return }
-        let learned = try learnedUses(restriction, at: .now, uses: [], isLast: false)
+        var learned = try learnedUses(restriction, at: .now, uses: [], isLast: false)
+        // What its user has named counts when the run has begun.
+        learned.allowed = []
         outbox.changes.append(try node.profiles.insertion(learned, into: restriction.profile))
         learningRun = run
     }
@@ -31,6 +33,7 @@ extension Container {
         do {
             var learned = try learnedUses(restriction, at: .now, uses: [], isLast: false)
             learned.run.failed = reason
+            learned.allowed = []
             outbox.changes.append(try node.profiles.insertion(learned, into: restriction.profile))
         } catch {
             logger.error("what was learned cannot be written down", metadata: ["error": "\(error)"])
