@@ -274,6 +274,11 @@ package struct Lifecycle: Sendable, Equatable {
         stoppedByUser = true
     }
 
+    /// What runs is killed, and why; said until the next start.
+    package mutating func willEnd(because reason: String) {
+        error = reason
+    }
+
     /// A user asks to freeze.
     package func pauseRequested() throws(Refusal) {
         switch phase {

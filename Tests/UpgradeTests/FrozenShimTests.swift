@@ -81,6 +81,40 @@ extension UpgradeTests {
             }
         }
 
+        /// What the shim hears when it goes on is not what the user was told.
+        @Test func aChangeOfThePolicyThatHadNoAnswerIsTakenBack() throws {
+            try Daemon.with(executable: "berthd-faults", environment: ["BERTH_DEADLINE": "2"]) { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                let first = try #require(Int32(try daemon.field(".State.Pid", "one")))
+                let shim = try daemon.signal(SIGSTOP, shimOf: "one")
+                #expect(try daemon.berth("update", "--restart", "always", "one").status != 0)
+                #expect(kill(shim, SIGCONT) == 0)
+                try eventually("it is well") { try silence(daemon, "one") == nil }
+                #expect(try daemon.ok("exec", "one", "echo", "alive") == "alive")
+                #expect(kill(first, SIGKILL) == 0)
+                #expect(try daemon.client(["wait", "one"]).finish(within: 20).text == "137")
+                #expect(try daemon.field(".RestartCount", "one") == "0")
+                #expect(try daemon.field(".State.Status", "one") == "exited")
+            }
+        }
+
+        /// What waits for an answer is refused by a shim that is known to give none.
+        @Test func nobodyWaitsForAShimThatIsKnownToBeSilent() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                let shim = try daemon.signal(SIGSTOP, shimOf: "one")
+                defer { kill(shim, SIGCONT) }
+                try eventually("the silence is shown") { try silence(daemon, "one") != nil }
+                for words in [["top"], ["stats", "--no-stream"], ["pause"], ["update", "--restart", "always"]] {
+                    let took = try daemon.seconds { () throws in
+                        #expect(try daemon.client(words + ["one"]).finish().status != 0, "\(words)")
+                    }
+                    #expect(took < 4, "\(words): \(took) s")
+                }
+                #expect(try daemon.field(".HostConfig.RestartPolicy.Name", "one") == "no")
+            }
+        }
+
         /// Nobody looks at its process: a call alone finds out.
         @Test func aCallInVainIsEnough() throws {
             try Daemon.with(executable: "berthd-faults", environment: ["BERTH_DEADLINE": "2"]) { (daemon) throws in

@@ -20,6 +20,7 @@ extension UpgradeTests {
                 #expect(ended - killed < 1, "\(ended - killed) s")
                 #expect(!isAlive(init0))
                 #expect(try daemon.field(".Berth.ShimDeath", "one") == "kill")
+                #expect(try !daemon.field(".State.Error", "one").isEmpty)
                 #expect(try daemon.told("one") == ["create", "start", "shim_die", "die"])
                 try daemon.ok("start", "one")
                 #expect(try daemon.ok("exec", "one", "echo", "alive") == "alive")

@@ -65,7 +65,7 @@ extension Container {
 
     private func stats() async throws -> Google_Protobuf_Any {
         try await adopted()
-        do { return try await connected().stats() } catch { throw EngineError.shim(error, "stats", id) }
+        do { return try await answering().stats() } catch { throw EngineError.shim(error, "stats", id) }
     }
 }
 

@@ -64,6 +64,12 @@ extension Container {
             )
         case .retry:
             fellSilent()
+            // While it lives: how it ended may be told by nobody else later.
+            if initProcess == nil, lifecycle.isActive, let held = try? await heldInit() {
+                initProcess = held
+                node.held.hold(held.pidfd, "init/pidfd", of: id)
+            }
+            watchEnd()
             lookAgainLater()
         }
         refreshView()

@@ -39,6 +39,7 @@ extension Container {
                 case .stopped:
                     let at = StoredTime(Timestamp(state.exitedAt))
                     let told = ProcessExit(told: state.exitStatus, byOurs: isOurs)
+                    comparedEnds.insert(exec.id)
                     await ended(exec.id, Exec.End(told, pid: pid, at: at))
                 case .created where pid == 0: await neverStarted(exec.id, "the manager ended before it was started")
                 default: await isRunning(exec.id, Int32(truncatingIfNeeded: state.pid))

@@ -46,7 +46,10 @@ extension Container {
             isDeathTold = true
         }
         switch policy {
-        case .kill: try await killUnsupervised(why: "its shim has died")
+        case .kill:
+            // One that has ended by itself is not ended for this.
+            if initProcess.flatMap(end) == nil { lifecycle.willEnd(because: "killed, for its shim has died") }
+            try await killUnsupervised(why: "its shim has died")
         case .adopt: try await startSuccessor()
         }
     }
@@ -113,6 +116,7 @@ extension Container {
             run: run,
             faults: node.faults
         )
+        try await correctPolicyOfTheDead()
         let (node, held) = (node, node.held[id])
         let launched = try await node.pool.run {
             try node.making { try ShimProcess.adopt(launch, held: held) }
@@ -154,11 +158,11 @@ extension Container {
 
     /// Tells a shim that is nobody's parent what was reaped here before it was there.
     private func reportEnds(to shim: Shim) async {
-        if let initProcess, let status = initProcess.status(node.orphans) {
+        if let initProcess, let status = end(of: initProcess) {
             await report(.initial, initProcess.pid, status, to: shim)
         }
         for exec in execs.values {
-            guard case .running(let pid) = exec.phase, let end = node.orphans?.status(of: pid) else { continue }
+            guard case .running(let pid) = exec.phase, let end = heldEnd(of: exec.id, pid) else { continue }
             await report(.exec(exec.id), pid, end, to: shim)
         }
     }
@@ -281,7 +285,7 @@ extension Container {
         guard let initProcess else { return nil }
         let end = Clock.monotonic.now + deadline
         while true {
-            if let status = initProcess.status(node.orphans) { return status }
+            if let status = self.end(of: initProcess) { return status }
             if Clock.monotonic.now >= end { return nil }
             // Another process reaps it, of which there is no event.
             do { try await Task.sleep(for: .milliseconds(5)) } catch { return nil }

@@ -299,7 +299,8 @@ extension Container {
 
     /// An exec's process ended: the one terminal event of a session.
     func execEnded(_ event: ShimEvent) async {
-        guard let id = ExecID(event.execID) else { return }
+        // What was seen by comparing is told once.
+        guard let id = ExecID(event.execID), comparedEnds.remove(id) == nil else { return }
         let end = Exec.End(
             ContainerExit(event.exit).status,
             pid: Int32(truncatingIfNeeded: event.pid),
@@ -381,7 +382,7 @@ extension Container {
         try await adopted()
         guard let exec = execs[id] else { throw EngineError.noSuchExec(id.description) }
         guard case .running = exec.phase else { throw EngineError.conflict("exec \(id) is not running") }
-        do { try await connected().resize(exec: id, to: size) } catch {
+        do { try await answering().resize(exec: id, to: size) } catch {
             throw EngineError.shim(error, "resize", self.id)
         }
     }

@@ -205,7 +205,7 @@ extension Container {
             await takeStart(event, exclusive: exclusive)
         case EventTopic.exit where event.execID.isEmpty:
             node.faults.reached(.exitReceived)
-            let exit = Lifecycle.Exit(how: ContainerExit(event.exit), at: Timestamp(event.exit.exitedAt))
+            let exit = trueTime(Lifecycle.Exit(how: ContainerExit(event.exit), at: Timestamp(event.exit.exitedAt)))
             let next = Lifecycle.Next(event, shimDecides: shimRestarts)
             if isStarting, overtaking[.initial] == nil { overtaking[.initial] = event.seq }
             await perform(lifecycle.reported(.exited(exit, next: next)), exclusive: exclusive, at: exit.at)
@@ -241,7 +241,7 @@ extension Container {
         if isStarting, overtaking[.initial] == nil { overtaking[.initial] = event.seq }
         let actions = lifecycle.reported(.started(pid: pid, at: at))
         // What is told later may be gone by now, and its number another's: it is looked for when all is known.
-        if !actions.isEmpty { initProcess = exclusive ? nil : HeldProcess(pid: pid) }
+        if !actions.isEmpty { (initProcess, silentEnd) = (exclusive ? nil : HeldProcess(pid: pid), nil) }
         await perform(actions, exclusive: exclusive, at: at)
     }
 

@@ -83,6 +83,7 @@ extension Container {
     /// Lets go of everything that is held of a run that is over.
     func letGo() {
         (heldGeneration, heardGeneration, initProcess) = (0, 0, nil)
+        (silentEnd, watchedStart, comparedEnds) = (nil, nil, [])
         node.adopters.remove(id)
         node.held.drop(id)
     }

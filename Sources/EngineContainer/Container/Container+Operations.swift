@@ -48,7 +48,7 @@ extension Container {
     }
 
     /// The same for what somebody waits for: a shim that is known to be silent is not waited for.
-    func answering() throws -> ShimClient {
+    package func answering() throws -> ShimClient {
         let client = try connected()
         guard reachable else { throw EngineError.unreachable(id, "it has been silent for a while") }
         return client
@@ -80,7 +80,8 @@ extension Container {
     ///
     /// A shim that does not answer is told no policy, and ended when it turns out to matter.
     private func forbidRestarts() async {
-        guard shimRestarts, let shim, reachable, lifecycle.isActive || lifecycle.awaitsRestart else { return }
+        guard shimRestarts, let shim, lifecycle.isActive || lifecycle.awaitsRestart else { return }
+        guard reachable else { return tellPolicyLater(shim) }
         do {
             try await shim.client.setPolicy(stopped: true, deadline: Self.signalDeadline)
         } catch let error as RPCError where [.notFound, .unavailable].contains(error.status) {
@@ -93,7 +94,7 @@ extension Container {
     }
 
     /// How long a shim that has answered so far may take for a signal before it is sent without it.
-    private static var signalDeadline: Duration { .seconds(3) }
+    static var signalDeadline: Duration { .seconds(3) }
 
     private func send(_ signal: Signal) async throws {
         do {
@@ -210,6 +211,9 @@ extension Container {
             throw stuckError("killed")
         }
         guard !lifecycle.isAtRest else { return }
+        // What a silent shim has not read is not lost with it.
+        let hasSuccessor = await exclusively { await endSilentShim(isForced: true) }
+        if hasSuccessor, try await comesToRest(within: .seconds(5)) { return }
         try await exclusively {
             guard lifecycle.isActive || lifecycle.awaitsRestart else { return }
             await seeEnds()
@@ -244,14 +248,14 @@ extension Container {
     package func pause() async throws {
         try await adopted()
         do { try lifecycle.pauseRequested() } catch { throw refusal(error, verb: "pause") }
-        do { try await connected().pause() } catch { throw EngineError.shim(error, "pause", id) }
+        do { try await answering().pause() } catch { throw EngineError.shim(error, "pause", id) }
         await perform(lifecycle.paused(), exclusive: false)
     }
 
     package func unpause() async throws {
         try await adopted()
         do { try lifecycle.unpauseRequested() } catch { throw refusal(error, verb: "unpause") }
-        do { try await connected().resume() } catch { throw EngineError.shim(error, "unpause", id) }
+        do { try await answering().resume() } catch { throw EngineError.shim(error, "unpause", id) }
         await perform(lifecycle.resumed(), exclusive: false)
     }
 
@@ -301,12 +305,15 @@ extension Container {
         }
         if let limits = update.resources, lifecycle.isActive {
             let resources = try JSON.bytes(SpecBuilder.resources(limits))
-            do { try await connected().update(resources: resources) } catch {
+            do { try await answering().update(resources: resources) } catch {
                 throw EngineError.shim(error, "update", id)
             }
         }
         if let policy = update.restartPolicy, shimRestarts, lifecycle.isActive || lifecycle.awaitsRestart {
-            do { try await connected().setPolicy(shimPolicy(policy)) } catch {
+            let client = try answering()
+            do { try await client.setPolicy(shimPolicy(policy)) } catch {
+                // It may have heard it, or hear it later.
+                if let shim { tellPolicyLater(shim) }
                 throw EngineError.shim(error, "update restart policy", id)
             }
         }
@@ -324,14 +331,14 @@ extension Container {
     package func resize(to size: TerminalSize) async throws {
         try await adopted()
         guard lifecycle.isActive else { throw refusal(.notRunning, verb: "resize") }
-        do { try await connected().resize(exec: nil, to: size) } catch { throw EngineError.shim(error, "resize", id) }
+        do { try await answering().resize(exec: nil, to: size) } catch { throw EngineError.shim(error, "resize", id) }
         await publish([event("resize", ["height": String(size.height), "width": String(size.width)])])
     }
 
     package func pids() async throws -> [Int32] {
         try await adopted()
         guard lifecycle.isActive else { throw refusal(.notRunning, verb: "top") }
-        do { return try await connected().pids() } catch { throw EngineError.shim(error, "list processes", id) }
+        do { return try await answering().pids() } catch { throw EngineError.shim(error, "list processes", id) }
     }
 }
 

@@ -33,6 +33,8 @@ extension Container {
         let process = shim?.process ?? (try? ShimProcess.recorded(paths))
         let found = SilentShim.look(process?.pid, process?.startTime, since: .now)
         silence = found
+        silentEnd?.looks = 0
+        watchEnd()
         let facts = ["shim": String(found.pid ?? 0), "state": found.state, "waitChannel": found.waitChannel]
         logger.warning("shim does not answer", metadata: facts.mapValues { "\($0)" })
         tellLater("unreachable", facts)
@@ -43,6 +45,7 @@ extension Container {
         silence = nil
         logger.warning("shim answers again", metadata: ["since": "\(was.since)"])
         tellLater("reachable", [:])
+        if let shim { tellPolicyLater(shim) }
     }
 
     private func tellLater(_ action: String, _ facts: [String: String]) {
@@ -98,7 +101,10 @@ extension Container {
     ///
     /// Nothing else tells before the poll that waits in it is overdue.
     package func lookAtShim() {
-        if let silence { return lookAgain(silence) }
+        if let silence {
+            lookAgain(silence)
+            return lookAtEnd()
+        }
         guard let shim, reachable, let process = shim.process else { return }
         if SilentShim.look(process.pid, process.startTime, since: .now).isStill {
             doubt(shim, within: Self.stillDeadline)

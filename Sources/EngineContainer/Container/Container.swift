@@ -61,6 +61,10 @@ package actor Container {
     var initProcess: HeldProcess?
     /// How processes ended that lie unreaped with a silent shim, while that is being ended.
     var seenEnds: [ProcessName: ExitStatus] = [:]
+    /// The end of the init process that was seen while the shim was silent.
+    var silentEnd: SilentEnd?
+    /// When the init process started whose end is waited for because the shim was silent.
+    var watchedStart: UInt64?
     /// Generation of what is held of the shim.
     var heldGeneration: UInt64 = 0
     /// Generation that the shim has spoken of last.
@@ -89,6 +93,8 @@ package actor Container {
     var waits: [Wait] = []
     var attaches: [PendingAttach] = []
     var execs: [ExecID: Exec] = [:]
+    /// Sessions whose end was told of before the shim's journal could tell.
+    var comparedEnds: Set<ExecID> = []
     /// Completes at the end of a session that has a client.
     var execEnds: [ExecID: Promise<Void>] = [:]
     package var logFollowers: [Weak<LogFollower>] = []
