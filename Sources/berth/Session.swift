@@ -32,7 +32,9 @@ final class Session {
         case cut
     }
 
-    /// How long output may go on after the end of the process is known: the shim itself stops after two seconds.
+    /// How long nothing may come of output that has not ended, once the end of the process is known.
+    ///
+    /// The shim itself takes in what is left for two seconds. What comes slowly, since it is read slowly, may take any time.
     private static let drain = Duration.seconds(10)
 
     private let connection: HTTPConnection
@@ -48,7 +50,8 @@ final class Session {
     private var isOutputOpen = true
     private var isDetached = false
     private var status: Int32?
-    private var statusSince: Timestamp?
+    /// Since when the status is known, and nothing has come of the output.
+    private var quietSince: Timestamp?
     private var failedSignals = 0
 
     /// A session over an upgraded connection.
@@ -87,7 +90,10 @@ final class Session {
             if waiter?.nextAttempt != nil { try wait() }
         }
         if isDetached { return .detached }
-        if isCut { return .cut }
+        if isOutputOpen, isStuck {
+            Output.note("berth: the output has not ended with its process, and its rest may be lost")
+        }
+        if isCut || isOutputOpen && isStuck { return .cut }
         return status.map(Outcome.status) ?? .ended
     }
 
@@ -103,12 +109,13 @@ final class Session {
 
     private var isFinished: Bool {
         if isDetached { return true }
-        if let statusSince, Timestamp.now - statusSince > Self.drain { return true }
-        return !isOutputOpen && (waiter == nil || status != nil)
+        return isStuck || !isOutputOpen && (waiter == nil || status != nil)
     }
 
+    private var isStuck: Bool { quietSince.map { Timestamp.now - $0 > Self.drain } ?? false }
+
     private var timeout: Duration? {
-        if statusSince != nil { return .seconds(1) }
+        if quietSince != nil { return .seconds(1) }
         return waiter?.pause
     }
 
@@ -128,6 +135,7 @@ final class Session {
             }
         } else {
             try show(bytes)
+            if status != nil { quietSince = .now }
         }
     }
 
@@ -210,7 +218,7 @@ final class Session {
         switch waiter?.advance() {
         case .status(let code)?:
             status = code
-            statusSince = .now
+            quietSince = .now
         case .unknown(let why)?:
             terminal?.restore()
             throw Failure(why, code: 125)

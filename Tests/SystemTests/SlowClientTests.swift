@@ -86,8 +86,14 @@ extension SystemTests {
                 }
                 #expect(still == 0, "the container waited \(still) times")
                 // What was on its way, and the end; short lines fill a socket with little.
-                let got = Poller.answer(deaf).utf8.count
+                let answer = Poller.answer(deaf)
+                let got = answer.utf8.count
                 #expect(got > 4 << 10 && got < written / 2, "\(got) of \(written)")
+                #expect(
+                    answer.utf8.suffix(200).split(separator: 3).count > 1,
+                    "a frame of the stream for errors ends it"
+                )
+                #expect(answer.contains("the rest of the output is lost"))
                 for (trickle, client) in trickles {
                     try eventually(within: 30, "the command of \(trickle) has gone on") {
                         try daemon.berth("exec", "one", "test", "-e", "/\(trickle.name)").status == 0
@@ -111,8 +117,8 @@ extension SystemTests {
             try Daemon.with { (daemon) throws in
                 let run =
                     "'\(Binaries.path("berth"))' --host 'unix://\(daemon.socket)' run --rm --network none berth/default"
-                // At 320 KiB a second: the container has ended and is removed long before.
-                let slow = "while dd bs=64k count=1 iflag=fullblock 2>/dev/null | grep '' ; do sleep 0.2; done"
+                // At 160 KiB a second, so for 14 seconds: the container has ended and is removed long before.
+                let slow = "while dd bs=64k count=1 iflag=fullblock 2>/dev/null | grep '' ; do sleep 0.4; done"
                 let pipe = try Command("sh", ["-c", "\(run) seq 1 400000 | { \(slow); }"], in: daemon.scratch)
                 try eventually(within: 30, "the container has gone") {
                     try pipe.output != "" && daemon.ok("ps", "-aq") == ""

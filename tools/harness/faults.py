@@ -258,6 +258,8 @@ class Faults(Shortages):
     def _kill_shim(self, fault: Fault) -> str | None:
         if (shim := self._shim(fault)) is None:
             return "no shim"
+        if self._ledger.witnesses.is_spared(fault.target):
+            return "spared"
         held = self._are_held(fault.target)
         self._ledger.shim_killed(shim[1], held, self._is_full())
         self._count("shim-kill, descriptors held" if held else "shim-kill, nobody held its descriptors")

@@ -402,7 +402,8 @@ class Checker:
             found = self._node.inspect(made.id)
             count, state = found["RestartCount"], found["State"]
             after = books.starts
-            if not before - 2 <= count <= after:
+            # A restart in whose middle its shim was killed counts, and the program may not have begun.
+            if not before - 2 <= count <= after + len(made.shim_kills):
                 problems.append(f"{made.name}: RestartCount is {count}, and it was started {after} times")
             if not (state["Running"] or state["Restarting"]):
                 problems.append(f"{made.name}: is {state['Status']} although it is started again and again")
@@ -443,6 +444,9 @@ class Checker:
                 code = int(attributes.get("exitCode", "-1"))
                 problems += self._judge(made, code, attributes.get("unknown", ""), "die event", window)
         starts = self._ledger.books(made).starts - made.failed_starts
+        # As with a start that is undone: a restart in whose middle its shim was killed is none.
+        if made.restarts:
+            starts -= len(made.shim_kills)
         if story.count("s") < starts:
             problems.append(f"{made.name}: was started {starts} times, and {story.count('s')} events tell of it")
         return problems

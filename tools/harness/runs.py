@@ -57,6 +57,7 @@ class Truth:
     ended_together: bool = False
     was_shim_killed: bool = False
     may_be_unknown: bool = False
+    was_shim_killed_then: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Session:
         if self.code is None:
             return None if self.outcome != "done" and not truth.starts else "is said to have never begun"
         if self.is_unknown:
-            return None if truth.may_be_unknown else f"{told}, although somebody was there who could know"
+            return None if truth.may_be_unknown or truth.was_shim_killed_then else f"{told}, although somebody was there who could know"
         if self.problem:
             # A start that failed; the program may have run all the same when nobody answered in time.
             return None if self.outcome != "done" and self.code in NOT_STARTED else told
@@ -188,7 +189,7 @@ class Runner:
             _pause(deadline, f"start {made.name}: {made.notes.get('start', 'no answer')}")
 
     def _has_run(self, made: Made) -> bool:
-        if self._ledger.books(made).starts:
+        if self._ledger.books(made).starts > made.failed_starts:
             return True
         try:
             state = self._api.patiently("GET", f"/containers/{made.id}/json")["State"]
@@ -196,7 +197,7 @@ class Runner:
             if error.status == 404:
                 return False
             raise
-        return state["Running"] or not state["StartedAt"].startswith("0001")
+        return state["Running"] or not (made.failed_starts or state["StartedAt"].startswith("0001"))
 
     def _kill(self, made: Made) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -270,12 +271,14 @@ class Runner:
             has_container_ended=container.ends > 0,
             ended_together=books.ends > 0 and container.ends > 0 and abs(at - container.time("ends")) < LAST_BREATH,
             was_shim_killed=bool(made.shim_kills),
-            may_be_unknown=self._ledger.witnesses.may_be_unknown(made.name, *window))
+            may_be_unknown=self._ledger.witnesses.may_be_unknown(made.name, *window),
+            was_shim_killed_then=bool(at) and self._ledger.witnesses.was_killed_at(made.name, at))
         problem = session.contradiction(truth)
         if problem:
             return f"{made.name}: exec {problem}; {books}; {self._ledger.witnesses.told(made.name, *window)}"
         if session.is_unknown:
-            self._ledger.note_unknown(made.name + "-exec", session.problem, "neither shim nor manager was there")
+            cause = "neither shim nor manager was there" if truth.may_be_unknown else "shim killed when a session had just ended"
+            self._ledger.note_unknown(made.name + "-exec", session.problem, cause)
         if session.outcome == "refused" and books.starts:
             self._ledger.count("execs that ran although their start was refused")
         return None

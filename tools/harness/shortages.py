@@ -103,6 +103,8 @@ class Shortages:
             return "one is short already"
         if (shim := self._shim(fault)) is None:
             return "no shim"
+        if self._ledger.witnesses.is_spared(fault.target):
+            return "spared"
         pid, container = shim
         kills = _kills(group)
         _write(limit, str(int(_usage(limit).read_text()) + SHIM_MEMORY))

@@ -23,6 +23,12 @@ LEARN = 1.0
 RECORD = 3.0
 # Seconds in which a manager that is there has put another shim in a dead one's place.
 SUCCEED = 5.0
+# Seconds until a manager holds a session that has begun.
+MOMENT = 0.5
+
+# After more deaths of shims than that within 60 seconds no other one is started; a manager that was frozen learns of some later.
+DEATHS = 4
+DEATHS_WITHIN = 90.0
 
 PIDFD_GET_INFO = 0xC040FF0B
 PIDFD_INFO_EXIT = 1 << 3
@@ -126,6 +132,19 @@ class Witnesses:
         return end
 
     # What follows
+
+    def was_killed_at(self, name: str, end: float) -> bool:
+        """Whether the shim of this container was killed in the moment in which a session ended: a manager may not hold one yet that has
+        just begun."""
+        with self._lock:
+            kills = self._shims.get(name, Shims()).kills
+            return any(kill.begin - MOMENT <= end <= kill.end + MOMENT for kill in kills)
+
+    def is_spared(self, name: str) -> bool:
+        """Whether so many shims of this container were killed lately that after one more nobody would take over."""
+        with self._lock:
+            kills = self._shims.get(name, Shims()).kills
+            return sum(self._clock() - kill.begin < DEATHS_WITHIN for kill in kills) >= DEATHS
 
     def holds(self, name: str) -> bool:
         """Whether a manager holds now what the shim of this container holds; a frozen manager does."""

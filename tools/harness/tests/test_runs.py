@@ -37,7 +37,9 @@ class SessionTests(unittest.TestCase):
 
     def test_unknown_needs_a_reason_and_a_cause(self) -> None:
         self.assertIsNone(self.told(Truth(1, 1, may_be_unknown=True), 255, UNKNOWN + "nobody knows"))
+        self.assertIsNone(self.told(Truth(1, 1, was_shim_killed_then=True), 255, UNKNOWN + "nobody knows"))
         self.assertIsNotNone(self.told(Truth(1, 1, may_be_unknown=True), 255))
+        self.assertIsNotNone(self.told(Truth(1, 1, was_shim_killed_then=True), 255))
         self.assertIsNotNone(self.told(ENDED, 255, UNKNOWN + "nobody knows"))
 
     def test_session_without_a_code_was_not_started(self) -> None:

@@ -179,6 +179,22 @@ class WitnessTests(unittest.TestCase):
         self.assertTrue(self.may(90, 110))
         self.assertFalse(self.may(103, 110))
 
+    def test_session_that_ends_with_its_shim(self) -> None:
+        self.manager(0)
+        self.kill(100.2)
+        self.assertTrue(self.seen.was_killed_at("one", 100))
+        self.assertFalse(self.seen.was_killed_at("one", 99))
+        self.assertFalse(self.seen.was_killed_at("one", 101))
+        self.assertFalse(self.seen.was_killed_at("two", 100))
+
+    def test_container_is_spared_after_many_deaths_in_a_row(self) -> None:
+        for number in range(4):
+            self.assertFalse(self.at(10.0 * number, lambda: self.seen.is_spared("one")))
+            self.kill(10.0 * number)
+        self.assertTrue(self.at(40, lambda: self.seen.is_spared("one")))
+        self.assertFalse(self.at(40, lambda: self.seen.is_spared("two")))
+        self.assertFalse(self.at(95, lambda: self.seen.is_spared("one")))
+
     def test_kernel_that_does_not_tell_leaves_the_first_manager_alone(self) -> None:
         for tells, expected in ((True, False), (False, True)):
             self.seen = Witnesses(tells, lambda: self.now)
