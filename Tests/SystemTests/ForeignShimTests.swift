@@ -116,7 +116,7 @@ extension SystemTests {
                 try Data().write(to: folder.appendingPathComponent("go"))
                 if !managerIsThere { try daemon.start(["--config", BackendChoiceTests.configuration(daemon).path]) }
                 #expect(try daemon.ok("wait", "one") == "6")
-                #expect(try daemon.field(".State.Error", "one") == "")
+                #expect(try daemon.field(".State.ExitCode", "one") == "6")
                 let lines = try daemon.ok("logs", "one").split(separator: "\n")
                 #expect(lines.elementsEqual((0...count).lazy.map { Substring(String($0)) }))
             }
