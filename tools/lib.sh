@@ -29,7 +29,7 @@ GUEST_DEBIAN=(apparmor buildah busybox-static conmon containerd crun curl e2fspr
 # shellcheck disable=SC2034
 GUEST_TESTS=(
     '^(KernelTests|CgroupsTests|SandboxTests|RuntimeTests)\.' '^BackendTests\..*/native\(|^SystemTests\..*(Systemd|Group|Profile)Tests'
-    '^SecurityTests\.'
+    '^SecurityTests\.|^UpgradeTests\..*/whatIsUnsureIsNotKilled'
 )
 # shellcheck disable=SC2034
 GUEST_LEFT_OUT='TakeoverTests|IdentityTests|Security.*(DaemonProcess|/aDestinationThatBecomes|/missingDestinations|/whatIsMadeLater|/linksOnTheWay|/aNullDeviceThatIsExchanged|/mountsOfTheHostThatComeAndGo|/aLinkInPlaceOfDevices|/request|/texts|/aVolume|/anOrdinary|/annotations|/aContainerOnTheHosts|/aShimTells)|RuntimeTests.ClientTests/(podmanRuns|podmanGives|podmanLimitsAnd|podmanMaps|buildah|containerds)'

@@ -45,6 +45,9 @@ package struct CgroupPlace: Sendable, Equatable {
 
     package static let defaultSlice = "system.slice"
 
+    /// The name of the process that keeps a scope from being empty, which `berth-scope` has started.
+    package static let keeper = "berth-keeper"
+
     /// Whether systemd makes it.
     package var isScope: Bool { parts != nil }
 

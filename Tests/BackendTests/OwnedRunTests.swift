@@ -165,8 +165,10 @@ import Testing
         let place = try Place(Self.hanging)
         let run = try place.run()
         let bundle = try place.bundle()
+        let began = Clock.monotonic.now
         #expect(try run.pidfd.wait() == .exited(2))
-        #expect(try place.errors.contains("did not end within 20 s"))
+        // It was waited for, and is not a run that failed at once; the bundle is there a moment after the wait has begun.
+        #expect(Clock.monotonic.now - began > .seconds(10))
         #expect(try place.leftovers(bundle) == [])
     }
 

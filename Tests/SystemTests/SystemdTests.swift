@@ -11,10 +11,7 @@ extension SystemTests {
         @Test func containersOutliveEverythingThatSystemdDoesToTheManager() throws {
             let service = try ManagedService()
             defer { service.takeDown() }
-            try service.start()
-            try service.ok("load", "-i", try DefaultImage.archive())
-            let count = "i=0; while :; do i=$((i+1)); echo $i; usleep 50000; done"
-            try service.ok("run", "-d", "--name", "one", "berth/default", "sh", "-c", count)
+            try service.startWithACounter()
             let pid = try service.ok("inspect", "-f", "{{.State.Pid}}", "one")
             let held = try service.held { $0 > 0 }
             let poller = Poller(service.socket, keepsConnection: false)
@@ -43,10 +40,7 @@ extension SystemTests {
         @Test func containersOutliveTheStoppedService() throws {
             let service = try ManagedService()
             defer { service.takeDown() }
-            try service.start()
-            try service.ok("load", "-i", try DefaultImage.archive())
-            let count = "i=0; while :; do i=$((i+1)); echo $i; usleep 50000; done"
-            try service.ok("run", "-d", "--name", "one", "berth/default", "sh", "-c", count)
+            try service.startWithACounter()
             let until = "trap 'exit 7' USR1; while :; do usleep 20000; done"
             try service.ok("run", "-d", "--name", "two", "berth/default", "sh", "-c", until)
             let (pid, doomed) = (try service.pid(of: "one"), try service.pid(of: "two"))
@@ -106,7 +100,7 @@ private final class ManagedService {
         try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: true)
     }
 
-    func start() throws {
+    private func start() throws {
         let library = ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"] ?? ""
         let program = "\(Binaries.path("berthd")) --root \(scratch.path)/root --state \(scratch.path)/state"
         try install(
@@ -120,6 +114,14 @@ private final class ManagedService {
         try install("socket", [("/run/berth/berth.sock", socket)])
         try systemctl("daemon-reload")
         try systemctl("start", "\(name).service")
+    }
+
+    /// Starts it, and a container `one` that counts in its log.
+    func startWithACounter() throws {
+        try start()
+        try ok("load", "-i", try DefaultImage.archive())
+        let count = "i=0; while :; do i=$((i+1)); echo $i; usleep 50000; done"
+        try ok("run", "-d", "--name", "one", "berth/default", "sh", "-c", count)
     }
 
     private func install(_ kind: String, _ changes: [(String, String)]) throws {

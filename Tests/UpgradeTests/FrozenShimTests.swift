@@ -50,6 +50,11 @@ extension UpgradeTests {
             try Daemon.with { (daemon) throws in
                 try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
                 try daemon.ok("run", "-d", "--name", "other", "berth/default", "sleep", "1000")
+                func list() throws -> [Substring] {
+                    try daemon.ok("shim", "ls", "--format", "{{.Name}} {{.State}} {{.Pid}} {{.Silent}}")
+                        .split(separator: "\n")
+                }
+                let usual = try (0..<5).map { _ in try daemon.seconds { _ = try list() } }.min() ?? 0
                 let shim = try daemon.signal(SIGSTOP, shimOf: "one")
                 defer { kill(shim, SIGCONT) }
                 if isLater {
@@ -63,14 +68,13 @@ extension UpgradeTests {
                 #expect(noticed < 8, "\(noticed) s")
                 let shown = try #require(try silence(daemon, "one"))
                 #expect(shown.Pid == shim && shown.State.hasPrefix("T") && !shown.WaitChannel.isEmpty, "\(shown)")
-                let listed = try daemon.seconds {
-                    let rows = try daemon.ok("shim", "ls", "--format", "{{.Name}} {{.State}} {{.Pid}} {{.Silent}}")
-                        .split(separator: "\n")
-                    #expect(rows.count == 2)
-                    #expect(rows.contains { $0.hasPrefix("one unreachable \(shim) ") && $0.contains("T (stopped)") })
-                    #expect(rows.contains { $0.hasPrefix("other reachable ") && $0.hasSuffix(" -") })
-                }
-                #expect(listed < 0.8, "\(listed) s")
+                let rows = try list()
+                #expect(rows.count == 2)
+                #expect(rows.contains { $0.hasPrefix("one unreachable \(shim) ") && $0.contains("T (stopped)") })
+                #expect(rows.contains { $0.hasPrefix("other reachable ") && $0.hasSuffix(" -") })
+                // Who asks it waits a second each time, whatever else the machine does.
+                let listed = try (0..<5).map { _ in try daemon.seconds { _ = try list() } }.min() ?? 0
+                #expect(listed < 3 * usual, "\(listed) s, and \(usual) s before")
                 #expect(try silence(daemon, "other") == nil)
                 #expect(kill(shim, SIGCONT) == 0)
                 try eventually("it is well") { try daemon.field("json .State.Berth", "one").contains("Reach") == false }
@@ -135,9 +139,11 @@ extension UpgradeTests {
                     let words = ["--pid", "\(shim)", "--nofile=\(count):"]
                     try #require(try Command("prlimit", words, in: daemon.scratch).finish().status == 0)
                 }
-                func log() throws -> String {
+                func lines() throws -> Int {
                     try String(contentsOf: bundle.appendingPathComponent("shim.log"), encoding: .utf8)
+                        .split(separator: "\n").count { $0.contains("socket=") }
                 }
+                let told = try lines()
                 try limit(3)
                 let script = """
                     import os, socket, sys
@@ -146,15 +152,15 @@ extension UpgradeTests {
                     """
                 let client = try Command("python3", ["-c", script, bundle.path, socket], in: daemon.scratch)
                 try eventually("somebody has connected") { client.output == "there\n" }
-                try eventually("it was tried") { try log().contains("accept failed") }
+                try eventually("it was tried, and told of once") { try lines() == told + 1 }
                 let before = try processorTime(shim)
                 let passed = try daemon.seconds { for _ in 0..<20 { try daemon.ok("ps") } }
                 #expect(Double(try processorTime(shim) - before) < 100 * passed / 5)
-                #expect(try log().components(separatedBy: "accept failed").count == 2)
+                #expect(try lines() == told + 1)
                 client.send(SIGKILL)
                 try client.finish(within: 10)
                 try limit(4096)
-                try eventually("it accepts again") { try log().contains("accepting again") }
+                try eventually("it accepts again, and tells of it") { try lines() > told + 1 }
                 #expect(try daemon.ok("exec", "one", "echo", "alive") == "alive")
             }
         }

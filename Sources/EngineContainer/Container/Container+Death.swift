@@ -230,7 +230,7 @@ extension Container {
     /// Whether nothing runs in the container's group; nil when it cannot be looked at now.
     private func isEmpty() async -> Bool? {
         let tasks = CgroupTasks(path: node.cgroup(record).directory)
-        return try? await node.pool.run { try tasks.living().isEmpty }
+        return try? await node.pool.run { try tasks.isIdle() }
     }
 
     /// Kills everything of a container that has no shim, and records how its init ended.

@@ -1,4 +1,5 @@
 import EngineModel
+import EngineSpec
 import Kernel
 
 /// The processes of one container, seen from outside: by its cgroup, whatever its shim does.
@@ -10,14 +11,22 @@ package struct CgroupTasks: Sendable {
     ///
     /// Blocks for reading a few files.
     /// - Throws: `KernelError` when they cannot be read now: then nothing is known of any process.
-    func living() throws(KernelError) -> [Int32] {
+    func living() throws(KernelError) -> [Int32] { try facts().map(\.pid) }
+
+    /// Whether nothing of the container runs in it or below: what keeps a scope of systemd from being empty is nobody's workload.
+    ///
+    /// It is known by its name, for in version 1 it has no group of its own. Whoever takes that name is taken for it.
+    /// - Throws: as ``living()``.
+    func isIdle() throws(KernelError) -> Bool { try facts().allSatisfy { $0.name == CgroupPlace.keeper } }
+
+    private func facts() throws(KernelError) -> [ProcessFacts] {
         var found: Set<Int32> = []
         for directory in try CgroupCleaner.directories(of: path) { try Self.collect(directory, &found) }
-        var living: [Int32] = []
+        var living: [ProcessFacts] = []
         for pid in found.sorted() {
             do throws(KernelError) {
                 let facts = try ProcessFacts(pid)
-                if facts.state != "Z", facts.state != "X" { living.append(pid) }
+                if facts.state != "Z", facts.state != "X" { living.append(facts) }
             } catch  where [.noEntry, .noProcess].contains(error.errno) {
                 continue  // it has just gone
             }

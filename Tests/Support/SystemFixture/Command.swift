@@ -36,6 +36,9 @@ package final class Command {
         package init(description: String) { self.description = description }
     }
 
+    /// Seconds.
+    private static let limit = 400.0
+
     private let process = Process()
     private let ended = DispatchSemaphore(value: 0)
     private let folder: URL
@@ -105,9 +108,11 @@ package final class Command {
     }
 
     /// Waits for its end, so many seconds of an ordinary machine at most.
+    ///
+    /// On a slow one not for longer than ``limit``: the suite's own limit would end the test without a word about who waits for what.
     @discardableResult
     package func finish(within ordinary: Double = 60) throws -> Outcome {
-        let seconds = ordinary * patience
+        let seconds = max(ordinary, min(ordinary * patience, Self.limit))
         guard ended.wait(timeout: .now() + seconds) == .success else {
             send(SIGKILL)
             throw Overdue(description: "\(name) did not end in \(seconds) s\n\(output)\(errors)")

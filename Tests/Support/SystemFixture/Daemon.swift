@@ -77,9 +77,10 @@ package final class Daemon {
             failure = error
         }
         let logs = daemon.logs()
+        let waits = failure.map { _ in "---- who waits\n" + daemon.waits() } ?? ""
         let leaks = daemon.takeDown(mounts: mounts)
         for leak in leaks { Issue.record("left behind: \(leak)", sourceLocation: sourceLocation) }
-        if failure != nil || !leaks.isEmpty { print(logs) }
+        if failure != nil || !leaks.isEmpty { print(logs + waits) }
         if let failure { throw failure }
     }
 
@@ -219,6 +220,12 @@ package final class Daemon {
             text += "---- shim \(folder.prefix(12))\n" + ((try? String(contentsOf: log, encoding: .utf8)) ?? "")
         }
         return text
+    }
+
+    /// What its processes and those of its containers wait for.
+    private func waits() -> String {
+        let bundles = state.appendingPathComponent("containers").path
+        return HostState.waits(of: scratch, Set((try? FileManager.default.contentsOfDirectory(atPath: bundles)) ?? []))
     }
 
     private func takeDown(mounts: [String]) -> [String] {

@@ -39,6 +39,33 @@ package enum HostState {
         return commands.filter { isOurs($0.key) }.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }
     }
 
+    /// What each thread of `folder`'s processes, and of those in the cgroups of `ids`, waits for in the kernel; for people.
+    package static func waits(of folder: URL, _ ids: Set<String>) -> String {
+        var pids = Set(processes(of: folder).map(\.pid))
+        for group in cgroups(of: ids) {
+            let list = (try? String(contentsOfFile: "\(group)/cgroup.procs", encoding: .utf8)) ?? ""
+            pids.formUnion(list.split(separator: "\n").compactMap { Int32($0) })
+        }
+        func text(_ path: String) -> String {
+            let bytes = (try? Data(contentsOf: URL(fileURLWithPath: path))) ?? Data()
+            return String(decoding: bytes.map { $0 == 0 ? 0x20 : $0 }, as: UTF8.self)
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+        return pids.sorted().map { pid in
+            let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
+            let threads = tasks.map { task in
+                let place = "/proc/\(pid)/task/\(task)"
+                let state = text("\(place)/stat").split(separator: ")").last?.first { $0 != " " } ?? "?"
+                return
+                    "\(text("\(place)/comm")) \(state) \(text("\(place)/wchan")) \(text("\(place)/syscall").prefix(40))"
+            }
+            // Most are idle threads of a pool.
+            let kinds = Dictionary(grouping: threads) { $0 }.map { "    \($0.value.count) × \($0.key)\n" }.sorted()
+            return "\(pid) \(text("/proc/\(pid)/cmdline").prefix(200)) [\(text("/proc/\(pid)/cgroup").suffix(100))]\n"
+                + kinds.joined()
+        }.joined()
+    }
+
     /// The cgroups whose name contains one of `ids`.
     package static func cgroups(of ids: Set<String>) -> [String] {
         guard !ids.isEmpty else { return [] }
