@@ -371,7 +371,10 @@ package struct Lifecycle: Sendable, Equatable {
     package mutating func adopted(pid: Int32, paused: Bool, startedAt time: Timestamp) -> [Action] {
         let wasActive = isActive
         phase = paused ? .paused(pid: pid) : .running(pid: pid)
-        if wasActive { return [] }
+        if wasActive {
+            startedAt = startedAt ?? time
+            return []
+        }
         startedAt = time
         error = ""
         return [.commit(event: "start")]

@@ -31,7 +31,7 @@ final class CommitCount: Sendable {
         var known = try? Self.read(place)
         var identity = found.identity
         if let name = known?.database, name != identity {
-            if Self.isNearly(name, identity) || identity == nil && found.count > 0 {
+            if RowCheck.isNearly(name, identity) || identity == nil && found.count > 0 {
                 report("row 'identity' of the database", "it is another name than '\(name)', which '\(place)' has")
                 identity = name
             } else {
@@ -48,12 +48,6 @@ final class CommitCount: Sendable {
         if known == nil { try? File.writeAtomically(place, Self.document(next, name), durable: true) }
         file = try? SharedDescriptor(File.open(place, [.write, .noFollow]))
         if missing > 0 || known?.count != next { try? file?.writeAll(Self.document(next, name), at: 0) }
-    }
-
-    /// Whether a name is another one with a byte or two changed.
-    private static func isNearly(_ name: String, _ other: String?) -> Bool {
-        guard let other, name.utf8.count == other.utf8.count else { return false }
-        return zip(name.utf8, other.utf8).count { $0 != $1 } <= 2
     }
 
     /// Has the database go on behind the file, as soon as what is left of its log is kept.
@@ -77,12 +71,15 @@ final class CommitCount: Sendable {
     }
 
     private static func facts(_ db: Database) throws -> (count: Int64, identity: String?) {
-        let count = try Int64.fetchOne(db, sql: "SELECT seq FROM sqlite_sequence WHERE name = '\(key)'")
-        return (count ?? 0, try String.fetchOne(db, sql: "SELECT value FROM meta WHERE key = 'identity'"))
+        let count = try DatabaseValue.fetchOne(db, sql: "SELECT seq FROM sqlite_sequence WHERE name = '\(key)'")
+        let identity = try DatabaseValue.fetchOne(db, sql: "SELECT value FROM meta WHERE key = 'identity'")
+        return (count.flatMap(Int64.fromDatabaseValue) ?? 0, identity.flatMap(String.fromDatabaseValue))
     }
 
     private static func set(_ db: Database, _ count: Int64, _ identity: String) throws {
-        try db.execute(sql: "UPDATE sqlite_sequence SET seq = ? WHERE name = '\(key)'", arguments: [count])
+        // Its name may be what has changed: a table without it counts nothing.
+        try db.execute(sql: "DELETE FROM sqlite_sequence WHERE name = '\(key)'")
+        try db.execute(sql: "INSERT INTO sqlite_sequence (name, seq) VALUES ('\(key)', ?)", arguments: [count])
         try db.execute(
             sql: "INSERT OR REPLACE INTO meta (key, value) VALUES ('identity', ?)",
             arguments: [identity]

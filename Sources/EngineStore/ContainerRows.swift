@@ -202,8 +202,10 @@ extension Store {
         try await write { db in
             try db.execute(sql: "INSERT OR IGNORE INTO meta (key, value) VALUES ('identity', ?)", arguments: [fresh])
         }
-        let stored = try await read { try String.fetchOne($0, sql: "SELECT value FROM meta WHERE key = 'identity'") }
-        return stored ?? fresh
+        let stored = try await read {
+            try DatabaseValue.fetchOne($0, sql: "SELECT value FROM meta WHERE key = 'identity'")
+        }
+        return stored.flatMap(String.fromDatabaseValue) ?? fresh
     }
 }
 

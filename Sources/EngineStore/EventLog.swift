@@ -61,7 +61,10 @@ package struct EventDraft: Sendable {
 extension EngineEvent {
     /// What is wrong with a row; nil when it is as it was written, or when that cannot be told.
     static func damage(of row: Row) -> String? {
-        guard let check = (row["row_check"] as DatabaseValue?).flatMap(Int64.fromDatabaseValue) else { return nil }
+        guard let check = (row["row_check"] as DatabaseValue?).flatMap(Int64.fromDatabaseValue) else {
+            // An earlier version wrote it, of whose events this one knows all.
+            return EngineEvent(row: row) == nil ? "it has no check value, and is no event" : nil
+        }
         guard
             let seconds = Int64.fromDatabaseValue(row["seconds"]),
             let nanoseconds = Int64.fromDatabaseValue(row["nanoseconds"]),

@@ -134,19 +134,26 @@ extension IDRange {
 }
 
 extension Store {
-    /// Ids of the host by the id of their holder.
+    /// Ids of the host by the id of their holder; rows that are of no use are told of and passed.
     package func loadIDRanges() async throws -> [String: IDRanges.Holder] {
-        try await read { db in
+        let report = report
+        return try await read { db in
             var holders: [String: IDRanges.Holder] = [:]
             let sql = "SELECT container, first, size, cgroup FROM id_range_holders JOIN id_ranges USING (first)"
             for row in try Row.fetchAll(db, sql: sql) {
-                guard let first = UInt32(exactly: row["first"] as Int64),
-                    let size = UInt32(exactly: row["size"] as Int64)
-                else { throw EngineError.internalFailure("a row of id_ranges is out of range") }
-                holders[row["container"]] = IDRanges.Holder(
-                    range: IDRange(first: first, size: size),
-                    cgroup: row["cgroup"]
-                )
+                func number(_ name: String) -> UInt32? {
+                    Int64.fromDatabaseValue(row[name]).flatMap { UInt32(exactly: $0) }
+                }
+                guard let container = String.fromDatabaseValue(row["container"]), let first = number("first"),
+                    let size = number("size"), let cgroup = String.fromDatabaseValue(row["cgroup"])
+                else {
+                    report(
+                        "row of ids '\(row["container"] as DatabaseValue)' of the database",
+                        "it has no container, range or cgroup"
+                    )
+                    continue
+                }
+                holders[container] = IDRanges.Holder(range: IDRange(first: first, size: size), cgroup: cgroup)
             }
             return holders
         }

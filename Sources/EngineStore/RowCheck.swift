@@ -12,4 +12,10 @@ enum RowCheck {
         }
         return Int64(bitPattern: value)
     }
+
+    /// Whether a text is another one with a byte or two changed.
+    static func isNearly(_ text: String?, _ other: String?) -> Bool {
+        guard let text, let other else { return text == other }
+        return text.utf8.count == other.utf8.count && zip(text.utf8, other.utf8).count { $0 != $1 } <= 2
+    }
 }

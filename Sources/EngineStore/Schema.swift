@@ -18,8 +18,10 @@ package enum Schema {
         package var version: Int
         /// The least version of a program that reads it.
         package var readsFrom: Int
+        /// Whether they are what no program writes.
+        var isOdd = false
         /// Whether they contradict each other: what reads a database is never later than what made it.
-        package var isDamaged: Bool { readsFrom > version }
+        package var isDamaged: Bool { readsFrom > version || isOdd }
 
         package init(version: Int, readsFrom: Int) {
             (self.version, self.readsFrom) = (version, readsFrom)
@@ -38,16 +40,26 @@ package enum Schema {
     static func facts(_ db: Database) throws -> Facts {
         guard try db.tableExists("meta") else { return Facts(version: 0, readsFrom: 0) }
         func number(_ key: String) throws -> Int? {
-            try String.fetchOne(db, sql: "SELECT value FROM meta WHERE key = ?", arguments: [key]).flatMap { Int($0) }
+            try DatabaseValue.fetchOne(db, sql: "SELECT value FROM meta WHERE key = ?", arguments: [key])
+                .flatMap(String.fromDatabaseValue).flatMap { Int($0) }
         }
         let applied = try Migrations.migrator.appliedIdentifiers(db).count
-        return Facts(version: try number("schema") ?? applied, readsFrom: try number("reads-from") ?? 0)
+        let said = try number("schema")
+        var facts = Facts(version: said ?? applied, readsFrom: try number("reads-from") ?? 0)
+        // Each version is one step more. A migration that was cut off has done more than it says.
+        let isUnheardOf = facts.version > applied && facts.readsFrom == readsFrom
+        if applied <= version, isUnheardOf || said == nil && applied == version {
+            (facts.version, facts.isOdd) = (applied, true)
+        }
+        if facts.version == version, facts.readsFrom != readsFrom { facts.isOdd = true }
+        return facts
     }
 
     /// Brings a database to this program's version, and leaves a newer one as it is.
     ///
     /// - Throws: `.failedPrecondition` for one that this program must not use; nothing is changed then.
     static func prepare(_ pool: DatabasePool, _ path: String, _ report: (String, String) -> Void = { _, _ in }) throws {
+        try SchemaTexts.mend(pool, report)
         let found = try pool.read { try facts($0) }
         if let problem = found.problem { throw EngineError.newerDatabase(path, problem) }
         try Migrations.migrator.migrate(pool)

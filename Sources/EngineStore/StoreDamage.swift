@@ -5,6 +5,8 @@ import GRDB
 extension Store {
     /// Whether an error means that the database itself is damaged, and not that something around it fails.
     package static func isDamage(_ error: any Error) -> Bool {
+        // What is of another type than every program writes.
+        if error is RowDecodingError { return true }
         guard let error = error as? DatabaseError else { return false }
         switch error.resultCode.primaryResultCode {
         case .SQLITE_BUSY, .SQLITE_LOCKED, .SQLITE_PERM, .SQLITE_READONLY, .SQLITE_IOERR, .SQLITE_FULL,
@@ -24,6 +26,7 @@ extension Store {
             _ = try Row.fetchAll(db, sql: "SELECT * FROM id_ranges JOIN id_range_holders USING (first)")
             _ = try Row.fetchAll(db, sql: "SELECT key, value FROM meta")
             _ = try Row.fetchAll(db, sql: "SELECT * FROM events ORDER BY sequence DESC LIMIT 1")
+            try SchemaTexts.check(db)
             return try String.fetchOne(db, sql: "PRAGMA quick_check(1)")
         }
         guard verdict == "ok" else {
@@ -83,6 +86,14 @@ extension Store {
     ///
     /// - Returns: what was wrong beyond single events, which are reported as they are met.
     package func examineRest() async throws -> [String] {
+        do { try await examineEvents() } catch  where Self.isDamage(error) {
+            return try await remade(after: ["\(error)"])
+        }
+        let problems = try await verdicts()
+        return problems.isEmpty ? [] : try await remade(after: problems)
+    }
+
+    private func examineEvents() async throws {
         var cursor: Int64 = 0
         while true {
             try Task.checkCancellation()
@@ -90,12 +101,19 @@ extension Store {
             if page.cursor == cursor { break }
             cursor = page.cursor
         }
-        func verdicts() async throws -> [String] {
-            try await read { try String.fetchAll($0, sql: "PRAGMA integrity_check(10)") }.filter { $0 != "ok" }
+    }
+
+    /// What SQLite says of tables and indexes; some damage ends its look.
+    private func verdicts() async throws -> [String] {
+        do {
+            return try await read { try String.fetchAll($0, sql: "PRAGMA integrity_check(10)") }.filter { $0 != "ok" }
+        } catch  where Self.isDamage(error) { return ["\(error)"] }
+    }
+
+    private func remade(after problems: [String]) async throws -> [String] {
+        do { try await write { try $0.execute(sql: "REINDEX") } } catch  where Self.isDamage(error) {
+            return problems + ["its indexes are not made anew: \(error)"]
         }
-        let problems = try await verdicts()
-        if problems.isEmpty { return [] }
-        try await write { try $0.execute(sql: "REINDEX") }
         return problems + (try await verdicts()).map { "after its indexes were made anew: \($0)" }
     }
 
@@ -123,6 +141,11 @@ extension Store {
             wrong[record.id] = "it says other ids than were given: \(range.first) to \(range.end - 1)"
             bodies.append { db in
                 try db.execute(sql: "PRAGMA defer_foreign_keys = ON")
+                // A group is one container's: another holder in it is this one under a name that has changed.
+                try db.execute(
+                    sql: "DELETE FROM id_range_holders WHERE cgroup = ? AND container <> ?",
+                    arguments: [cgroup, record.id.description]
+                )
                 try db.execute(
                     sql: "INSERT OR REPLACE INTO id_range_holders (container, first, cgroup) VALUES (?, ?, ?)",
                     arguments: [record.id.description, Int64(range.first), cgroup]

@@ -156,7 +156,10 @@ extension Store {
 
     /// The profiles for which something was learned that is not yet in them.
     package func learningProfiles() async throws -> [String] {
-        try await read { try String.fetchAll($0, sql: "SELECT DISTINCT profile FROM learned ORDER BY profile") }
+        try await read { db in
+            try DatabaseValue.fetchAll(db, sql: "SELECT DISTINCT profile FROM learned ORDER BY profile")
+                .compactMap(String.fromDatabaseValue)
+        }
     }
 
     /// Forgets what is in the profile; nil for everything.

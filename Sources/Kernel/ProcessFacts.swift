@@ -40,6 +40,12 @@ public struct ProcessFacts: Hashable, Sendable {
         self.threads = threads
     }
 
+    /// When it started, by the wall clock of now; exact to a hundredth of a second, which is what procfs counts in everywhere.
+    public var started: Timestamp {
+        let sinceBoot = Clock.boot.now - Timestamp(seconds: 0, nanoseconds: 0)
+        return Clock.realTime.now + (.milliseconds(10) * Int(clamping: startTime) - sinceBoot)
+    }
+
     /// How a process ended that nobody has reaped yet, whosever child it is.
     ///
     /// The first process of a process namespace counts as ended as soon as nothing of it runs any more. It is no zombie yet while it waits for the

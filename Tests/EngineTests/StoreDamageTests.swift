@@ -86,13 +86,20 @@ struct StoreDamageTests {
         #expect(try await store.loadContainers().unreadable.map(\.name) == ["othex"])
     }
 
-    @Test func changedEventIsReportedAndLeftOut() async throws {
+    private static let changedEvents = [
+        "UPDATE events SET action = 'stark' WHERE action = 'start'",
+        // As where one byte of a row's head has moved all columns.
+        "UPDATE events SET row_check = NULL, kind = char(9) || kind WHERE action = 'start'",
+        "UPDATE events SET row_check = NULL, attributes = '{' WHERE action = 'start'",
+    ]
+
+    @Test(arguments: changedEvents) func changedEventIsReportedAndLeftOut(_ sql: String) async throws {
         let directory = try Directory()
         let reports = Mutex<[String]>([])
         var store = try directory.open()
         try await store.write(events: [tests.draft("create"), tests.draft("start"), tests.draft("die")])
         try store.close()
-        try change(directory, "UPDATE events SET action = 'stark' WHERE action = 'start'")
+        try change(directory, sql)
         store = try Store(
             path: directory.path + "/berth.db",
             report: { object, _ in reports.withLock { $0.append(object) } },
@@ -248,5 +255,220 @@ struct StoreDamageTests {
         }
         #expect(try await store.loadIDRanges().count == 1)
         try store.close()
+    }
+
+    /// Opens the database, and gives what was told of.
+    private func reports(_ directory: Directory, missing: Bool = false) throws -> [String] {
+        let told = Mutex<[String]>([])
+        let store = try Store(
+            path: directory.path + "/berth.db",
+            report: { object, _ in told.withLock { $0.append(object) } },
+            publish: { _ in }
+        )
+        defer { try? store.close() }
+        try store.examine()
+        // Only the end of the log that seems to be lost.
+        #expect((store.missing > 0) == missing)
+        if missing { try store.catchUp() }
+        return told.withLock { $0 }
+    }
+
+    /// A text of the schema in which a byte has changed is another column, another type or another rule, or none of SQLite's language.
+    @Test func changedTextOfTheSchemaIsPutRightOrIsDamage() async throws {
+        let directory = try Directory()
+        let record = try tests.record("one")
+        let store = try directory.open()
+        try await store.write(try record.insertion)
+        try store.close()
+        let file = URL(fileURLWithPath: directory.path + "/berth.db")
+        let whole = try Data(contentsOf: file)
+        // The whole text of a table, two columns of another one, a rule, the body of a trigger, an index, names.
+        let parts = [
+            "containers (", "configuration TEXT", "value TEXT NOT NULL", "size INTEGER NOT NULL CHECK (size > 0)",
+            "SET state_check = NULL", "ON events (seconds, nanoseconds)", "tableevents", "grdb_migrations",
+        ]
+        var mended = 0
+        for part in parts {
+            let range = try #require(whole.range(of: Data(part.utf8)), "\(part)")
+            for place in range {
+                for bits: UInt8 in [0x01, 0x20] {
+                    var damaged = whole
+                    damaged[place] ^= bits
+                    try damaged.write(to: file)
+                    do {
+                        let told = try reports(directory)
+                        #expect(told.count == 1, "\(part) at \(place) ^ \(bits): \(told)")
+                        mended += 1
+                        #expect(try reports(directory).isEmpty, "\(part) at \(place) ^ \(bits), once more")
+                    } catch { #expect(Store.isDamage(error), "\(part) at \(place) ^ \(bits): \(error)") }
+                    for suffix in ["-wal", "-shm", ".commits"] {
+                        try? FileManager.default.removeItem(atPath: file.path + suffix)
+                    }
+                }
+            }
+        }
+        #expect(mended > 100)
+        try whole.write(to: file)
+        #expect(try reports(directory).isEmpty)
+    }
+
+    /// Rows by which the database itself is known.
+    private static let changedRows = [
+        "UPDATE meta SET value = '5' WHERE key = 'schema'", "UPDATE meta SET value = 'x' WHERE key = 'schema'",
+        "UPDATE meta SET key = 'rchema' WHERE key = 'schema'",
+        "UPDATE meta SET value = '3' WHERE key = 'reads-from'",
+        "UPDATE meta SET key = 'reads-frnm' WHERE key = 'reads-from'",
+        "UPDATE meta SET key = 'identitx' WHERE key = 'identity'",
+        "UPDATE grdb_migrations SET identifier = '1 containers, events, mets' WHERE identifier LIKE '1%'",
+        "UPDATE grdb_migrations SET identifier = '4 chebk values' WHERE identifier LIKE '4%'",
+        "UPDATE grdb_migrations SET identifier = x'ff' WHERE identifier LIKE '2%'",
+        "UPDATE sqlite_sequence SET name = 'commitr' WHERE name = 'commits'",
+        "UPDATE sqlite_sequence SET seq = 'commitr' WHERE name = 'commits'",
+        "UPDATE meta SET value = x'ff31' WHERE key = 'identity'",
+    ]
+
+    @Test(arguments: changedRows) func changedRowOfTheDatabaseItselfIsPutRight(_ sql: String) async throws {
+        let directory = try Directory()
+        let record = try tests.record("one")
+        let store = try directory.open()
+        try await store.write(try record.insertion)
+        try store.close()
+        try change(directory, sql)
+        let told = try reports(directory, missing: sql.contains("commitr"))
+        #expect(told.count == (sql.contains("commitr") ? 0 : 1), "\(told)")
+        #expect(try reports(directory, missing: false).isEmpty)
+        let again = try directory.open()
+        #expect(try await again.loadContainers().records == [record])
+        try await again.write(try tests.record("two").insertion)
+        try again.close()
+        #expect(try reports(directory, missing: false).isEmpty)
+    }
+
+    /// As a changed byte leaves it: the table says something else than its index.
+    @Test func stepThatHasChangedBeneathItsIndexIsPutRight() async throws {
+        let directory = try Directory()
+        let record = try tests.record("one")
+        let store = try directory.open()
+        try await store.write(try record.insertion)
+        try store.close()
+        let file = URL(fileURLWithPath: directory.path + "/berth.db")
+        let whole = try Data(contentsOf: file)
+        let text = Data("2 ids of user namespaces".utf8)
+        var places: [Int] = []
+        var at = whole.startIndex
+        while let range = whole.range(of: text, in: at..<whole.endIndex) {
+            places.append(range.lowerBound)
+            at = range.upperBound
+        }
+        // The row and its index.
+        try #require(places.count == 2)
+        for place in places {
+            var damaged = whole
+            damaged[place + 3] ^= 0x02
+            try damaged.write(to: file)
+            for isFirst in [true, false] {
+                var told = try reports(directory)
+                let again = try directory.open()
+                // An index that nobody has read.
+                told += try await again.examineRest()
+                try again.close()
+                #expect(told.isEmpty != isFirst, "\(place): \(told)")
+            }
+            for suffix in ["-wal", "-shm", ".commits"] {
+                try? FileManager.default.removeItem(atPath: file.path + suffix)
+            }
+        }
+    }
+
+    /// Whatever type a value has by now, it is no reason to end.
+    @Test(arguments: ["first = 'x'", "cgroup = x'ff'", "container = x'ff'", "first = -5"])
+    func rowOfIDsOfAnotherTypeIsNamed(_ change: String) async throws {
+        let directory = try Directory()
+        let record = try tests.record("one")
+        var store = try directory.open()
+        try await store.write(try record.insertion)
+        try await store.write { db in
+            try db.execute(sql: "INSERT INTO id_ranges (first, size) VALUES (700000, 65536)")
+            try db.execute(
+                sql: "INSERT INTO id_range_holders (container, first, cgroup) VALUES ('gone', 700000, '/gone')"
+            )
+        }
+        try store.close()
+        let queue = try DatabaseQueue(path: directory.path + "/berth.db", configuration: Self.withoutForeignKeys)
+        try await queue.write { db in
+            if change.hasPrefix("first") {
+                let value = change.dropFirst("first = ".count)
+                try db.execute(sql: "DELETE FROM id_ranges WHERE first = 700000")
+                if value.hasPrefix("-") {
+                    try db.execute(sql: "INSERT INTO id_ranges (first, size) VALUES (\(value), 65536)")
+                }
+            }
+            try db.execute(sql: "UPDATE id_range_holders SET \(change) WHERE container = 'gone'")
+        }
+        try queue.close()
+        let told = Mutex<[String]>([])
+        store = try Store(
+            path: directory.path + "/berth.db",
+            report: { object, _ in told.withLock { $0.append(object) } },
+            publish: { _ in }
+        )
+        let holders = try await store.loadIDRanges()
+        #expect(holders["gone"] == nil)
+        // A range that is absent is no row of the two together.
+        #expect(told.withLock { $0.count } == (change == "first = 'x'" ? 0 : 1))
+        try store.close()
+    }
+
+    private static var withoutForeignKeys: Configuration {
+        var configuration = Configuration()
+        configuration.foreignKeysEnabled = false
+        return configuration
+    }
+
+    /// SQLite's look at an index ends at some damages, and that is one as well.
+    @Test func indexThatEndsTheLookIsNamedAndMadeAnew() async throws {
+        let directory = try Directory()
+        let store = try directory.open()
+        for index in 0..<20 { try await store.write(events: [tests.draft("event-\(index)")]) }
+        try store.close()
+        let file = URL(fileURLWithPath: directory.path + "/berth.db")
+        let queue = try DatabaseQueue(path: file.path)
+        let (root, size) = try await queue.read { db in
+            (
+                try Int.fetchOne(db, sql: "SELECT rootpage FROM sqlite_schema WHERE name = 'events_time'"),
+                try Int.fetchOne(db, sql: "PRAGMA page_size")
+            )
+        }
+        try queue.close()
+        let whole = try Data(contentsOf: file)
+        let begin = try (#require(root) - 1) * #require(size)
+        let count = Int(whole[begin + 3]) << 8 | Int(whole[begin + 4])
+        try #require(whole[begin] == 10 && count == 20, "the index is one page")
+        var looks = 0
+        for index in 0..<count {
+            // The length of an entry, and that of its head.
+            let cell = begin + (Int(whole[begin + 8 + 2 * index]) << 8 | Int(whole[begin + 9 + 2 * index]))
+            for place in [cell, cell + 1] {
+                var damaged = whole
+                damaged[place] ^= 0x38
+                try damaged.write(to: file)
+                for isFirst in [true, false] {
+                    let store = try directory.open()
+                    do { try store.examine() } catch {
+                        // Seen before anything is read: it takes the place of all the rest.
+                        #expect(isFirst && Store.isDamage(error), "entry \(index): \(error)")
+                        try store.close()
+                        break
+                    }
+                    looks += 1
+                    #expect(try await store.examineRest().isEmpty != isFirst, "entry \(index), byte \(place - cell)")
+                    try store.close()
+                }
+                for suffix in ["-wal", "-shm", ".commits"] {
+                    try? FileManager.default.removeItem(atPath: file.path + suffix)
+                }
+            }
+        }
+        #expect(looks > 0)
     }
 }

@@ -137,11 +137,18 @@ extension UpgradeTests {
             let changed = daemon.root.appendingPathComponent(name)
             let whole = try Data(contentsOf: changed)
             let highest = try #require(before.max())
+            let (began, later) = state.workerBegan
             for (index, change) in DamagePlan.changes(of: whole.count, places: Self.isWhole ? 100 : 4).enumerated() {
                 let damaged = change.applied(to: whole)
                 try damaged.write(to: changed)
                 try daemon.start()
                 try state.check("\(name) \(index) \(change)")
+                // It runs since then, and not since nobody knows when.
+                let since = try daemon.field(".State.StartedAt", "worker")
+                #expect(
+                    since.prefix(16) == began.prefix(16) || since.prefix(16) == later.prefix(16),
+                    "\(since), \(began)"
+                )
                 if damaged.isEmpty, name == "berth.db" {
                     #expect(try daemon.berth("info").errors.contains("cannot be read"))
                 }

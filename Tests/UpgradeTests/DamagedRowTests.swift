@@ -120,6 +120,46 @@ extension UpgradeTests {
             }
         }
 
+        /// The row of ids whose container's id has changed has the cgroup of one that runs.
+        @Test func rowOfIDsUnderAnotherNameEndsNobody() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                let (id, pid) = (try daemon.field(".Id", "one"), try daemon.field(".State.Pid", "one"))
+                let other = String(id.dropLast()) + (id.hasSuffix("7") ? "8" : "7")
+                func sql(_ text: String, _ arguments: String...) throws -> String {
+                    let script = """
+                        import sqlite3, sys
+                        db = sqlite3.connect(sys.argv[1])
+                        print(*[row[0] for row in db.execute(sys.argv[2], sys.argv[3:])])
+                        db.commit()
+                        """
+                    let file = daemon.root.appendingPathComponent("berth.db").path
+                    let outcome = try Command("python3", ["-c", script, file, text] + arguments, in: daemon.scratch)
+                        .finish()
+                    try #require(outcome.status == 0, "\(outcome)")
+                    return outcome.text
+                }
+                try daemon.stop()
+                try #require(
+                    try sql("SELECT container FROM id_range_holders") == id,
+                    "the container has no ids of its own"
+                )
+                _ = try sql("UPDATE id_range_holders SET container = ? WHERE container = ?", other, id)
+                try daemon.start()
+                try eventually("it is adopted") { try daemon.field(".State.Pid", "one") == pid }
+                #expect(try daemon.ok("exec", "one", "echo", "alive") == "alive")
+                #expect(try damages(daemon) == ["container \(id)"])
+                try daemon.stop()
+                #expect(try sql("SELECT container FROM id_range_holders") == id)
+                #expect(isAlive(try #require(Int32(pid))))
+                try daemon.start()
+                try daemon.ok("rm", "-f", "one")
+                try daemon.stop()
+                #expect(try sql("SELECT container FROM id_range_holders").isEmpty)
+                #expect(try sql("SELECT first FROM id_ranges").isEmpty)
+            }
+        }
+
         /// Nobody knows which backend, which shim and which process: it may be what it was, and is not killed for that.
         @Test func whatIsUnsureIsNotKilled() throws {
             try Daemon.with { (daemon) throws in

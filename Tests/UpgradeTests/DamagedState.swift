@@ -110,6 +110,8 @@ final class DamagedState {
     private let daemon: Daemon
     private var pids: [String: String] = [:]
     private var ids: [String: String] = [:]
+    /// When the worker was started, and a second later: what is exact to a hundredth may be in the next minute.
+    private(set) var workerBegan = ("", "")
 
     /// The files of single containers, and all others but the database.
     struct Files {
@@ -125,6 +127,11 @@ final class DamagedState {
             try daemon.ok("run", "-d", "--name", name, "--network", "none", "berth/default", "sh", "-c", script)
             if pids.count < 4 { try daemon.ok("exec", "-d", name, "sleep", "1000000") }
             pids[name] = try daemon.field(".State.Pid", name)
+        }
+        workerBegan.0 = try daemon.field(".State.StartedAt", "worker")
+        let format = ISO8601DateFormatter()
+        if let began = format.date(from: "\(workerBegan.0.prefix(19))Z") {
+            workerBegan.1 = format.string(from: began.addingTimeInterval(1))
         }
         if pids["r7"] != nil { try daemon.ok("pause", "r7") }
         _ = try daemon.berth("run", "--name", "ended", "berth/default", "sh", "-c", "echo gone; exit 3")

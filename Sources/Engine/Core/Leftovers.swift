@@ -23,7 +23,10 @@ struct Leftovers: Sendable {
         }
         found.formUnion(try node.images.snapshots.containers())
         found.formUnion(CgroupCleaner.scopes(of: node.configuration.cgroupParent))
-        let orphans = node.namespaces.ids.orphans(known: known)
+        // A row whose id has changed names the cgroup of a container that lives: every group has its container's id in its name.
+        let orphans = node.namespaces.ids.orphans(known: known).filter { id, cgroup in
+            cgroup.split(separator: "/").last?.contains(id) == true
+        }
         cgroups = Dictionary(
             orphans.compactMap { id, cgroup in ContainerID(id).map { ($0, cgroup) } }
         ) { first, _ in first }

@@ -292,7 +292,8 @@ extension Container {
             if let end = await takeIn(try await events(of: shim, after: journaled)) { return end }
             let state = try await shim.client.state(deadline: deadline)
             let pid = Int32(truncatingIfNeeded: state.pid)
-            let startedAt = lifecycle.startedAt ?? .now
+            // The database may be lost; the process itself is not.
+            let startedAt = lifecycle.startedAt ?? (try? ProcessFacts(pid).started) ?? .now
             switch state.status {
             case .created where shimRestarts && lifecycle.status == .restarting && journaled > 2:
                 return .awaitingRestart
