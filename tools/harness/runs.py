@@ -259,7 +259,7 @@ class Runner:
                     raise
                 return None
             if not found["Running"]:
-                return found["ExitCode"], (found.get("Berth") or {}).get("Problem", "")
+                return found.get("ExitCode"), (found.get("Berth") or {}).get("Problem", "")
             _pause(deadline, f"the end of a session of {made.name}")
 
     def _judge_session(self, made: Made, session: Session) -> str | None:
