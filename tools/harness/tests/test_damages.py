@@ -70,6 +70,11 @@ class Contents(Case):
         self.assertNotEqual(now, self.before)
         self.assertTrue(contents.is_untold(self.before, now))
 
+    def test_a_changed_name_of_a_table_is_told(self) -> None:
+        now = contents.of({"": self.whole.replace(b"tablemetameta", b"tablemetbmeta").replace(b"TABLE meta", b"TABLE metb")}, self.folder)
+        self.assertNotEqual(now, self.before)
+        self.assertFalse("error" not in now and contents.is_untold(self.before, now))
+
     def test_half_a_database_is_an_error(self) -> None:
         self.assertIn("error", contents.of({"": self.whole[:len(self.whole) // 2]}, self.folder))
 
