@@ -43,6 +43,8 @@ public struct FaultPoints: Sendable {
         case execAttached = "exec.attached"
         /// The exec's process runs.
         case execStarted = "exec.started"
+        /// The end of its process is known, and nobody has been told.
+        case execEnded = "exec.ended"
         /// The stop signal is sent.
         case stopSignalled = "stop.signalled"
         /// The grace is over and the container killed.

@@ -150,6 +150,34 @@ extension PlainShim {
         #expect(lines.filter { $0.contains("/tasks/exit\"") }.count == 2)
     }
 
+    @Test func whoKnowsHowAProcessEndedThatNobodyHeldIsHeard() throws {
+        let plain = try PlainShim("exec sleep 1000")
+        try plain.create()
+        try plain.start()
+        let held = try plain.held()
+        try plain.addExec("e", "exec sleep 1000")
+        try plain.start("e")
+        let number = try plain.state("e").pid
+        // As if the shim had been killed between reaping it and writing that down.
+        let files = ["state", "journal"].map { plain.shim.bundle + "/" + $0 }
+        let before = try files.map { try File.read($0, limit: 1 << 20) }
+        try plain.kill(9, "e")
+        #expect(try plain.wait("e").exitStatus == 137)
+        try plain.killShim()
+        for (path, bytes) in zip(files, before) { try File.writeAtomically(path, bytes, durable: false) }
+        try plain.shim.adopt(held)
+        let again = try PlainClient(plain)
+        let report = try again.client.begin(
+            ServiceName.supervisor,
+            "ReportExit",
+            ShimReportExitRequest.with { ($0.execID, $0.pid, $0.waitStatus) = ("e", number, 33 << 8) }
+        )
+        _ = try again.client.finish(report, ShimReportExitResponse.self)
+        #expect(try again.wait("e").exitStatus == 33)
+        try again.kill(9)
+        #expect(try again.wait().exitStatus == 137)
+    }
+
     @Test func adoptionAfterTheEndTellsItOnce() throws {
         let plain = try PlainShim("exit 3")
         try plain.create()

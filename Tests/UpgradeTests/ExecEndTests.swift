@@ -37,5 +37,18 @@ extension UpgradeTests {
                 #expect(try daemon.ok("wait", "one") == "7")
             }
         }
+
+        /// What the manager has heard just before its own orderly end it notes all the same.
+        @Test func codeIsKeptWhenTheManagerEndsInThatMoment() throws {
+            try Daemon.with(executable: "berthd-faults", environment: ["BERTH_FAULT": "exec.ended:end"]) { daemon in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                let exec = try daemon.client(["exec", "one", "sh", "-c", "exit 33"])
+                #expect(try #require(try daemon.ended(within: 20)).status == 0)
+                try daemon.start()
+                let end = try exec.finish(within: 20)
+                #expect(end.status == 33, "\(end)")
+                #expect(try daemon.told("one").filter { $0 == "exec_die" }.count == 1)
+            }
+        }
     }
 }

@@ -298,7 +298,7 @@ extension Container {
         let record = ExitRecord(pid: lifecycle.pid ?? 0, exit: exit, startedAt: lifecycle.startedAt)
         let (path, id, count) = (paths.exitRecord(run), id, lifecycle.restartCount)
         do {
-            try await node.pool.run {
+            try await node.pool.complete {
                 try File.writeAtomically(path, try record.document(of: id, restartCount: count), durable: true)
             }
         } catch {

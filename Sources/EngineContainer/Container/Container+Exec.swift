@@ -317,13 +317,14 @@ extension Container {
 
     /// Records the end of a session, once it is known.
     func ended(_ id: ExecID, _ end: Exec.End) async {
+        node.faults.reached(.execEnded)
         execs[id]?.phase = .ended(code: end.code, pid: end.pid)
         execs[id]?.endedAt = end.at
         execs[id]?.timedOut = end.timedOut
         if let reason = end.unknown { execs[id]?.problem = "exit status unknown: \(reason)" }
         overtaking[.exec(id)] = nil
         execEnds.removeValue(forKey: id)?.resolve(.success(()))
-        await keep(id)
+        let isNoted = await keep(id)
         await commit([
             event(
                 "exec_die",
@@ -331,23 +332,30 @@ extension Container {
                 ["execID": id.description, "exitCode": String(end.code)]
             )
         ])
-        // The shim forgets the session; the engine keeps its code. One that it has forgotten already is what is wanted.
+        // The shim forgets the session once the engine keeps its code. One that it has forgotten already is what is wanted.
+        guard isNoted else { return }
         _ = try? await shim?.client.delete(exec: id)
     }
 
     /// Notes a session beside the bundle, so that the next life of the engine knows it: it lives as long as the container runs.
-    func keep(_ id: ExecID) async {
-        guard let exec = execs[id] else { return }
+    ///
+    /// - Returns: whether it is noted.
+    @discardableResult
+    func keep(_ id: ExecID) async -> Bool {
+        guard let exec = execs[id] else { return false }
         let path = "\(paths.execs)/\(id)"
         let directory = paths.execs
         do {
             let bytes = CheckedObject.sealed(try JSON.bytes(exec))
-            try await node.pool.run {
+            // Also while the engine ends: what it has heard of a session the shim does not tell again.
+            try await node.pool.complete {
                 try File.makeDirectories(directory)
                 try File.writeAtomically(path, bytes, durable: false)
             }
+            return true
         } catch {
             logger.warning("exec session was not noted", metadata: ["exec": "\(id)", "error": "\(error)"])
+            return false
         }
     }
 

@@ -70,6 +70,11 @@ package final class BlockingPool: Sendable {
         try await pool.runIfActive(body)
     }
 
+    /// Runs a body for a caller that may be cancelled: what is begun is not left half done.
+    package func complete<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
+        try await withCheckedThrowingContinuation { continuation in begin(body) { continuation.resume(with: $0) } }
+    }
+
     /// Begins a body that nobody waits for; how it ends is told on its thread.
     package func begin<T>(
         _ body: @escaping @Sendable () throws -> T,

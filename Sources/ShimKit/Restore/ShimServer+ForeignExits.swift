@@ -21,17 +21,17 @@ extension ShimServer {
             loop.unwatch(watch)
             handle.watch = nil
         }
+        awaitReport(key, handle, "process \(process.pid) ended after its shim")
+    }
+
+    /// Leaves time to say how a process ended to whoever may know it.
+    func awaitReport(_ key: ProcessKey, _ handle: Handle, _ fact: String) {
         guard handle.patience == nil else {
             return
         }
         handle.patience = loop.after(ShimLimits.foreignExit) { [weak self] in
             handle.patience = nil
-            self?.ended(
-                key,
-                .unknown(
-                    "process \(process.pid) ended after its shim, and nobody said how within \(ShimLimits.foreignExit)"
-                )
-            )
+            self?.ended(key, .unknown("\(fact), and nobody said how within \(ShimLimits.foreignExit)"))
         }
     }
 

@@ -86,8 +86,7 @@ extension ShimServer {
                 startFailure = "its shim died before it was started"
             }
             if restored.gone.contains(key) {
-                let reason = "process \(record.pid) ended while no shim was there"
-                loop.soon { [weak self] in self?.ended(key, .unknown(reason)) }
+                awaitReport(key, handle, "process \(record.pid) ended while no shim was there")
                 continue
             }
             do throws(KernelError) {

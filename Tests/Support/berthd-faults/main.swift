@@ -6,6 +6,7 @@
 //   BERTH_FAULT=start.replied:shim berthd-faults … kills the shim instead, and the answer is lost
 //   BERTH_FAULT=start.created:freeze …             stops the shim (SIGSTOP) instead
 //   BERTH_FAULT=create.reserved:hang …             goes no further there, and lives
+//   BERTH_FAULT=exec.ended:end berthd-faults …     is asked to end there, and goes on when it is about to
 //   BERTH_FAULT=refuse berthd-faults …             checks itself well, and does not start
 //   BERTH_DEADLINE=2 berthd-faults …               waits at most so many seconds for an answer of a shim, and at its end
 //   BERTH_START_DEADLINE=2 berthd-faults …         the same for a start only
@@ -34,6 +35,11 @@ if wanted == "refuse" {
         }
         guard isNow else { return }
         if parts.last == "hang" { while true { Clock.sleep(.seconds(3600)) } }
+        if parts.last == "end" {
+            try Pidfd(pid: ProcessInfo.processInfo.processIdentifier).send(.terminate)
+            while !Task.isCancelled { Clock.sleep(.milliseconds(10)) }
+            return
+        }
         if parts.last == "shim" || parts.last == "freeze" {
             // The one child that there is at this step, of whichever thread.
             let tasks = "/proc/\(ProcessInfo.processInfo.processIdentifier)/task"
