@@ -24,6 +24,24 @@ final class DatabaseFiles: Sendable {
     private let path: String
     private let index: SharedDescriptor
 
+    /// Puts right the two bytes that say the version of SQLite's format, where they say one that is not there.
+    ///
+    /// With the first SQLite opens the database and writes nothing, with the second it opens nothing. Before any connection: who closes a file
+    /// gives up the locks of it.
+    ///
+    /// - Returns: what they were; nil when they are of a version that there is.
+    static func mendFormat(_ path: String) throws(KernelError) -> [UInt8]? {
+        guard try File.isThere(path) else { return nil }
+        let file = try File.open(path, [.readWrite, .noFollow])
+        let head = try file.read(upTo: 20)
+        guard head.count == 20, head.starts(with: Array("SQLite format 3\0".utf8)) else { return nil }
+        let versions = Array(head[18...])
+        guard versions.contains(where: { !(1...2).contains($0) }) else { return nil }
+        // That with a log.
+        try file.writeAll([2, 2], at: 18)
+        return versions
+    }
+
     /// Makes the index ready for the first connection, or does nothing when there is one.
     ///
     /// - Throws: ``KernelError``, `.noSpace` when there never was an index and there is no space for one.

@@ -51,6 +51,9 @@ package final class Store: Sendable {
         var configuration = Configuration()
         configuration.busyMode = .timeout(5)
         configuration.maximumReaderCount = 4
+        if let versions = try DatabaseFiles.mendFormat(path) {
+            report("version of the format of the database '\(path)'", "it is \(versions); put right")
+        }
         files = try DatabaseFiles(path)
         pool = try DatabasePool(path: path, configuration: configuration)
         self.publish = publish

@@ -471,4 +471,24 @@ struct StoreDamageTests {
         }
         #expect(looks > 0)
     }
+
+    /// SQLite would open it and write nothing, or not open it.
+    @Test(arguments: [(18, UInt8(0x01)), (18, 0x80), (19, 0x01), (19, 0xFF), (18, 0x02)])
+    func versionOfTheFormatIsPutRight(_ place: Int, _ bits: UInt8) async throws {
+        let directory = try Directory()
+        let record = try tests.record("one")
+        var store = try directory.open()
+        try await store.write(try record.insertion)
+        try store.close()
+        let file = URL(fileURLWithPath: directory.path + "/berth.db")
+        var bytes = try Data(contentsOf: file)
+        bytes[place] ^= bits
+        try bytes.write(to: file)
+        #expect(try reports(directory).count == 1)
+        store = try directory.open()
+        try await store.write(try tests.record("two").insertion)
+        #expect(try await store.loadContainers().records.count == 2)
+        try store.close()
+        #expect(try reports(directory).isEmpty)
+    }
 }

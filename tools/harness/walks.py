@@ -13,6 +13,7 @@ from . import contents, damages
 from .api import Answer, Cut, Refused
 from .damages import Change
 from .node import Died, Node
+from .place import Trouble
 from .residents import PATIENCE, Residents
 
 DATABASE = ("berth.db", "berth.db-wal", "berth.db-shm", "berth.db.commits")
@@ -111,7 +112,7 @@ class Walk:
         try:
             self.node.start()
             return look()
-        except (Died, TimeoutError, Answer, Cut, Refused) as error:
+        except (Died, TimeoutError, Answer, Cut, Refused, Trouble) as error:
             return [f"{type(error).__name__} {str(error)[:200]}", *residents.harmed()]
         finally:
             self.node.kill()
