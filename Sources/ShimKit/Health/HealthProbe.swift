@@ -32,7 +32,9 @@ final class HealthProbe {
             try reader.setNonBlocking()
             let null = SharedDescriptor(try File.open("/dev/null", .read))
             let streams = ProcessStreams.descriptors(input: null, output: writer, error: writer)
-            try run(BackendExecRequest(id: "health", process: document, streams: streams), reader)
+            // Another's shim may still have the one before, which was abandoned, also by this shim's predecessor.
+            let id = "health-\(Clock.monotonic.now.nanosecondsSinceEpoch)"
+            try run(BackendExecRequest(id: id, process: document, streams: streams), reader)
         } catch {
             throw .failed(stage: "stdio", error)
         }
@@ -86,6 +88,8 @@ final class HealthProbe {
 
     private func reap() {
         guard let process else { return }
+        // One that somebody else reaps; it is asked for until it is known there.
+        if let status = backend.exitStatus(of: process) { return ended(status) }
         do throws(KernelError) {
             guard let status = try Pidfd.reapIfEnded(process.pidfd.raw) else { return }
             ended(status)
@@ -101,6 +105,9 @@ final class HealthProbe {
 
     private func ended(_ status: ExitStatus) {
         read()
+        // Who passes its output on has done so when it lets go of it.
+        letGo()
+        read()
         let code: Int32 =
             switch status {
             case .exited(let code): Int32(code)
@@ -110,10 +117,15 @@ final class HealthProbe {
     }
 
     private func finish(_ code: Int32?, _ output: [UInt8]) {
-        let process = process
+        letGo()
         abandon()
-        if let process { backend.ended(process) }
         completion(code, output)
+    }
+
+    private func letGo() {
+        guard let process else { return }
+        self.process = nil
+        backend.ended(process)
     }
 
     /// Lets go of it without a result: its container has ended, and the process with it.
