@@ -1,84 +1,101 @@
 import Kernel
+import ShimKit
 import ShimProtocol
 
-/// A process that stands for containerd: it takes the events of a foreign shim, and reads its log.
+/// Stands for containerd: takes the events of a foreign shim, and reads its log.
 ///
 /// What an event says is learned otherwise (the end of a process from the kernel), but a shim whose events nobody takes stands still
-/// sooner or later. Ends when the shim has gone.
-enum EventSink {
-    static let command = "events"
-    /// Descriptors by number: where events come, where the log is read, and where it is written.
-    private static let (listener, log, folder): (RawDescriptor, RawDescriptor, RawDescriptor) = (3, 4, 5)
+/// sooner or later. So it is part of this shim: where it dies, its successor has one, at the same address.
+final class EventSink {
+    /// The address that the foreign shim is told.
+    ///
+    /// It works in its bundle, as under containerd. The bundle's own path may be too long for a socket, and one through a process
+    /// would end with that process.
+    static let address = "/proc/self/cwd/\(name)"
     private static let name = "events.ttrpc"
-    /// For a shim that never comes.
-    private static let patience = Duration.seconds(30)
+    private static let logName = "log"
+    /// Until it is tried again to accept what could not be.
+    private static let pause = Duration.seconds(1)
 
-    /// Starts the process.
+    private struct Connection {
+        let socket: SharedDescriptor
+        let watch: BackendHost.Watch
+        var state = TTRPCServerConnection()
+    }
+
+    private let host: BackendHost
+    private let listener: SharedDescriptor
+    private let log: SharedDescriptor
+    private var watches: [BackendHost.Watch] = []
+    private var connections: [RawDescriptor: Connection] = [:]
+
+    /// Listens from now on, for as long as this object is kept.
     ///
     /// - Parameters:
-    ///   - bundle: The shim's bundle, where its socket for events and the pipe for its log are made.
-    ///   - id: The container's id, by which the process is found.
-    /// - Returns: The address that the shim is told. It leads through the process: a socket's own path may be too long.
+    ///   - bundle: The foreign shim's bundle, where its socket for events and the pipe for its log are, or are made.
+    ///   - host: The loop.
     /// - Throws: `KernelError`.
-    static func start(bundle: String, id: String) throws(KernelError) -> String {
-        let socket = SharedDescriptor(try UnixSocket.listen("\(bundle)/\(name)"))
-        try RootedDir(bundle).mknod("log", .fifo, permissions: 0o600)
-        // With both ends it is never closed, and the shim need not wait for a reader.
-        let pipe = SharedDescriptor(try File.open("\(bundle)/log", [.readWrite, .nonBlocking]))
-        let place = SharedDescriptor(try File.open(bundle, [.path, .directory]))
-        var spawn = Spawn(arguments: [CommandLine.arguments.first ?? "shim", command, id])
-        spawn.descriptors = [
-            2: BorrowedDescriptor.standardError.raw, listener: socket.raw, log: pipe.raw, folder: place.raw,
-        ]
-        let program = try SealedExecutable()
-        let pid = try withExtendedLifetime((socket, pipe, place)) { () throws(KernelError) in
-            let child = try spawn.start(program.descriptor.raw)
-            return child.pid
+    init(bundle: String, host: BackendHost) throws(KernelError) {
+        self.host = host
+        listener = SharedDescriptor(try UnixSocket.listen("\(bundle)/\(Self.name)"))
+        do throws(KernelError) { try RootedDir(bundle).mknod(Self.logName, .fifo, permissions: 0o600) } catch
+            where error.errno == .exists
+        {
+            // The one of this shim's predecessor, which the foreign shim has open.
         }
-        return "/proc/\(pid)/fd/\(folder)/\(name)"
+        // With both ends it is never closed, and the foreign shim need not wait for a reader.
+        log = SharedDescriptor(try File.open("\(bundle)/\(Self.logName)", [.readWrite, .nonBlocking]))
+        watches = [try host.watch(listener.raw, .readable) { [weak self] _ in self?.accept() }]
+        watches.append(try host.watch(log.raw, .readable) { [weak self] _ in self?.copyLog() })
     }
 
-    /// The process itself.
-    static func main() -> Never {
-        do throws(KernelError) { try serve() } catch {
-            // Nobody is left to hear of it when this fails too.
-            try? BorrowedDescriptor.standardError.writeAll("events: \(error)\n")
-        }
-        Clone.exit(0)
+    deinit {
+        for watch in watches + connections.values.map(\.watch) { host.unwatch(watch) }
     }
 
-    private static func serve() throws(KernelError) {
-        Signals.ignore(.pipe)
-        let log = BorrowedDescriptor(log)
-        var connections: [(socket: SharedDescriptor, state: TTRPCServerConnection)] = []
-        var hasHadOne = false
-        while !(hasHadOne && connections.isEmpty) {
-            var set = PollSet()
-            set.add(listener, .readable)
-            set.add(log.raw, .readable)
-            for connection in connections { set.add(connection.socket.raw, .readable) }
-            let ready = try set.wait(timeout: hasHadOne ? nil : patience).map(\.descriptor)
-            if ready.isEmpty, !hasHadOne { return }
-            if ready.contains(log.raw) { try BorrowedDescriptor.standardError.writeAll(try log.read(upTo: 16 << 10)) }
-            connections = connections.compactMap { connection in
-                guard ready.contains(connection.socket.raw) else { return connection }
-                return answered(connection)
-            }
-            if ready.contains(listener), let socket = try UnixSocket.accept(listener, nonBlocking: false) {
-                connections.append((SharedDescriptor(socket), TTRPCServerConnection()))
-                hasHadOne = true
+    private func accept() {
+        do throws(KernelError) {
+            guard let accepted = try UnixSocket.accept(listener.raw) else { return }
+            let socket = SharedDescriptor(accepted)
+            let raw = socket.raw
+            let watch = try host.watch(raw, .readable) { [weak self] _ in self?.answer(raw) }
+            connections[raw] = Connection(socket: socket, watch: watch)
+        } catch {
+            // Without a pause the loop comes back at once, which is what there was.
+            host.log("events are not accepted", ("error", error.description))
+            try? host.change(watches[0], [])
+            host.after(Self.pause) { [weak self] in
+                guard let self else { return }
+                try? self.host.change(self.watches[0], .readable)
             }
         }
     }
 
-    /// Answers what has come; nil when the connection is over.
-    private static func answered(
-        _ connection: (socket: SharedDescriptor, state: TTRPCServerConnection)
-    ) -> (socket: SharedDescriptor, state: TTRPCServerConnection)? {
-        var connection = connection
-        guard let bytes = try? connection.socket.read(upTo: 64 << 10), !bytes.isEmpty else { return nil }
-        for call in connection.state.receive(bytes) { connection.state.respond(to: call.streamID, with: .success([])) }
-        // A connection that cannot be written to is over.
-        return (try? connection.socket.writeAll(connection.state.takeOutput())) == nil ? nil : connection
+    /// Answers what has come, and ends a connection that is over.
+    private func answer(_ raw: RawDescriptor) {
+        guard var connection = connections[raw] else { return }
+        do throws(KernelError) {
+            let bytes = try connection.socket.read(upTo: 4 << 10)
+            if bytes.isEmpty { return close(connection) }
+            for call in connection.state.receive(bytes) {
+                connection.state.respond(to: call.streamID, with: .success([]))
+            }
+            // The answers are few and short: one that takes none is over, and may come again.
+            try connection.socket.writeAll(connection.state.takeOutput())
+            connections[raw] = connection
+        } catch {
+            close(connection)
+        }
+    }
+
+    private func close(_ connection: Connection) {
+        host.unwatch(connection.watch)
+        connections[connection.socket.raw] = nil
+    }
+
+    private func copyLog() {
+        guard let bytes = try? log.read(upTo: 4 << 10) else { return }
+        // Nobody is left to be told when the log is closed.
+        try? BorrowedDescriptor.standardError.writeAll(bytes)
     }
 }

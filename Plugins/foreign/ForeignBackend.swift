@@ -27,6 +27,7 @@ final class ForeignBackend: Backend {
     var held: [Int32: SharedDescriptor] = [:]
     private var host: BackendHost?
     private var watch: BackendHost.Watch?
+    private var events: EventSink?
     /// The end of the init process's input that the foreign shim opens when it likes.
     var input: SharedDescriptor?
 
@@ -55,6 +56,7 @@ final class ForeignBackend: Backend {
             try root.mount(request.rootMounts.isEmpty ? [own] : request.rootMounts)
             try Self.write(root.resolved(specification: request.specification), to: "\(root.bundle)/config.json")
             let options = Self.options(request)
+            try takeEvents(record.program.bundle)
             let shim = try ForeignShim.start(record.program, options: options)
             self.shim = shim
             record.address = shim.address
@@ -139,7 +141,9 @@ final class ForeignBackend: Backend {
         }
     }
 
-    /// A process that the foreign shim says it has made: one below it, and so below us.
+    /// A process that the foreign shim says it has made: one below it, and so below us, or in the container's group.
+    ///
+    /// The foreign shim of a predecessor is not below us.
     private func process(_ pid: Int32, _ terminal: SharedDescriptor?) throws(BackendError) -> ContainerProcess {
         let shim = try existing("process")
         do throws(KernelError) {
@@ -148,7 +152,7 @@ final class ForeignBackend: Backend {
             // A helper of the runtime that has just ended may stand in between, and nothing announces a new parent. Of a process that has
             // ended only the shim knows.
             for _ in 0..<400 {
-                let isOurs = (try? Self.isBelow(pid)) == true
+                let isOurs = (try? Self.isBelow(pid)) == true || isInGroup(pid)
                 let events = try isOurs ? [] : pidfd.poll(for: .readable, timeout: .milliseconds(5))
                 if isOurs || !events.isEmpty {
                     held[pid] = pidfd
@@ -178,6 +182,11 @@ final class ForeignBackend: Backend {
         }
     }
 
+    private func isInGroup(_ pid: Int32) -> Bool {
+        guard let group = record?.cgroup, let path = ContainerGroup.path(of: pid) else { return false }
+        return path == group || path.hasPrefix(group + "/")
+    }
+
     private static func isBelow(_ pid: Int32) throws(KernelError) -> Bool {
         var ancestor = pid
         for _ in 0..<64 where ancestor > 1 {
@@ -195,6 +204,18 @@ final class ForeignBackend: Backend {
             host.after(.zero) { [weak self] in self?.shimHasGone() }
         } else {
             watchShim()
+        }
+        guard shim != nil, let record else { return }
+        do throws(BackendError) { try takeEvents(record.program.bundle) } catch {
+            // Where nobody listens they are refused at once, which stops no foreign shim.
+            host.log("events of the foreign shim are not taken", ("error", error.description))
+        }
+    }
+
+    private func takeEvents(_ bundle: String) throws(BackendError) {
+        guard let host else { return }
+        do throws(KernelError) { events = try EventSink(bundle: bundle, host: host) } catch {
+            throw .failed(stage: "shim", error)
         }
     }
 
@@ -358,7 +379,7 @@ final class ForeignBackend: Backend {
     /// There is no container any more.
     private func forget() {
         if let watch { host?.unwatch(watch) }
-        (watch, shim, execs, held, input, written) = (nil, nil, [:], [:], nil, nil)
+        (watch, events, shim, execs, held, input, written) = (nil, nil, nil, [:], [:], nil, nil)
     }
 
     static func cleanUp(_ context: BackendContext) throws(BackendError) {

@@ -69,7 +69,7 @@ struct ForeignRecord: Codable {
         return failures
     }
 
-    /// Kills what the shim's program has left running, and our own process for its events.
+    /// Kills what the shim's program has left running.
     ///
     /// - Returns: Who did not go.
     private func killShim() -> [String] {
@@ -85,7 +85,7 @@ struct ForeignRecord: Codable {
         }
     }
 
-    /// The foreign shim's processes, and ours for its events, known by their command lines.
+    /// The foreign shim's processes, known by their command lines.
     func processes() -> [(pid: Int32, pidfd: SharedDescriptor)] {
         let entries = (try? File.open("/proc", .directory).readDirectory()) ?? []
         return entries.compactMap { entry in
@@ -102,6 +102,5 @@ struct ForeignRecord: Codable {
         guard words.contains(program.id) else { return false }
         // A script in its place may have run it under another name; the address is of this container alone.
         return words.first == program.path && words.contains(program.namespace) || words.contains(program.socket)
-            || words.dropFirst().first == EventSink.command
     }
 }

@@ -142,11 +142,7 @@ final class ForeignShim {
     /// - Throws: What it printed instead of an address.
     static func start(_ program: Program, options: Google_Protobuf_Any?) throws(BackendError) -> ForeignShim {
         var program = program
-        do throws(KernelError) {
-            program.events = try EventSink.start(bundle: program.bundle, id: program.id)
-        } catch {
-            throw .failed(stage: "shim", error)
-        }
+        program.events = EventSink.address
         let printed = try program.run("start", [], input: options?.bytes ?? [], within: patience)
         guard let address = ShimAddress(printed) else {
             let text = String(decoding: printed.prefix(256), as: UTF8.self)

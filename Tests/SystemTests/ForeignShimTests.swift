@@ -122,6 +122,108 @@ extension SystemTests {
             }
         }
 
+        /// Nobody but this shim takes the foreign one's events: neither its death nor its replacement stops the foreign shim.
+        @Test(.enabled(if: BackendChoiceTests.areInstalled)) func eventsAreTakenAlsoAfterADeath() throws {
+            try BackendChoiceTests.with { daemon in
+                let start = try Self.run(daemon, "one").finish()
+                try #require(start.status == 0, "\(start)")
+                let id = try daemon.field(".Id", "one")
+                let foreign = try Shims(daemon, "one").foreign
+                // Whatever else of ours is there for this container would go as well.
+                func ours() -> [Int32] {
+                    HostState.processes(of: daemon.state).filter { process in
+                        process.command.hasPrefix(Binaries.path("berth-shim-foreign") + " ")
+                            && process.command.contains(id)
+                    }.map(\.pid)
+                }
+                let dead = ours()
+                try #require(!dead.isEmpty)
+                for pid in dead { #expect(kill(pid, SIGKILL) == 0) }
+                try eventually("it has a successor") { !Set(ours()).subtracting(dead).isEmpty }
+                // The foreign shim keeps those of somewhat more than forty sessions.
+                for _ in 0..<8 {
+                    let sessions = try (0..<8).map { _ in try daemon.client(["exec", "one", "true"]) }
+                    for session in sessions {
+                        let outcome = try session.finish(within: 60)
+                        try #require(outcome.status == 0, "\(outcome)")
+                    }
+                }
+                #expect(try Shims(daemon, "one").foreign == foreign)
+                try daemon.ok("rm", "-f", "one")
+            }
+        }
+
+        private struct Probe: Decodable {
+            var exitCode: Int
+            var output: String
+            private enum CodingKeys: String, CodingKey {
+                case exitCode = "ExitCode"
+                case output = "Output"
+            }
+        }
+
+        private static func probes(_ daemon: Daemon, _ name: String) throws -> [Probe] {
+            let json = try daemon.ok("inspect", "--format", "{{json .State.Health.Log}}", name)
+            return try JSONDecoder().decode([Probe].self, from: Data(json.utf8))
+        }
+
+        /// Probes are not this shim's children, and end at once, late, with a failure or not in time.
+        @Test(.enabled(if: BackendChoiceTests.areInstalled)) func healthIsKnown() throws {
+            try BackendChoiceTests.with { daemon in
+                for (name, script, time, status, code) in [
+                    ("quick", "echo seen", "10s", "healthy", 0), ("slow", "sleep 0.3; echo seen", "10s", "healthy", 0),
+                    ("bad", "echo seen; exit 7", "10s", "unhealthy", 7),
+                    ("late", "echo seen; exec sleep 1000", "500ms", "unhealthy", -1),
+                ] {
+                    let check = [
+                        "--health-cmd", script, "--health-interval", "200ms", "--health-retries", "1",
+                        "--health-timeout", time,
+                    ]
+                    let words = ["run", "-d", "--name", name, "--runtime", "runc-foreign"] + check
+                    try daemon.client(words + ["berth/default", "sleep", "1000"]).finish()
+                    try eventually("\(name) is looked at") { try Self.probes(daemon, name).count >= 2 }
+                    #expect(try daemon.field(".State.Health.Status", name) == status)
+                    for probe in try Self.probes(daemon, name) {
+                        #expect(probe.exitCode == code && probe.output.hasSuffix("seen\n"), "\(name): \(probe)")
+                    }
+                }
+            }
+        }
+
+        /// A probe that is given up, by a pause or by a death, is still there in the foreign shim when the next one begins.
+        @Test(.enabled(if: BackendChoiceTests.areInstalled)) func aProbeThatWasGivenUpIsBegunAnew() throws {
+            try BackendChoiceTests.with { daemon in
+                let script = "echo >>/probes; until [ -e /go ]; do sleep 0.05; done"
+                let start = try Self.run(
+                    daemon,
+                    "one",
+                    "--health-cmd",
+                    script,
+                    "--health-interval",
+                    "200ms",
+                    "--health-retries",
+                    "1"
+                ).finish()
+                try #require(start.status == 0, "\(start)")
+                func probes(_ count: Int) throws {
+                    try eventually("probe \(count)") {
+                        try daemon.client(["exec", "one", "wc", "-l", "/probes"]).finish().output
+                            == "\(count) /probes\n"
+                    }
+                }
+                try probes(1)
+                try daemon.ok("pause", "one")
+                try daemon.ok("unpause", "one")
+                try probes(2)
+                #expect(kill(try Shims(daemon, "one").own, SIGKILL) == 0)
+                try probes(3)
+                try daemon.ok("exec", "one", "touch", "/go")
+                try eventually("it is healthy") { try daemon.field(".State.Health.Status", "one") == "healthy" }
+                let seen = try Self.probes(daemon, "one")
+                #expect(seen.allSatisfy { $0.exitCode == 0 }, "\(seen)")
+            }
+        }
+
         /// A manager that knows the foreign shim, and two scripts in its place of which one hangs in `start` and one in `delete`, with a
         /// helper in a group of its own.
         private static func withScripts(_ test: (Daemon, String) throws -> Void) throws {
