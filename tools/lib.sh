@@ -28,7 +28,7 @@ GUEST_PACKAGES=(python3 qemu-system-x86 mmdebstrap e2fsprogs)
 GUEST_DEBIAN=(apparmor buildah busybox-static conmon containerd crun curl e2fsprogs iproute2 jq libisal2 podman procps runc)
 # shellcheck disable=SC2034
 GUEST_TESTS=(
-    '^(KernelTests|CgroupsTests|SandboxTests|RuntimeTests)\.' '^BackendTests\..*/native\(|^SystemTests\..*(Systemd|Group|Profile)Tests'
+    '^(KernelTests|CgroupsTests|SandboxTests|RuntimeTests)\.' '^BackendTests\..*/native\(|^SystemTests\..*(Systemd|Group|SecurityModule)Tests'
     '^SecurityTests\.|^UpgradeTests\..*/whatIsUnsureIsNotKilled'
 )
 # shellcheck disable=SC2034

@@ -40,15 +40,11 @@ enum DescriptorRoom {
     /// As many as the event loops are made for.
     private static var processors: Int { (try? NumberSet.processors())?.count ?? 1 }
 
-    /// Opens so many at once, and closes them.
     private static func checkRoom(_ count: Int) throws(DaemonError) {
-        var opened: [SharedDescriptor] = []
-        do throws(KernelError) {
-            for _ in 0..<count { opened.append(SharedDescriptor(try File.open("/dev/null", .path))) }
-        } catch {
+        do throws(KernelError) { try SpareDescriptors.require(count) } catch {
             let limit = (try? Rlimit.get(.openFiles)).map { "\($0.soft)" } ?? "unknown"
             throw .other(
-                "there is room for \(opened.count) more open files and a manager needs \(count): \(error.errno); "
+                "there is no room for the \(count) more open files that a manager needs: \(error.errno); "
                     + "the limit is \(limit) (LimitNOFILE= of the service, or ulimit -n)"
             )
         }

@@ -115,6 +115,8 @@ extension UpgradeTests {
                     let log = daemon.logs()
                     return log.contains("has died") || log.components(separatedBy: "cannot be seen").count > 3
                 }
+                // Containers do not take what requests need.
+                #expect(try daemon.ok("ps", "-q").split(separator: "\n").count == 8)
                 // What it may open, it may not raise again.
                 try daemon.crash()
                 try daemon.start()

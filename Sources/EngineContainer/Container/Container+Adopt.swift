@@ -122,6 +122,8 @@ extension Container {
         let (damage, id) = (node.damage, id)
         let left = try await node.pool.run { () -> (shim: ShimProcess.Found, token: String?, run: String?)? in
             guard try File.isThere(paths.bundle) else { return nil }
+            // What it takes it keeps; those who call the API must not find everything taken.
+            try SpareDescriptors.require(Self.spare)
             if try ShimProcess.hasDamagedRecord(paths) {
                 damage.setAside(paths.shimPid, "it does not name a process", container: id)
             }

@@ -23,6 +23,10 @@ package enum ProcessName: Hashable, Sendable {
 }
 
 extension Container {
+    /// How many descriptors have to be left when a container takes some.
+    static var spare: Int { 16 }
+    /// How many there are of a shim.
+    private static var usuallyHeld: Int { 8 }
     /// How long a shim that has just answered may take for its descriptors.
     private static var holdDeadline: Duration { .seconds(2) }
 
@@ -44,7 +48,10 @@ extension Container {
         let paths = paths
         let before = DescriptorPassing.Hold(descriptors: node.held[id], generation: heldGeneration)
         do {
-            let token = try await node.pool.run { try ShimProcess.token(paths) ?? "" }
+            let token = try await node.pool.run {
+                try SpareDescriptors.require(Self.spare + Self.usuallyHeld)
+                return try ShimProcess.token(paths) ?? ""
+            }
             let now = try await DescriptorPassing.hold(
                 from: paths.descriptorSocket,
                 token: token,
