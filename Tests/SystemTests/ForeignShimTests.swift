@@ -139,7 +139,10 @@ extension SystemTests {
                 let dead = ours()
                 try #require(!dead.isEmpty)
                 for pid in dead { #expect(kill(pid, SIGKILL) == 0) }
-                try eventually("it has a successor") { !Set(ours()).subtracting(dead).isEmpty }
+                try eventually("a successor answers") {
+                    try !Set(ours()).subtracting(dead).isEmpty
+                        && daemon.client(["exec", "one", "true"]).finish().status == 0
+                }
                 // The foreign shim keeps those of somewhat more than forty sessions.
                 for _ in 0..<8 {
                     let sessions = try (0..<8).map { _ in try daemon.client(["exec", "one", "true"]) }
@@ -173,7 +176,7 @@ extension SystemTests {
                 for (name, script, time, status, code) in [
                     ("quick", "echo seen", "10s", "healthy", 0), ("slow", "sleep 0.3; echo seen", "10s", "healthy", 0),
                     ("bad", "echo seen; exit 7", "10s", "unhealthy", 7),
-                    ("late", "echo seen; exec sleep 1000", "500ms", "unhealthy", -1),
+                    ("late", "echo seen; exec sleep 1000", "1s", "unhealthy", -1),
                 ] {
                     let check = [
                         "--health-cmd", script, "--health-interval", "200ms", "--health-retries", "1",

@@ -47,7 +47,18 @@ extension Container {
         guard let facts = try? ProcessFacts(pid), facts.state != "Z", facts.state != "X" else { return .gone }
         // After an adoption, and with a runtime in between, it may be a child of anybody; it is in its group then.
         let tasks = CgroupTasks(path: node.cgroup(record).directory)
-        return (try? tasks.living().contains(pid)) == true ? .confirmed : .denied
+        if (try? tasks.living().contains(pid)) == true { return .confirmed }
+        return Self.isEnding(pid) ? .gone : .denied
+    }
+
+    /// Whether a process ends just now: it has left its group a moment before anybody can see that it has ended.
+    private static func isEnding(_ pid: Int32) -> Bool {
+        do throws(KernelError) {
+            let pidfd = SharedDescriptor(try Pidfd(pid: pid).intoDescriptor())
+            return try !pidfd.poll(for: .readable, timeout: .milliseconds(100)).isEmpty
+        } catch {
+            return error.errno == .noProcess
+        }
     }
 
     /// A number as the state keeps it: 0 for a process that is somebody else's, which nobody may ever take for the container's.
