@@ -109,7 +109,8 @@ final class Session {
 
     private var isFinished: Bool {
         if isDetached { return true }
-        return isStuck || !isOutputOpen && (waiter == nil || status != nil)
+        // Who is told that there is no more waits for nothing.
+        return isStuck || !isOutputOpen && (waiter == nil || status != nil || !loss.isEmpty)
     }
 
     private var isStuck: Bool { quietSince.map { Timestamp.now - $0 > Self.drain } ?? false }

@@ -221,6 +221,8 @@ extension UpgradeTests {
                 #expect(deaths >= 6)
                 #expect(isAlive(pid))
                 #expect(try daemon.field(".State.Error", "one").contains("unsupervised"))
+                let attach = try daemon.client(["attach", "--no-stdin", "one"]).finish(within: 10)
+                #expect(attach.status == 1, "\(attach)")
                 // A second instance is refused as long as this one is there, and it can still be stopped.
                 try daemon.ok("stop", "-t", "10", "one")
                 #expect(try daemon.field(".State.ExitCode", "one") == "9")

@@ -165,6 +165,38 @@ extension UpgradeTests {
             }
         }
 
+        /// The shim may have the connection in its hands for as long as it stands still.
+        @Test func aClientThatAttachesToASilentShimIsTold() throws {
+            try Daemon.with(executable: "berthd-faults", environment: ["BERTH_DEADLINE": "2"]) { daemon in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                let shim = try daemon.signal(SIGSTOP, shimOf: "one")
+                defer { kill(shim, SIGCONT) }
+                let clients = try (0..<2).map { _ in try daemon.client(["attach", "--no-stdin", "one"]) }
+                for client in clients {
+                    let end = try client.finish(within: 15)
+                    #expect(end.status != 0 && !end.errors.isEmpty, "\(end)")
+                }
+                try eventually("it is known to be silent") { try silence(daemon, "one") != nil }
+                let end = try daemon.client(["attach", "--no-stdin", "one"]).finish(within: 10)
+                #expect(end.status == 1, "\(end)")
+            }
+        }
+
+        /// Either the dead shim or its successor, or nobody: in no case a client waits for a start that does not come.
+        @Test func aClientThatAttachesWhileAShimDiesIsNotForgotten() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                let clients = try (0..<3).map { _ in
+                    try daemon.signal(SIGKILL, shimOf: "one")
+                    let client = try daemon.client(["attach", "--no-stdin", "one"])
+                    try eventually("a shim is there") { try daemon.berth("exec", "one", "true").status == 0 }
+                    return client
+                }
+                try daemon.ok("kill", "one")
+                for client in clients { #expect(try client.finish(within: 20).status != 0) }
+            }
+        }
+
         /// In hundredths of a second.
         private func processorTime(_ pid: Int32) throws -> Int {
             let fields =

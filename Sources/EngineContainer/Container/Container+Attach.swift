@@ -15,20 +15,23 @@ package final class PendingAttach: Sendable {
     }
 
     let options: AttachOptions
+    /// Whether the container ran when the client was accepted: then it waits for no start.
+    private let wasRunning: Bool
     private let container: Container
     private let state = Mutex(State.waiting)
     /// Completes when the connection was given, or will not be.
     let settled = Promise<Void>()
 
-    init(_ container: Container, _ options: AttachOptions) {
+    init(_ container: Container, _ options: AttachOptions, wasRunning: Bool) {
         self.container = container
         self.options = options
+        self.wasRunning = wasRunning
     }
 
     func handOver(_ connection: ClientConnection) async throws {
         state.withLock { $0 = .given(connection) }
         settled.resolve(.success(()))
-        try await container.handOver(self)
+        try await container.handOver(self, atOnce: wasRunning)
     }
 
     /// The connection, once.
@@ -65,7 +68,10 @@ extension Container {
         default: break
         }
         if let keys = options.detachKeys { try Self.check(detachKeys: keys) }
-        let pending = PendingAttach(self, options)
+        // Before a start it is the start that comes; of a container that runs nothing would ever come.
+        let isRunning = lifecycle.isActive
+        if isRunning { _ = try answering() }
+        let pending = PendingAttach(self, options, wasRunning: isRunning)
         attaches.removeAll(where: \.isDone)
         attaches.append(pending)
         await publish([event("attach")])
@@ -83,10 +89,12 @@ extension Container {
     }
 
     /// A connection has arrived: it goes to the shim if there is one, else it is kept until the start.
-    func handOver(_ pending: PendingAttach) async throws {
-        guard let shim, shim.hasTask else { return }
-        try await pass(pending, exec: nil)
-        attaches.removeAll(where: \.isDone)
+    ///
+    /// `atOnce`: it is not kept.
+    func handOver(_ pending: PendingAttach, atOnce: Bool) async throws {
+        guard atOnce || shim?.hasTask == true else { return }
+        defer { attaches.removeAll(where: \.isDone) }
+        try await pass(pending)
     }
 
     /// Before init runs: every client that was told that it is attached gets to the shim first.
@@ -94,7 +102,7 @@ extension Container {
         for pending in attaches {
             do {
                 if try await pending.settled.value(within: node.deadlines.attach) == nil { continue }
-                try await pass(pending, exec: nil)
+                try await pass(pending)
             } catch {
                 logger.warning("client was not attached", metadata: ["error": "\(error)"])
             }
@@ -102,15 +110,42 @@ extension Container {
         attaches.removeAll(where: \.isDone)
     }
 
-    private func pass(_ pending: PendingAttach, exec: ExecID?) async throws {
+    private func pass(_ pending: PendingAttach) async throws {
         guard let connection = pending.take() else { return }
-        try await pass(
-            connection,
-            pending.options,
-            exec: exec,
-            terminal: record.configuration.terminal,
-            closesStdin: record.configuration.stdinOnce
-        )
+        let (options, isTerminal) = (pending.options, record.configuration.terminal)
+        do {
+            guard shim?.hasTask == true else { throw EngineError.unreachable(id, "there is no connection") }
+            let closesStdin = record.configuration.stdinOnce
+            try await pass(connection, options, exec: nil, terminal: isTerminal, closesStdin: closesStdin)
+        } catch {
+            let (descriptor, framed) = (connection.descriptor, !isTerminal || options.isFramed)
+            let text = "not attached: \(error)" + (framed ? "" : "\r\n")
+            // A client that has gone away has no use for the text.
+            try? await node.pool.run {
+                try Self.write(text, .errors, framed: framed, to: descriptor)
+                // A silent shim may have it in its hands for as long as it lives: for the client it ends here.
+                try UnixSocket.shutdown(descriptor.raw)
+            }
+            throw error
+        }
+    }
+
+    /// What a text of the engine is for a client that gets frames: output, or the error that ends the stream.
+    enum TextKind: UInt8 {
+        case output = 1
+        case errors = 3
+    }
+
+    /// Writes a text to a client as its session frames its output, for as long as it takes any.
+    static func write(_ text: String, _ kind: TextKind, framed: Bool, to descriptor: SharedDescriptor) throws {
+        let body = Array(text.utf8)
+        let length = (0..<4).map { UInt8(truncatingIfNeeded: body.count >> (24 - 8 * $0)) }
+        var bytes = framed ? [kind.rawValue, 0, 0, 0] + length + body : body
+        while !bytes.isEmpty {
+            guard try !descriptor.poll(for: .writable, timeout: .seconds(1)).isEmpty else { return }
+            let count = try bytes.withUnsafeBytes { try descriptor.write($0) }
+            bytes.removeFirst(count)
+        }
     }
 
     /// Hands a connection to the shim.

@@ -248,7 +248,7 @@ extension Container {
             let (descriptor, text) = (connection.descriptor, failure.message + "\r\n")
             // A client that has gone away has no use for the text.
             try? await node.pool.run {
-                try Self.write(text, framed: framed, to: descriptor)
+                try Self.write(text, .output, framed: framed, to: descriptor)
                 // A silent shim may have it in its hands for as long as it lives: for the client it ends here.
                 if isSilent { try UnixSocket.shutdown(descriptor.raw) }
             }
@@ -259,17 +259,6 @@ extension Container {
             if isSilent { node.supervisor.start(forget) } else { await forget() }
         }
         return failure
-    }
-
-    private static func write(_ text: String, framed: Bool, to descriptor: SharedDescriptor) throws {
-        let body = Array(text.utf8)
-        let length = (0..<4).map { UInt8(truncatingIfNeeded: body.count >> (24 - 8 * $0)) }
-        var bytes = framed ? [1, 0, 0, 0] + length + body : body
-        while !bytes.isEmpty {
-            guard try !descriptor.poll(for: .writable, timeout: .seconds(1)).isEmpty else { return }
-            let count = try bytes.withUnsafeBytes { try descriptor.write($0) }
-            bytes.removeFirst(count)
-        }
     }
 
     /// The process of an exec: the container's own confinement with what was asked to be different.
