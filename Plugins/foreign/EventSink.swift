@@ -1,3 +1,4 @@
+import DocumentTexts
 import Kernel
 import ShimKit
 import ShimProtocol
@@ -16,6 +17,8 @@ final class EventSink {
     private static let logName = "log"
     /// Until it is tried again to accept what could not be.
     private static let pause = Duration.seconds(1)
+    /// Between two looks at the log: who writes without end waits for them, and keeps this shim from nothing.
+    private static let pace = Duration.milliseconds(10)
 
     private struct Connection {
         let socket: SharedDescriptor
@@ -46,11 +49,13 @@ final class EventSink {
         // With both ends it is never closed, and the foreign shim need not wait for a reader.
         log = SharedDescriptor(try File.open("\(bundle)/\(Self.logName)", [.readWrite, .nonBlocking]))
         watches = [try host.watch(listener.raw, .readable) { [weak self] _ in self?.accept() }]
-        watches.append(try host.watch(log.raw, .readable) { [weak self] _ in self?.copyLog() })
+        watches.append(try host.watch(log.raw, .readable) { [weak self] _ in self?.takeLog() })
     }
 
     deinit {
         for watch in watches + connections.values.map(\.watch) { host.unwatch(watch) }
+        // What the foreign shim said last may have come between two looks.
+        copyLog()
     }
 
     private func accept() {
@@ -93,9 +98,20 @@ final class EventSink {
         connections[connection.socket.raw] = nil
     }
 
+    private func takeLog() {
+        copyLog()
+        // Where it cannot be put off it is as it would be without.
+        try? host.change(watches[1], [])
+        host.after(Self.pace) { [weak self] in
+            guard let self else { return }
+            try? self.host.change(self.watches[1], .readable)
+        }
+    }
+
     private func copyLog() {
-        guard let bytes = try? log.read(upTo: 4 << 10) else { return }
-        // Nobody is left to be told when the log is closed.
+        guard let bytes = try? log.read(upTo: 16 << 10) else { return }
+        // Nobody is left to be told when the log is closed or its disk full.
         try? BorrowedDescriptor.standardError.writeAll(bytes)
+        _ = try? ShimLog.cut(.standardError)
     }
 }

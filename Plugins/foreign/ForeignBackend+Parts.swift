@@ -14,7 +14,11 @@ extension ForeignBackend {
         _ request: BackendCreateRequest,
         _ context: BackendContext
     ) throws(BackendError) -> ForeignShim.Program {
-        ForeignShim.Program(
+        // Of a runtime that is missing a shim says the same as of a command that is.
+        if let runtime = request.options["runtime"], !runtime.isEmpty {
+            _ = try HostProgram.find(runtime, stage: "runtime")
+        }
+        return ForeignShim.Program(
             path: try HostProgram.find(request.options["shim"] ?? defaultShim, stage: "shim"),
             namespace: context.namespace,
             id: context.id,

@@ -240,11 +240,13 @@ final class ForeignShim {
     /// The shim's words, with the stage by which a manager knows that the command is wrong.
     private static func failure(_ method: TaskMethod, _ error: RPCError) -> BackendError {
         let text = error.message.lowercased()
+        // The shim's own words for a runtime that it could not execute.
+        let isRuntime = text.contains("unable to retrieve oci runtime error") || text.contains("fork/exec")
         let isMissing =
             text.hasSuffix("no such file or directory") || text.contains("executable file not found in $path")
-        guard text.contains("exec"), isMissing || text.contains("permission denied") else {
+        guard text.contains("exec"), !isRuntime, isMissing || text.contains("permission denied") else {
             return .refused(
-                stage: method.rawValue.lowercased(),
+                stage: isRuntime ? "runtime" : method.rawValue.lowercased(),
                 operation: "shim",
                 code: error.code,
                 detail: error.message

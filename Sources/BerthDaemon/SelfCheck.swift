@@ -79,7 +79,7 @@ enum SelfCheck {
         directory("socket directory", parent(settings.socket), &report)
         for (name, path) in settings.backends.sorted(by: { $0.key < $1.key }) {
             let isDefault = name == settings.defaultBackend ? " (default)" : ""
-            let problem = Installation.isProgram(path) ? nil : "no executable file"
+            let problem = BackendStatus.obstacle(path, settings.backendOptions[name] ?? [:])
             report.add("backend \(name)\(isDefault) \(path)", problem, required: name == settings.defaultBackend)
         }
         if let path = settings.initPath {

@@ -1,4 +1,5 @@
 import EngineModel
+import Kernel
 
 /// Names and sets of capabilities.
 package enum Capabilities {
@@ -13,6 +14,13 @@ package enum Capabilities {
         "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
     ]
 
+    /// Those that this process could give: what it has not got itself, no child of it can have.
+    package static let available: Set<String> = {
+        // Where that cannot be known, whoever sets them up says what is wrong.
+        guard let own = try? Credentials.capabilities() else { return Set(all) }
+        return Set(own.permitted.intersection(own.bounding).names)
+    }()
+
     /// What a container has without asking: Docker's set without `CAP_NET_RAW`, since an echo socket needs none.
     package static let standard: Set<String> = [
         "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_SETGID", "CAP_SETUID",
@@ -21,16 +29,19 @@ package enum Capabilities {
 
     /// The set after additions and removals, in the order of the numbers.
     ///
+    /// "All" are those of `available`; what is named and not available is for the backend to refuse.
+    ///
     /// - Throws: `.invalidArgument` for a name that is no capability.
     package static func resolve(
         privileged: Bool,
         adding: [String],
-        dropping: [String]
+        dropping: [String],
+        available: Set<String> = available
     ) throws -> [String] {
         let added = try adding.map(canonical)
         let dropped = try dropping.map(canonical)
-        if privileged { return all }
-        var set = added.contains("ALL") ? Set(all) : standard
+        if privileged { return all.filter(available.contains) }
+        var set = added.contains("ALL") ? available.intersection(all) : standard
         if dropped.contains("ALL") { set = added.contains("ALL") ? set : [] }
         set.formUnion(added.filter { $0 != "ALL" })
         set.subtract(dropped.filter { $0 != "ALL" })

@@ -68,7 +68,7 @@ public struct BackendError: Error, Sendable, Hashable, CustomStringConvertible {
     ///   - operation: What was to be done.
     ///   - object: To what; may be empty.
     ///   - code: What callers decide by.
-    ///   - detail: The reason.
+    ///   - detail: The reason; control characters in it are escaped.
     ///   - errno: What the kernel said to that other program, where that is known.
     /// - Returns: The error.
     public static func refused(
@@ -79,7 +79,34 @@ public struct BackendError: Error, Sendable, Hashable, CustomStringConvertible {
         detail: String,
         errno: Errno? = nil
     ) -> BackendError {
-        BackendError(code: code, stage: stage, operation: operation, object: object, errno: errno, detail: detail)
+        BackendError(
+            code: code,
+            stage: stage,
+            operation: operation,
+            object: object,
+            errno: errno,
+            detail: printable(detail)
+        )
+    }
+
+    /// What another program has told may be anything, and is shown on terminals: what no terminal prints stands as `\u{1b}`.
+    private static func printable(_ text: String) -> String {
+        func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
+            switch scalar.value {
+            case 0x09, 0x0a: true
+            // Control characters, and marks that change the order of what is around them.
+            case 0..<0x20, 0x7f...0x9f, 0x200b...0x200f, 0x2028...0x202e, 0x2060...0x206f, 0xfeff: false
+            default: true
+            }
+        }
+        guard !text.unicodeScalars.allSatisfy(isPrintable) else { return text }
+        return text.unicodeScalars.reduce(into: "") { result, scalar in
+            if isPrintable(scalar) {
+                result.unicodeScalars.append(scalar)
+            } else {
+                result += "\\u{\(String(scalar.value, radix: 16))}"
+            }
+        }
     }
 
     /// `stage: operation object: reason`.

@@ -126,6 +126,11 @@ import Testing
         }
     }
 
+    @Test func whatARuntimePrintsIsEscaped() throws {
+        let (_, message) = try Place(#"printf 'a\033[31m\001\377b' >$log; exit 7"#).refusal()
+        #expect(message.contains(#"a\u{1b}[31m\u{1}"#), "\(message)")
+    }
+
     @Test func runtimeThatHangsIsKilledWithWhatItHasStarted() throws {
         let place = try Place("sleep 1000 & echo $! >${0%/*}/child; exec sleep 1000")
         let start = ContinuousClock.now

@@ -1,5 +1,6 @@
 import EngineModel
 import EngineSpec
+import Kernel
 import OCISpec
 import Testing
 
@@ -143,8 +144,27 @@ struct SpecTests {
     @Test func privilegedTakesTheMasksAway() throws {
         let spec = try spec { $0.privileged = true }
         #expect(spec.linux?.maskedPaths == [] && spec.linux?.readonlyPaths == [])
-        #expect(spec.process?.capabilities?.bounding?.count == Capabilities.all.count)
+        let own = try Credentials.capabilities()
+        let given = spec.process?.capabilities?.bounding
+        #expect(given == own.permitted.intersection(own.bounding).intersection(.allKnown).names)
         #expect(spec.mounts?.first { $0.destination == "/sys" }?.options?.contains("rw") == true)
+    }
+
+    /// A runtime refuses a document that asks for more than there is to give, where nobody has asked for it by name.
+    @Test func allIsWhatThereIs() throws {
+        let few: Set<String> = ["CAP_CHOWN", "CAP_SYS_ADMIN"]
+        func set(_ isPrivileged: Bool, _ adding: [String] = [], _ dropping: [String] = []) throws -> [String] {
+            try EngineSpec.Capabilities.resolve(
+                privileged: isPrivileged,
+                adding: adding,
+                dropping: dropping,
+                available: few
+            )
+        }
+        #expect(try set(true) == ["CAP_CHOWN", "CAP_SYS_ADMIN"])
+        #expect(try set(false, ["ALL"]) == ["CAP_CHOWN", "CAP_SYS_ADMIN"])
+        #expect(try set(false, ["ALL"], ["CHOWN"]) == ["CAP_SYS_ADMIN"])
+        #expect(try set(false, ["ALL", "SYS_TIME"]) == ["CAP_CHOWN", "CAP_SYS_ADMIN", "CAP_SYS_TIME"])
     }
 
     @Test func limits() throws {

@@ -139,6 +139,25 @@ extension SystemTests {
             }
         }
 
+        /// All rights are those that the manager has: a runtime refuses to give others.
+        @Test(.enabled(if: areInstalled), arguments: names)
+        func privilegedIsWhatThereIs(_ name: String) throws {
+            try Self.with { daemon in
+                let rights = ["grep", "CapEff:", "/proc/self/status"]
+                func given(_ words: [String], _ command: [String]) throws -> String {
+                    let outcome = try daemon.client(words + command).finish()
+                    #expect(outcome.status == 0, "\(words): \(outcome)")
+                    return outcome.output
+                }
+                let image = "berth/default"
+                let native = try given(["run", "--rm", "--privileged", image], rights)
+                #expect(try given(["run", "--rm", "--privileged", "--runtime", name, image], rights) == native)
+                _ = try given(["run", "-d", "--name", "one", "--runtime", name, image], ["sleep", "1000"])
+                #expect(try given(["exec", "--privileged", "one"], rights) == native)
+                try daemon.ok("rm", "-f", "one")
+            }
+        }
+
         @Test(.enabled(if: areInstalled), arguments: names)
         func outlivesTheManager(_ name: String) throws {
             try Self.with { daemon in

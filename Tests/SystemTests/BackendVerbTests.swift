@@ -44,6 +44,29 @@ extension SystemTests {
             }
         }
 
+        /// `--check` knows it as well: what is missing of a backend stops no manager, unless all containers are to get it.
+        @Test(arguments: ["native", "shimless"]) func theCheckNamesWhatIsMissing(standard: String) throws {
+            try Daemon.with(image: false) { (daemon) throws in
+                let wrong = Self.wrong.filter { !["stranger", "silent"].contains($0.name) }
+                let file = daemon.scratch.appendingPathComponent("berthd.toml")
+                let tables = wrong.map { "[backends.\($0.name)]\n\($0.entry)\n" }
+                try Data("default-backend = \"\(standard)\"\n\(tables.joined())".utf8).write(to: file)
+                let check = try Command(
+                    Binaries.path("berthd"),
+                    ["--check", "--config", file.path, "--root", daemon.root.path, "--state", daemon.state.path],
+                    in: daemon.scratch
+                ).finish()
+                let lines = check.output.split(separator: "\n")
+                for (name, _, text) in wrong {
+                    let word = name == standard ? "bad " : "missing "
+                    let line = lines.first { $0.contains(" backend \(name) ") }
+                    #expect(line?.hasPrefix(word) == true && line?.contains(text) == true, "\(name): \(check)")
+                }
+                let bad = lines.filter { $0.hasPrefix("bad ") && $0.contains(" backend ") }
+                #expect(bad.count == (standard == "native" ? 0 : 1), "\(check)")
+            }
+        }
+
         @Test func whatABackendIsIsShown() throws {
             try Daemon.with(image: false) { (daemon) throws in
                 let info = try daemon.ok("backend", "info", "native")

@@ -255,6 +255,72 @@ extension SystemTests {
             }
         }
 
+        /// A manager that knows a script as another's shim.
+        private static func with(shim body: String, _ test: (Daemon) throws -> Void) throws {
+            try Daemon.with { (daemon) throws in
+                let script = daemon.scratch.appendingPathComponent("script")
+                try Data("#!/bin/bash\n\(body)\n".utf8).write(to: script)
+                try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script.path)
+                let file = BackendChoiceTests.configuration(daemon)
+                try Data("[backends.script]\nshim = \"\(script.path)\"\n".utf8).write(to: file)
+                try daemon.stop()
+                try daemon.start(["--config", file.path])
+                try test(daemon)
+            }
+        }
+
+        /// What a foreign shim writes into its log without end is bounded also while there is no manager.
+        @Test(.enabled(if: BackendChoiceTests.areInstalled)) func aFloodIntoTheLogIsCut() throws {
+            // The pipe `log` is in the working directory.
+            let body = """
+                [ "${@: -1}" = start ] && { until [ -e ${0%/*}/go ]; do sleep 0.05; done
+                    head -c 4194304 /dev/zero >log; touch ${0%/*}/over; } >/dev/null 2>&1 &
+                exec \(BackendChoiceTests.shim) "$@"
+                """
+            try Self.with(shim: body) { daemon in
+                let start = try Self.run(daemon, "one", runtime: "script").finish()
+                try #require(start.status == 0, "\(start)")
+                let id = try daemon.field(".Id", "one")
+                try daemon.crash()
+                try Data().write(to: daemon.scratch.appendingPathComponent("go"))
+                let over = daemon.scratch.appendingPathComponent("over").path
+                try eventually("all is written") { FileManager.default.fileExists(atPath: over) }
+                let log = daemon.state.appendingPathComponent("containers/\(id)/shim.log")
+                try eventually("it is cut") { try ShimLogFile(log).isCut }
+                #expect(try ShimLogFile(log).size <= 2 << 20)
+                try daemon.start(["--config", BackendChoiceTests.configuration(daemon).path])
+                #expect(try daemon.field(".State.Status", "one") == "running")
+                try daemon.ok("rm", "-f", "one")
+            }
+        }
+
+        /// What a foreign shim prints in place of an address is shown as text.
+        @Test(arguments: [0, 3]) func whatItPrintsIsEscaped(status: Int) throws {
+            try Self.with(shim: "printf 'no \\033[31m\\001\\377 address'; exit \(status)") { daemon in
+                let outcome = try Self.run(daemon, "one", runtime: "script").finish()
+                #expect(outcome.status == 125 && outcome.errors.contains(#"no \u{1b}[31m\u{1}"#), "\(outcome)")
+                #expect(outcome.errors.contains("backend 'script'"), "\(outcome)")
+                let isPlain = outcome.errors.unicodeScalars.allSatisfy { $0 == "\n" || $0.value >= 0x20 }
+                #expect(isPlain, "\(outcome.errors.debugDescription)")
+            }
+        }
+
+        /// It is the runtime that is missing, not the command, and the error says whose.
+        @Test(.enabled(if: BackendChoiceTests.areInstalled), arguments: ["foreign", "oci"])
+        func aRuntimeThatIsMissingIsNamed(backend: String) throws {
+            try Daemon.with { (daemon) throws in
+                let shim = backend == "foreign" ? "shim = \"\(BackendChoiceTests.shim)\"\n" : ""
+                let file = BackendChoiceTests.configuration(daemon)
+                try Data("[backends.u]\n\(shim)runtime = \"/nonexistent/runc\"\n".utf8).write(to: file)
+                try daemon.stop()
+                try daemon.start(["--config", file.path])
+                let words = ["run", "--rm", "--runtime", "u", "berth/default", "true"]
+                let outcome = try daemon.client(words).finish()
+                #expect(outcome.status == 125 && outcome.errors.contains("'/nonexistent/runc'"), "\(outcome)")
+                #expect(outcome.errors.contains("backend 'u'"), "\(outcome)")
+            }
+        }
+
         /// What somebody has mounted in a bundle does not keep its container, and nothing outside of it is unmounted.
         @Test func whatIsMountedInABundleIsUnmounted() throws {
             try Daemon.with { (daemon) throws in

@@ -225,6 +225,25 @@ extension SystemTests {
             }
         }
 
+        /// What is written to a shim's standard error without end fills neither a disk nor the memory that all containers share.
+        @Test func aFloodOfStandardErrorIsCut() throws {
+            try Self.with(["spill.Start"]) { neighbour in
+                #expect(try neighbour.run("spill.Start").status == 0)
+                let id = try neighbour.daemon.field(".Id", "spill.Start")
+                let log = neighbour.daemon.state.appendingPathComponent("containers/\(id)/shim.log")
+                try eventually("it is cut") { try ShimLogFile(log).isCut }
+                let end = Date().addingTimeInterval(3)
+                var largest: UInt64 = 0
+                try eventually("a while has gone by") {
+                    largest = max(largest, try ShimLogFile(log).size)
+                    return Date() > end
+                }
+                // 100 ms of it, and as much again for a busy machine.
+                #expect(largest < 64 << 20, "it grows to \(largest) bytes")
+                try neighbour.isUnharmed()
+            }
+        }
+
         /// What a new manager asks of the shims that it finds: one that does not answer keeps neither it nor the others.
         @Test func aShimThatDoesNotAnswerANewManagerHarmsNobody() throws {
             let names = ["hang.State", "crash.State", "claim.State", "slow.State"]
@@ -313,6 +332,21 @@ extension SystemTests {
                 }
             }
         }
+    }
+}
+
+/// A look at a shim's own log.
+struct ShimLogFile {
+    let size: UInt64
+    /// Whether its end was cut off.
+    let isCut: Bool
+
+    init(_ place: URL) throws {
+        let file = try FileHandle(forReadingFrom: place)
+        defer { try? file.close() }
+        size = try file.seekToEnd()
+        try file.seek(toOffset: 512 << 10)
+        isCut = try file.read(upToCount: 80).map { String(decoding: $0, as: UTF8.self).contains("is cut") } ?? false
     }
 }
 

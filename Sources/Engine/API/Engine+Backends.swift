@@ -21,6 +21,24 @@ public struct BackendStatus: Sendable {
     public var capabilities: [String] = []
     /// Why it could not be asked.
     public var problem: String?
+
+    /// Looks whether the programs that a backend consists of can be executed.
+    ///
+    /// A name without `/` among the options is the backend's to find.
+    ///
+    /// - Parameters:
+    ///   - program: Its own program.
+    ///   - options: Its options: `shim` and `runtime` name programs.
+    /// - Returns: Why one cannot; nil when all can.
+    public static func obstacle(_ program: String, _ options: [String: String]) -> String? {
+        let others = ["shim", "runtime"].compactMap { options[$0] }.filter { $0.contains("/") }
+        return ([program] + others).lazy.compactMap { obstacle($0) }.first
+    }
+
+    private static func obstacle(_ path: String) -> String? {
+        guard let status = try? File.status(path, follow: true), status.isRegular else { return "'\(path)' is no file" }
+        return status.permissions & 0o111 == 0 ? "'\(path)' is not executable" : nil
+    }
 }
 
 extension Engine {
@@ -48,12 +66,6 @@ extension Engine {
         return await status(of: name)
     }
 
-    /// Why a program cannot be executed; nil when it can.
-    private static func obstacle(_ path: String) -> String? {
-        guard let status = try? File.status(path, follow: true), status.isRegular else { return "'\(path)' is no file" }
-        return status.permissions & 0o111 == 0 ? "'\(path)' is not executable" : nil
-    }
-
     private func status(of name: String) async -> BackendStatus {
         var status = BackendStatus(
             name: name,
@@ -64,8 +76,8 @@ extension Engine {
         )
         let path = status.program
         do {
-            let programs = [path] + ["shim", "runtime"].compactMap { status.options[$0] }.filter { $0.contains("/") }
-            status.problem = try await core.node.pool.run { programs.lazy.compactMap(Self.obstacle).first }
+            let options = status.options
+            status.problem = try await core.node.pool.run { BackendStatus.obstacle(path, options) }
             guard status.problem == nil else { return status }
             let facts = try await core.node.namespaces.backends.facts(of: path, within: Self.patience)
             (status.version, status.capabilities) = (facts.version, facts.abilities.sorted())

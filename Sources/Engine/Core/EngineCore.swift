@@ -1,3 +1,4 @@
+import DocumentTexts
 import EngineContainer
 import EngineModel
 import EngineShim
@@ -131,6 +132,7 @@ final class EngineCore: Sendable {
                 node.supervisor.start { await self.writeCopies() }
                 node.supervisor.start { await Self.examine(node) }
                 node.supervisor.start { await Self.watchShims(node) }
+                node.supervisor.start { await Self.boundLogs(node) }
             }
             // A few calls that cannot wait, made here: a cancelled task gets no thread of the pool.
             CgroupCleaner.removeIfEmpty(node.configuration.cgroupParent)
@@ -196,6 +198,16 @@ final class EngineCore: Sendable {
             let pause = max(.seconds(2), .milliseconds(5) * containers.count)
             do { try await Task.sleep(for: pause) } catch { return }
             for container in containers { await container.lookAtShim() }
+        }
+    }
+
+    /// Cuts the logs of shims that are too long; soon again where one was, for whoever has filled it goes on.
+    private static func boundLogs(_ node: Node) async {
+        while !Task.isCancelled {
+            let logs = node.table.all.map(\.paths.shimLog)
+            guard let hasCut = try? await node.pool.run({ ShimLog.cut(logs) }) else { return }  // the engine ends
+            let pause = hasCut ? .milliseconds(100) : max(.seconds(2), .milliseconds(5) * logs.count)
+            do { try await Task.sleep(for: pause) } catch { return }
         }
     }
 

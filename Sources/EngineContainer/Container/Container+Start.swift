@@ -68,7 +68,9 @@ extension Container {
     private func startFailed(_ error: any Error, cleanUpErrors: [String] = []) async -> EngineError {
         let program = (record.plan.resolved.entrypoint + record.plan.resolved.command).first ?? ""
         var failure = EngineError.startFailure(error, program: program, id)
-        if ShimConnection.isRefusal(error) || (error as? RPCError)?.status == .unavailable {
+        // The stages of a backend that drives other programs: it is they that are wrong, not the command.
+        let isBelow = ["shim", "runtime"].contains(failure.failure?.stage)
+        if isBelow || ShimConnection.isRefusal(error) || (error as? RPCError)?.status == .unavailable {
             let name = record.plan.backend
             failure.message += "; what backend '\(name)' is says 'berth backend info \(name)'"
         }

@@ -27,6 +27,9 @@ struct Misbehaviour {
         case "crash": CurrentProcess.exit(3)
         case "hang": Self.hang()
         case "garbage": send(frame(call.streamID, envelope(Random.bytes(100))), socket)
+        case "spill":
+            spill()
+            return false
         case "noise": send(Random.bytes(4096), socket)
         case "claim":
             // For a call that nobody has made, so that nobody is told by it.
@@ -47,6 +50,18 @@ struct Misbehaviour {
         default: return false
         }
         return true
+    }
+
+    /// A child that takes part in nothing but the standard error, and ends with this process.
+    private func spill() {
+        let script = "while :; do head -c 1048576 /dev/zero; sleep 0.02; done >&2"
+        var spawn = Spawn(
+            arguments: ["setpriv", "--pdeathsig", "KILL", "sh", "-c", script],
+            environment: ["PATH=/usr/bin:/bin"]
+        )
+        spawn.descriptors = [2: 2]
+        // The test sees that nothing is spilled.
+        _ = try? spawn.start("/usr/bin/setpriv").pid
     }
 
     /// `ExecStart` and `ExecDelete` are the calls for a session, which have the container's methods.

@@ -9,6 +9,7 @@
 //   hostile.slow.METHOD      answers METHOD with a frame of 3 MiB, a byte at a time
 //   hostile.endless.METHOD   answers METHOD with frames for calls that nobody has made, for ever
 //   hostile.flood.TOPIC      has always more events to tell, all of this topic (a dot for its slashes)
+//   hostile.spill.METHOD     has a child fill its standard error, 50 MB/s at most, from METHOD on
 //   hostile.pid.Create       says that the process whose number is in the file `victim` beside it is its container's
 //   hostile.pid.Start        says so in the answer to Start and in the event of it
 //   hostile.pid.Exec         says so of an exec session
