@@ -113,7 +113,9 @@ extension Container {
         if state.reachable { _ = try? await adoption.value(within: Self.infoDeadline) }
         guard lifecycle.isActive || shim != nil else { return nil }
         var status = ShimStatus(container: id, name: record.name, backend: record.plan.backend, state: .unreachable)
-        let process = shim?.process ?? (try? ShimProcess.recorded(paths))
+        var process = shim?.process ?? (try? ShimProcess.recorded(paths))
+        // The number of one that has gone may be anybody's.
+        if let known = process, (try? ProcessFacts.startTime(of: known.pid)) != known.startTime { process = nil }
         status.pid = process?.pid
         status.silence = state.silence
         guard state.reachable || isUpgradingShim else { return status }
