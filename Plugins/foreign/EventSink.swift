@@ -112,6 +112,6 @@ final class EventSink {
         guard let bytes = try? log.read(upTo: 16 << 10) else { return }
         // Nobody is left to be told when the log is closed or its disk full.
         try? BorrowedDescriptor.standardError.writeAll(bytes)
-        _ = try? ShimLog.cut(.standardError)
+        _ = try? ShimLogBound.cut(.standardError)
     }
 }

@@ -205,7 +205,7 @@ final class EngineCore: Sendable {
     private static func boundLogs(_ node: Node) async {
         while !Task.isCancelled {
             let logs = node.table.all.map(\.paths.shimLog)
-            guard let hasCut = try? await node.pool.run({ ShimLog.cut(logs) }) else { return }  // the engine ends
+            guard let hasCut = try? await node.pool.run({ ShimLogBound.cut(logs) }) else { return }  // the engine ends
             let pause = hasCut ? .milliseconds(100) : max(.seconds(2), .milliseconds(5) * logs.count)
             do { try await Task.sleep(for: pause) } catch { return }
         }

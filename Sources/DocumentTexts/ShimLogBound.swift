@@ -3,7 +3,7 @@ package import Kernel
 /// The bound of a shim's own log, which lies in memory that all containers share.
 ///
 /// It is opened for appending, so that whoever has it open goes on at its new end.
-package enum ShimLog {
+package enum ShimLogBound {
     /// A longer one is cut.
     package static let limit: Int64 = 1 << 20
     /// What is kept: the beginning, which says what began to go wrong.
@@ -31,7 +31,7 @@ package enum ShimLog {
                 let log = try? File.open(path, [.write, .append])
             else { continue }
             // One that cannot be cut now is looked at again.
-            hasCut = (try? cut(BorrowedDescriptor(log.raw))) ?? false || hasCut
+            if (try? cut(BorrowedDescriptor(log.raw))) == true { hasCut = true }
         }
         return hasCut
     }
