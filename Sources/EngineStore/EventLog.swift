@@ -123,6 +123,25 @@ extension Store {
         }
     }
 
+    /// Whether an event of this action and object was written at or after `time` that has `word` in its attributes.
+    package func hasEvent(
+        _ action: String,
+        of object: String,
+        naming word: String,
+        since time: Timestamp
+    ) async throws -> Bool {
+        try await read { db in
+            try Bool.fetchOne(
+                db,
+                sql: """
+                    SELECT EXISTS (SELECT 1 FROM events
+                    WHERE seconds >= ? AND action = ? AND object = ? AND instr(attributes, ?) > 0)
+                    """,
+                arguments: [time.seconds, action, object, word]
+            ) ?? false
+        }
+    }
+
     package func lastEvent() async throws -> Int64 {
         try await read { try Int64.fetchOne($0, sql: "SELECT MAX(sequence) FROM events") ?? 0 }
     }

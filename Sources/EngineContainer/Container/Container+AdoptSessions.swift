@@ -40,7 +40,7 @@ extension Container {
                     let at = StoredTime(Timestamp(state.exitedAt))
                     let told = ProcessExit(told: state.exitStatus, byOurs: isOurs)
                     comparedEnds.insert(exec.id)
-                    await ended(exec.id, Exec.End(told, pid: pid, at: at))
+                    await foundEnded(exec.id, Exec.End(told, pid: pid, at: at))
                 case .created where pid == 0: await neverStarted(exec.id, "the manager ended before it was started")
                 default: await isRunning(exec.id, Int32(truncatingIfNeeded: state.pid))
                 }
@@ -50,7 +50,8 @@ extension Container {
                     await neverStarted(exec.id, "the manager ended before its shim knew of it")
                     continue
                 }
-                await ended(exec.id, Exec.End(.unknown("the shim does not know it"), pid: pid, at: StoredTime(.now)))
+                let end = Exec.End(.unknown("the shim does not know it"), pid: pid, at: StoredTime(.now))
+                await foundEnded(exec.id, end)
             } catch {
                 return  // No answer says nothing; the next connection asks again.
             }
@@ -74,10 +75,24 @@ extension Container {
             case .running(let pid):
                 let status = heldEnd(of: exec.id, pid).map(ProcessExit.init)
                 let end = status ?? .unknown("the shim did not report it")
-                await ended(exec.id, Exec.End(end, pid: pid, at: StoredTime(time)))
+                await foundEnded(exec.id, Exec.End(end, pid: pid, at: StoredTime(time)))
             case .created, .starting, .ended: break
             }
         }
+    }
+
+    /// Records an end that is seen by comparing, of which an earlier life may have told that had no room to note it.
+    private func foundEnded(_ id: ExecID, _ end: Exec.End) async {
+        let began = execs[id]?.startedAt?.timestamp ?? Timestamp(seconds: 0)
+        // Where that cannot be known now, it is rather told twice than never.
+        let isTold = try? await node.store.hasEvent(
+            "exec_die",
+            of: self.id.description,
+            naming: id.description,
+            since: began
+        )
+        guard case .running = execs[id]?.phase else { return }
+        await ended(id, end, isTold: isTold ?? false)
     }
 
     /// The shim says that a session runs of whose start nobody was told.

@@ -304,8 +304,8 @@ extension Container {
         }
     }
 
-    /// Records the end of a session, once it is known.
-    func ended(_ id: ExecID, _ end: Exec.End) async {
+    /// Records the end of a session, once it is known; the event of one that is told already is not told again.
+    func ended(_ id: ExecID, _ end: Exec.End, isTold: Bool = false) async {
         node.faults.reached(.execEnded)
         execs[id]?.phase = .ended(code: end.code, pid: end.pid)
         execs[id]?.endedAt = end.at
@@ -314,13 +314,8 @@ extension Container {
         overtaking[.exec(id)] = nil
         execEnds.removeValue(forKey: id)?.resolve(.success(()))
         let isNoted = await keep(id)
-        await commit([
-            event(
-                "exec_die",
-                at: end.at.timestamp,
-                ["execID": id.description, "exitCode": String(end.code)]
-            )
-        ])
+        let word = ["execID": id.description, "exitCode": String(end.code)]
+        await commit(isTold ? [] : [event("exec_die", at: end.at.timestamp, word)])
         // The shim forgets the session once the engine keeps its code. One that it has forgotten already is what is wanted.
         guard isNoted else { return }
         _ = try? await shim?.client.delete(exec: id)
