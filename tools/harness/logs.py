@@ -353,6 +353,8 @@ class Follower:
 
     def __init__(self, pause: float = 0.1) -> None:
         self._tails: dict[str, Tail] = {}
+        # Whose files may go.
+        self._finished: set[str] = set()
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._pause = pause
@@ -378,6 +380,7 @@ class Follower:
         """The account of a writer that has ended, and that of what rotation has left of its log."""
         with self._lock:
             tail = self._tails[name]
+            self._finished.add(name)
             return tail.finish(), tail.remains()
 
     def close(self) -> None:
@@ -389,5 +392,6 @@ class Follower:
     def _run(self) -> None:
         while not self._over.wait(self._pause):
             with self._lock:
-                for tail in self._tails.values():
-                    tail.advance()
+                for name, tail in self._tails.items():
+                    if name not in self._finished:
+                        tail.advance()

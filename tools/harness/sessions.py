@@ -26,8 +26,9 @@ class Session:
         self._stream = stream
         self._stream.settimeout(0.5)
         self._framed = framed
-        self._raw = early if framed else b""
-        self._held = b"" if framed else early
+        self._raw = b""
+        self._held = b""
+        self._take(early)
         self._greeting = greeting
         self._sent = 0
         self._count = 0
@@ -59,7 +60,7 @@ class Session:
         try:
             if self._greeting:
                 line = self._line()
-                if line != self._greeting:
+                if line is not None and line != self._greeting:
                     self.problem = f"the first line is {line!r}"
             while not self._over.is_set() and self.problem is None:
                 self._ask()

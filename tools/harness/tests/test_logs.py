@@ -1,13 +1,16 @@
 """The reader of logs sees every fault of a byte, and none where there is none."""
 
 import os
+import shutil
 import struct
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
 from harness.ledger import Books
-from harness.logs import RECORD, Tail, fillings
+from harness.logs import RECORD, Follower, Tail, fillings
+from harness.rotation import Limit
 
 FILLINGS = fillings(RECORD)
 
@@ -43,6 +46,29 @@ class LogTests(unittest.TestCase):
     def account(self, *numbers: tuple[int, int]):
         self.append(b"".join(line(record(*each)[:-1]) for each in numbers))
         return self.tail().finish()
+
+    def test_follower_goes_on_when_a_log_that_is_finished_goes(self) -> None:
+        class Other:
+            def __init__(self) -> None:
+                self.seen = threading.Event()
+
+            def advance(self) -> None:
+                self.seen.set()
+
+            def close(self) -> None:
+                pass
+
+        self.book()
+        folder = Path(self.folder.name) / "container"
+        folder.mkdir()
+        path = shutil.copy(self.path, folder)
+        follower, other = Follower(0.001), Other()
+        self.addCleanup(follower.close)
+        follower.follow("one", Tail(path, Books(Path(self.folder.name), "one"), limit=Limit(1000, 3)))
+        follower.finish("one")
+        shutil.rmtree(folder)
+        follower.follow("two", other)
+        self.assertTrue(other.seen.wait(10))
 
     def test_whole_log_is_clean(self) -> None:
         self.book(3 * 128, 2 * 128)
