@@ -118,7 +118,8 @@ final class ManagedContainer {
 
     func waitForExit(_ exec: String = "") throws -> UInt32 {
         let request = TaskWaitRequest.with { ($0.id, $0.execID) = (id, exec) }
-        return try client.task(.wait, request, TaskWaitResponse.self).exitStatus
+        let stream = try client.begin(client.taskService, TaskMethod.wait.rawValue, request)
+        return try client.finish(stream, TaskWaitResponse.self, timeout: ConformanceContainer.patience).exitStatus
     }
 
     func delete(_ exec: String = "") throws {

@@ -58,7 +58,8 @@ extension SystemTests {
                 try daemon.crash()
                 kill(try #require(shim).pid, SIGKILL)
                 try daemon.start()
-                #expect(try daemon.ok("wait", "pupil") == "137")
+                // An older kernel does not tell how a process has ended that is nobody's child.
+                #expect(["137", "255"].contains(try daemon.ok("wait", "pupil")))
                 #expect(try daemon.ok("profile", "ls", "--format", "{{.Runs}} {{.IncompleteRuns}}") == "1 1")
                 try daemon.ok("rm", "pupil")
             }
