@@ -31,7 +31,7 @@ final class ForeignBackend: Backend {
     /// The end of the init process's input that the foreign shim opens when it likes.
     var input: SharedDescriptor?
 
-    private var record: ForeignRecord? { written.flatMap { ForeignRecord(bytes: $0) } }
+    var record: ForeignRecord? { written.flatMap { ForeignRecord(bytes: $0) } }
 
     /// The foreign shim has ends of the container's pipes open.
     var streamHolders: [Int32] { record?.processes().map(\.pid) ?? [] }
@@ -95,7 +95,8 @@ final class ForeignBackend: Backend {
         )
         // It opens its end of the input when it likes; our copy of it goes when the program runs.
         input = paths.inputEnd
-        return try process(Int32(bitPattern: answer.pid), paths.terminal)
+        // What waits for its start has not ended, and its group is killed with the container: it is nobody else's.
+        return try process(Int32(bitPattern: answer.pid), paths.terminal, mayHaveEnded: false)
     }
 
     func start() throws(BackendError) {
@@ -120,7 +121,7 @@ final class ForeignBackend: Backend {
         do throws(BackendError) {
             let start = TaskStartRequest.with { ($0.id, $0.execID) = (context.id, request.id) }
             let answer: TaskStartResponse = try shim.call(.start, start, TaskStartResponse.self)
-            let process = try process(Int32(bitPattern: answer.pid), paths.terminal)
+            let process = try process(Int32(bitPattern: answer.pid), paths.terminal, mayHaveEnded: true)
             execs[process.pid] = request.id
             try letInputEnd(request.id)
             withExtendedLifetime(paths) {}
@@ -139,61 +140,6 @@ final class ForeignBackend: Backend {
         } catch  where error.code == .notFound {
             // It has ended already.
         }
-    }
-
-    /// A process that the foreign shim says it has made: one below it, and so below us, or in the container's group.
-    ///
-    /// The foreign shim of a predecessor is not below us.
-    private func process(_ pid: Int32, _ terminal: SharedDescriptor?) throws(BackendError) -> ContainerProcess {
-        let shim = try existing("process")
-        do throws(KernelError) {
-            guard pid > 1, pid != Credentials.processID else { throw .failed("find process", String(pid), .noProcess) }
-            let pidfd = SharedDescriptor(try Pidfd(pid: pid).intoDescriptor())
-            // A helper of the runtime that has just ended may stand in between, and nothing announces a new parent. Of a process that has
-            // ended only the shim knows.
-            for _ in 0..<400 {
-                let isOurs = (try? Self.isBelow(pid)) == true || isInGroup(pid)
-                let events = try isOurs ? [] : pidfd.poll(for: .readable, timeout: .milliseconds(5))
-                if isOurs || !events.isEmpty {
-                    held[pid] = pidfd
-                    return ContainerProcess(pid: pid, pidfd: pidfd, terminal: terminal)
-                }
-            }
-            throw .failed("find process", String(pid), .noChild)
-        } catch  where [.noProcess, .noEntry].contains(error.errno) && pid > 1 {
-            return try Self.ended(pid, terminal)
-        } catch {
-            throw .refused(
-                stage: "shim",
-                operation: "find process",
-                object: shim.program.path,
-                code: .internal,
-                detail: "process \(pid), which it names, is not below it: \(error)"
-            )
-        }
-    }
-
-    /// A process that has ended and was reaped already: what is always readable stands for its pidfd.
-    private static func ended(_ pid: Int32, _ terminal: SharedDescriptor?) throws(BackendError) -> ContainerProcess {
-        do throws(KernelError) {
-            return ContainerProcess(pid: pid, pidfd: try Pipe().ends().reader, terminal: terminal)
-        } catch {
-            throw .failed(stage: "shim", error)
-        }
-    }
-
-    private func isInGroup(_ pid: Int32) -> Bool {
-        guard let group = record?.cgroup, let path = ContainerGroup.path(of: pid) else { return false }
-        return path == group || path.hasPrefix(group + "/")
-    }
-
-    private static func isBelow(_ pid: Int32) throws(KernelError) -> Bool {
-        var ancestor = pid
-        for _ in 0..<64 where ancestor > 1 {
-            ancestor = try ProcessFacts(ancestor).parent
-            if ancestor == Credentials.processID { return true }
-        }
-        return false
     }
 
     // The foreign shim's own end ------------------------------------------------------------------------------------------
@@ -264,7 +210,7 @@ final class ForeignBackend: Backend {
         guard let answer else { return nil }
         switch answer.exitStatus {
         case 129...192: return .signaled(Int32(answer.exitStatus) - 128, core: false)
-        case let number: return .exited(UInt8(truncatingIfNeeded: number))
+        case let number: return UInt8(exactly: number).map { .exited($0) }
         }
     }
 
@@ -353,7 +299,7 @@ final class ForeignBackend: Backend {
     func processes() throws(BackendError) -> [Int32] {
         let request = TaskPidsRequest.with { $0.id = context.id }
         let answer: TaskPidsResponse = try existing("processes").call(.pids, request, TaskPidsResponse.self)
-        return answer.processes.map { Int32(bitPattern: $0.pid) }
+        return answer.processes.map { Int32(bitPattern: $0.pid) }.filter(isOurs)
     }
 
     func outOfMemory() -> OutOfMemory {

@@ -139,10 +139,12 @@ final class ForeignShim {
     ///   - program: What to start.
     ///   - options: Runtime options for its standard input.
     /// - Returns: The shim, connected.
-    /// - Throws: What it printed instead of an address.
+    /// - Throws: What it printed instead of an address of its own.
     static func start(_ program: Program, options: Google_Protobuf_Any?) throws(BackendError) -> ForeignShim {
         var program = program
         program.events = EventSink.address
+        // Written just now, by the clock by which sockets are made.
+        let before = try? File.status("\(program.bundle)/config.json").changed
         let printed = try program.run("start", [], input: options?.bytes ?? [], within: patience)
         guard let address = ShimAddress(printed) else {
             let text = String(decoding: printed.prefix(256), as: UTF8.self)
@@ -152,6 +154,16 @@ final class ForeignShim {
                 object: program.path,
                 code: .internal,
                 detail: "'\(text)' is no address of a unix socket with ttrpc, such as unix:///run/s/0123"
+            )
+        }
+        // Another's socket is not called, and not removed with the container.
+        if let before, let socket = try? File.status(address.path, follow: true), socket.changed < before {
+            throw .refused(
+                stage: "shim",
+                operation: "read address",
+                object: program.path,
+                code: .internal,
+                detail: "the socket '\(address.path)' is older than it, and so another's"
             )
         }
         return try ForeignShim(program, at: address)

@@ -8,8 +8,11 @@ extension SystemTests {
     /// `hostile-backend` does what the name of its link says; `good` is a native container beside it.
     @Suite struct HostileBackendTests {
         /// A manager that knows backends of these names, and waits for their answers for `deadline` seconds.
+        ///
+        /// Foreign ones are started and called by `berth-shim-foreign`.
         static func with(
             _ names: [String],
+            foreign: Bool = false,
             deadline: Int = 1,
             startDeadline: Int? = nil,
             _ body: (Neighbour) throws -> Void
@@ -21,11 +24,18 @@ extension SystemTests {
                 let folder = daemon.scratch.appendingPathComponent("backends")
                 try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
                 var arguments: [String] = []
+                var configuration = ""
                 for name in names {
                     let link = folder.appendingPathComponent("hostile.\(name)")
                     let program = Binaries.path("hostile-backend")
                     try FileManager.default.createSymbolicLink(atPath: link.path, withDestinationPath: program)
-                    arguments += ["--backend", "\(name)=\(link.path)"]
+                    if !foreign { arguments += ["--backend", "\(name)=\(link.path)"] }
+                    configuration += "[backends.\"\(name)\"]\nshim = \"\(link.path)\"\n"
+                }
+                if foreign {
+                    let file = BackendChoiceTests.configuration(daemon)
+                    try Data(configuration.utf8).write(to: file)
+                    arguments = ["--config", file.path]
                 }
                 try daemon.stop()
                 try daemon.start(arguments, executable: "berthd-faults", environment: environment)

@@ -14,7 +14,7 @@ final class HostileShim {
         init(_ socket: SharedDescriptor) { self.socket = socket }
     }
 
-    private let wrong: Misbehaviour
+    let wrong: Misbehaviour
     private let place: String
     private var connections: [Connection] = []
     private var events: [ShimEvent] = []
@@ -127,6 +127,7 @@ final class HostileShim {
         case "State":
             return TaskStateResponse.with { state in
                 (state.pid, state.status) = (UInt32(bitPattern: child?.pid ?? 0), status)
+                if wrong.fault == "state" { state.status = .stopped }
             }.bytes
         case "Kill":
             if let child { _ = try Pidfd.send(.kill, to: child.pidfd.raw) }
@@ -136,8 +137,9 @@ final class HostileShim {
             let process = id.isEmpty ? child : execs.removeValue(forKey: id)
             if let process { _ = try? Pidfd.send(.kill, to: process.pidfd.raw) }
             return TaskDeleteResponse.with { $0.exitStatus = 137 }.bytes
-        case "Wait": return exit.bytes
-        case "Pids": return TaskPidsResponse().bytes
+        case "Wait": return try wait(call)
+        case "Pids": return try pids().bytes
+        case "Resume" where wrong.fault == "state": throw RPCError.unimplemented(call.method)
         case "Connect", "Acknowledge", "SetPolicy", "Shutdown", "ReopenLog", "Pause", "Resume", "CloseIO",
             "ResizePty", "Update", "CheckFiles":
             return []
@@ -153,13 +155,34 @@ final class HostileShim {
             return TaskStartResponse.with { $0.pid = UInt32(bitPattern: pid) }.bytes
         }
         status = .running
+        try startFlood()
         let pid = try wrong.lies(about: "Start") ? victim() : child?.pid ?? 0
         tell(EventTopic.start, pid)
         return TaskStartResponse.with { $0.pid = UInt32(bitPattern: pid) }.bytes
     }
 
-    private func victim() throws -> Int32 {
-        Int32(try File.readText("\(place)/victim").filter { $0.isNumber || $0 == "-" }) ?? 0
+    /// Not before the end: who asks earlier waits with all others.
+    private func wait(_ call: TTRPCServerConnection.Call) throws -> [UInt8] {
+        let id = try call.decode(TaskWaitRequest.self).execID
+        if let process = id.isEmpty ? child : execs[id] { _ = try process.pidfd.poll(for: .readable, timeout: nil) }
+        return TaskWaitResponse.with { $0.exitStatus = wrong.fault == "exit" ? UInt32(wrong.object) ?? 0 : 137 }.bytes
+    }
+
+    private func pids() throws -> TaskPidsResponse {
+        guard wrong.lies(about: "Pids") else { return TaskPidsResponse() }
+        let numbers = [try Self.victim(place), 1, 0, -1, .min, .max]
+        return TaskPidsResponse.with { answer in
+            answer.processes = numbers.map { pid in TaskProcessInfo.with { $0.pid = UInt32(bitPattern: pid) } }
+        }
+    }
+
+    private func victim() throws -> Int32 { try Self.victim(place) }
+
+    /// `parent` is who has started this one, or has inherited it.
+    private static func victim(_ place: String) throws -> Int32 {
+        let text = try File.readText("\(place)/victim")
+        if text == "parent" { return try ProcessFacts(Credentials.processID).parent }
+        return Int32(text.filter { $0.isNumber || $0 == "-" }) ?? 0
     }
 
     /// A process that ends with this one, however that ends.

@@ -13,8 +13,12 @@
 //   hostile.pid.Create       says that the process whose number is in the file `victim` beside it is its container's
 //   hostile.pid.Start        says so in the answer to Start and in the event of it
 //   hostile.pid.Exec         says so of an exec session
+//   hostile.pid.Pids         says so, and of other numbers, where it is asked for the processes of its container
+//   hostile.exit.NUMBER      says that every process ended with this status
+//   hostile.state.Resume     does not resume, and says that there is nothing to resume
+//   hostile.address.start    says that it listens where the file `victim` says
 //
-// It is started as berthd starts a backend, under a link with such a name.
+// It is started as berthd starts a backend, or by `start` as containerd does, under a link with such a name.
 
 import FoundationEssentials
 import Kernel
@@ -30,6 +34,8 @@ switch CommandLine.arguments.last {
 case "-info":
     if fault == "hang", object == "-info" { Misbehaviour.hang() }
     try BorrowedDescriptor.standardOutput.writeAll(ContainerdRuntimeInfo.with { $0.version.version = "666" }.bytes)
+case "start": try HostileShim.start(Misbehaviour(fault, object), place)
 case "serve": try HostileShim(Misbehaviour(fault, object), place).serve()
+case "flood": HostileShim.flood("/" + object.replacing(".", with: "/"))
 default: break
 }
