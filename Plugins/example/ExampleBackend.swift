@@ -12,6 +12,7 @@ final class ExampleBackend: Backend {
     init(_ context: BackendContext) throws(BackendError) { root = BundleRoot(bundle: context.bundle) }
 
     func create(_ request: BackendCreateRequest) throws(BackendError) -> ContainerProcess {
+        try root.refuseMounts(of: request.specification)
         try root.mount(request.rootMounts)
         do throws(BackendError) {
             let (child, gate) = try launch(root.process(ofSpecification: request.specification), request.streams)
@@ -90,8 +91,7 @@ final class ExampleBackend: Backend {
             try gate.writeAll([1])
             answer = try gate.read(upTo: 1)
         } catch { throw .failed(stage: "start", error) }
-        if let number = answer.first {
-            throw .failed(stage: "exec", operation: "execute", errno: Errno(rawValue: Int32(number)))
-        }
+        guard let number = answer.first else { return }
+        throw .failed(stage: "exec", operation: "execute", errno: Errno(rawValue: Int32(number)))
     }
 }
