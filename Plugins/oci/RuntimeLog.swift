@@ -14,19 +14,9 @@ struct RuntimeLog {
     private(set) var errors: [String] = []
     private(set) var warnings: [String] = []
 
-    /// Reads the log and removes it, so that the next call begins a new one.
-    ///
-    /// - Parameters:
-    ///   - path: Of the log; none is an empty one.
-    ///   - limit: Most that is read.
-    /// - Returns: What it said.
-    static func take(_ path: String, limit: Int) -> RuntimeLog {
-        var log = RuntimeLog()
-        // A log that is absent or too long says nothing; the status of the call says that something is wrong.
-        let text = (try? File.readText(path, limit: limit)) ?? ""
-        _ = try? File.remove(path)
-        for line in text.split(separator: "\n") { log.add(line) }
-        return log
+    /// Reads what a runtime has written.
+    init(_ bytes: [UInt8]) {
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") { add(line) }
     }
 
     private mutating func add(_ text: Substring) {
@@ -84,5 +74,45 @@ struct RuntimeLog {
     static func note(_ text: String) {
         // Nobody is left to be told when it is closed.
         try? BorrowedDescriptor.standardError.writeAll("\(text)\n")
+    }
+}
+
+/// Where a runtime writes its log during one call: a pipe with a name, of which only the end is kept, however much is written.
+struct RuntimeLogPipe: ~Copyable {
+    /// Most that is kept.
+    private static let limit = 256 << 10
+
+    private let path: String
+    private let reader: SharedDescriptor
+    private var end: [UInt8] = []
+
+    /// Readable when something was written.
+    var raw: RawDescriptor { reader.raw }
+
+    /// Makes the pipe, in place of one of a call that was cut off.
+    init(bundle: String, name: String) throws(KernelError) {
+        path = "\(bundle)/\(name)"
+        _ = try File.remove(path)
+        try RootedDir(bundle).mknod(name, .fifo, permissions: 0o600)
+        // With both ends it is never closed, and no runtime waits for a reader.
+        reader = SharedDescriptor(try File.open(path, [.readWrite, .nonBlocking]))
+    }
+
+    /// Takes a part of what is there; false when there is nothing.
+    mutating func take() -> Bool {
+        guard let bytes = try? reader.read(upTo: 64 << 10), !bytes.isEmpty else { return false }
+        end += bytes
+        if end.count > 2 * Self.limit { end.removeFirst(end.count - Self.limit) }
+        return true
+    }
+
+    /// Takes the rest and removes the pipe: who still writes into it is told that nobody reads.
+    ///
+    /// - Returns: The end of what was written.
+    consuming func finish() -> [UInt8] {
+        // The bound is for somebody who goes on writing; a pipe holds less.
+        for _ in 0..<64 where !take() { break }
+        _ = try? File.remove(path)
+        return end.suffix(Self.limit)
     }
 }

@@ -6,8 +6,10 @@ import ShimKit
 ///
 /// Every call has an end: a runtime that hangs is killed with all that it has started.
 struct RuntimeProgram {
-    /// Most that is read of what a runtime prints or logs.
+    /// Most that is read of what a runtime prints.
     private static let limit = 256 << 10
+    /// Name of its log in the bundle.
+    private static let logName = "runtime.log"
 
     /// Absolute path of the program.
     let path: String
@@ -34,8 +36,11 @@ struct RuntimeProgram {
         let stage = words.first ?? ""
         let status: ExitStatus?
         let printed: [UInt8]
+        let log: RuntimeLog
         do throws(KernelError) {
-            (status, printed) = try call(words, streams)
+            var pipe = try RuntimeLogPipe(bundle: bundle, name: Self.logName)
+            (status, printed) = try call(words, streams, &pipe)
+            log = RuntimeLog(pipe.finish())
         } catch {
             throw .failed(stage: stage, error.about(path))
         }
@@ -48,22 +53,20 @@ struct RuntimeProgram {
                 detail: "no end within \(patience); killed"
             )
         }
-        let log = RuntimeLog.take(logPath, limit: Self.limit)
         for warning in log.warnings { RuntimeLog.note("\(stage): \(warning)") }
         guard status == .exited(0) else { throw log.failure(stage, of: path, status, printed: printed) }
         return printed
     }
-
-    private var logPath: String { "\(bundle)/runtime.log" }
 
     /// Runs the program.
     ///
     /// - Returns: How it ended, nil when it had to be killed, and what it printed.
     private func call(
         _ words: [String],
-        _ streams: ProcessStreams?
+        _ streams: ProcessStreams?,
+        _ log: inout RuntimeLogPipe
     ) throws(KernelError) -> (ExitStatus?, [UInt8]) {
-        var flags = ["--root", root, "--log", logPath, "--log-format", "json"]
+        var flags = ["--root", root, "--log", "\(bundle)/\(Self.logName)", "--log-format", "json"]
         if usesSystemdCgroup { flags.append("--systemd-cgroup") }
         var spawn =
             hidesCgroup2
@@ -77,16 +80,13 @@ struct RuntimeProgram {
             let (reader, writer) = try Pipe().ends()
             // A command that makes a process on a terminal may leave somebody with the pipe: it is read when the command has ended.
             spawn.descriptors = [1: writer.raw, 2: writer.raw]
-            let status = try withExtendedLifetime((directory, writer)) { () throws(KernelError) in
-                try end(of: start(spawn))
-            }
+            let child = try withExtendedLifetime((directory, writer)) { () throws(KernelError) in try start(spawn) }
+            let status = try end(of: child, &log)
             return (status, try Self.available(reader))
         }
         spawn.descriptors = [0: input.raw, 1: output.raw, 2: error.raw]
-        let status = try withExtendedLifetime((directory, streams)) { () throws(KernelError) in
-            try end(of: start(spawn))
-        }
-        return (status, [])
+        let child = try withExtendedLifetime((directory, streams)) { () throws(KernelError) in try start(spawn) }
+        return (try end(of: child, &log), [])
     }
 
     private func start(_ spawn: Spawn) throws(KernelError) -> Child {
@@ -95,10 +95,16 @@ struct RuntimeProgram {
         return try spawn.start(program.descriptor.raw)
     }
 
-    /// Waits for the end, and makes one when the time is up.
-    private func end(of child: consuming Child) throws(KernelError) -> ExitStatus? {
-        let pid = child.pid
-        guard try child.pidfd.poll(for: .readable, timeout: patience).isEmpty else { return try child.pidfd.wait() }
+    /// Waits for the end, takes what is logged meanwhile, and makes an end when the time is up.
+    private func end(of child: consuming Child, _ log: inout RuntimeLogPipe) throws(KernelError) -> ExitStatus? {
+        let (pid, deadline) = (child.pid, Clock.monotonic.now + patience)
+        repeat {
+            var set = PollSet()
+            for descriptor in [child.pidfd.raw, log.raw] { set.add(descriptor, .readable) }
+            let ready = try set.wait(timeout: max(.zero, deadline - Clock.monotonic.now)).map(\.descriptor)
+            if ready.contains(child.pidfd.raw) { return try child.pidfd.wait() }
+            if ready.contains(log.raw) { _ = log.take() }
+        } while Clock.monotonic.now < deadline
         // It leads a session, whose number is its own until it is reaped; what it has started may lead groups of its own.
         ProcessSession(of: pid).kill(within: .seconds(1))
         try child.pidfd.wait()

@@ -301,6 +301,15 @@ import Testing
         #expect(message.utf8.count < 4 << 20)
     }
 
+    /// A log without end is kept nowhere, and what it ends with is known all the same.
+    @Test func floodOfTheLogIsNotKept() throws {
+        let flood = "head -c 100000000 /dev/zero >$log; stat -c %s $log >${0%/*}/size"
+        let place = try Place(flood + #"; printf '\n{"level":"error","msg":"no such luck"}\n' >>$log; exit 1"#)
+        let (code, message) = try place.refusal()
+        #expect(code == .internal && message.contains("no such luck"), "\(message.prefix(200))")
+        #expect(try place.number("size") <= 1 << 20)
+    }
+
     @Test func lastErrorOfTheLogIsTheReason() throws {
         let lines = #"{"level":"warning","msg":"first"}\n{"level":"error","msg":"no such luck"}\n"#
         let (_, message) = try Place("printf '\(lines)' >$log; exit 1").refusal()
