@@ -77,12 +77,13 @@ extension UpgradeTests {
                 }
                 try eventually("it was started again") { starts(gate) > 5 }
                 try daemon.ok("stop", "-t", "0", "one")
-                let count = starts(gate)
-                #expect(try daemon.field(".RestartCount", "one") == "\(count - 1)")
-                let lives = Array(repeating: ["start", "die"], count: count).flatMap { $0 }
-                #expect(
-                    try daemon.told("one").filter { ["create", "start", "die"].contains($0) } == ["create"] + lives
-                )
+                let told = try daemon.told("one").filter { ["create", "start", "die"].contains($0) }
+                let lives = told.count { $0 == "start" }
+                #expect(told == ["create"] + Array(repeating: ["start", "die"], count: lives).flatMap { $0 })
+                // The last one may have been ended before it said that it runs, or while the next was waited for, which counts.
+                #expect([lives - 1, lives].contains(starts(gate)), "\(starts(gate)) of \(lives)")
+                let restarts = try daemon.field(".RestartCount", "one")
+                #expect(["\(lives - 1)", "\(lives)"].contains(restarts), "\(restarts) of \(lives)")
             }
         }
 
