@@ -30,6 +30,7 @@ GUEST_DEBIAN=(apparmor buildah busybox-static conmon containerd crun curl e2fspr
 GUEST_TESTS=(
     '^(KernelTests|CgroupsTests|SandboxTests|RuntimeTests)\.' '^BackendTests\..*/native\(|^SystemTests\..*(Systemd|Group|SecurityModule)Tests'
     '^SecurityTests\.|^UpgradeTests\..*/whatIsUnsureIsNotKilled'
+    '^BackendTests\.RestrictedBackendTests|^SystemTests\..*/(whatWasLearned|aHostileCall|everyModeDoes|aManagerThatIsKilledLoses|aSessionIsNoWay|aRunThatNobody|restrictedModeTakes|outputGoesOnAfterADeath)'
 )
 # shellcheck disable=SC2034
 GUEST_LEFT_OUT='TakeoverTests|IdentityTests|Security.*(DaemonProcess|/aDestinationThatBecomes|/missingDestinations|/whatIsMadeLater|/linksOnTheWay|/aNullDeviceThatIsExchanged|/mountsOfTheHostThatComeAndGo|/aLinkInPlaceOfDevices|/request|/texts|/aVolume|/anOrdinary|/annotations|/aContainerOnTheHosts|/aShimTells)|RuntimeTests.ClientTests/(podmanRuns|podmanGives|podmanLimitsAnd|podmanMaps|buildah|containerds)'
