@@ -13,6 +13,8 @@ extension SystemTests {
             (name: "stranger", entry: "program = \"/bin/true\"", text: "Another's shim v2 program is named by 'shim'"),
             (name: "shimless", entry: "shim = \"/no/such/shim\"", text: "'/no/such/shim' is no file"),
             (name: "runtimeless", entry: "runtime = \"/etc/passwd\"", text: "'/etc/passwd' is not executable"),
+            (name: "runtimenowhere", entry: "runtime = \"no-such-runc\"", text: "'no-such-runc' is not in /usr"),
+            (name: "shimnowhere", entry: "shim = \"no-such-shim\"", text: "'no-such-shim' is not in /usr"),
             (name: "silent", entry: "program = \"SILENT\"", text: "did not say within"),
         ]
 

@@ -1,6 +1,7 @@
 import EngineContainer
 import EngineModel
 import EngineShim
+import EngineSpec
 import Kernel
 
 /// One backend as it is configured, and what its program says of itself.
@@ -24,15 +25,26 @@ public struct BackendStatus: Sendable {
 
     /// Looks whether the programs that a backend consists of can be executed.
     ///
-    /// A name without `/` among the options is the backend's to find.
+    /// A name without `/` among the options is the backend's to find; where our own look for it is known.
     ///
     /// - Parameters:
     ///   - program: Its own program.
     ///   - options: Its options: `shim` and `runtime` name programs.
     /// - Returns: Why one cannot; nil when all can.
     public static func obstacle(_ program: String, _ options: [String: String]) -> String? {
-        let others = ["shim", "runtime"].compactMap { options[$0] }.filter { $0.contains("/") }
-        return ([program] + others).lazy.compactMap { obstacle($0) }.first
+        let others = ["shim", "runtime"].compactMap { options[$0] }
+        let names = others.filter { !$0.contains("/") && !$0.isEmpty && finders.contains(File.split(program).name) }
+        return ([program] + others.filter { $0.contains("/") }).lazy.compactMap { obstacle($0) }.first
+            ?? names.lazy.compactMap { missing($0) }.first
+    }
+
+    /// Our own backends that find a program by its name.
+    private static let finders = ["berth-shim-oci", "berth-shim-foreign"]
+
+    private static func missing(_ name: String) -> String? {
+        let places = Resolution.path.dropFirst("PATH=".count)
+        let isThere = places.split(separator: ":").contains { File.exists("\($0)/\(name)") }
+        return isThere ? nil : "'\(name)' is not in \(places)"
     }
 
     private static func obstacle(_ path: String) -> String? {
