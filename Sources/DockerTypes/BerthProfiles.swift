@@ -110,6 +110,8 @@ public struct BerthProfile: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var promoted: String
     /// What it allows.
     @Zero public var calls: [BerthProfileCall]
+    /// What it allows besides, never seen: nothing ends without these calls.
+    @Zero public var unseen: [String]
     /// What was refused while it was learned.
     @Zero public var refused: [BerthProfileCall]
     /// What was seen and not taken up.
@@ -129,6 +131,7 @@ public struct BerthProfile: Codable, Sendable, Equatable, ZeroValue {
         case state = "State"
         case promoted = "Promoted"
         case calls = "Calls"
+        case unseen = "Unseen"
         case refused = "Refused"
         case dangerous = "Dangerous"
         case allowed = "Allowed"

@@ -4,6 +4,14 @@ internal import Seccomp
 extension WorkloadProfile {
     /// Calls that end a program or a signal handler: without them nothing ends well, and they reach nothing.
     static let always = ["exit", "exit_group", "restart_syscall", "rt_sigreturn"]
+    /// How many calls the filter lets through at all, as ``AllowedCalls`` counts them.
+    package var allowedCalls: Int {
+        let open = Set(Self.always).union(calls.keys).union(allowed.map(\.name))
+        return AllowedCalls.names.count { open.contains($0) }
+    }
+
+    /// Calls that it allows although they were never seen.
+    package var unseen: [String] { Self.always.filter { calls[$0] == nil } }
     private static let permissionDenied: UInt32 = 1
     private static let noSystemCall: UInt32 = 38
 

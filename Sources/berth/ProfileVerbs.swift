@@ -106,6 +106,9 @@ struct ProfileShow: ParsableCommand {
             Output.line("capabilities: \(profile.capabilities.joined(separator: ", "))")
         }
         if !profile.allowed.isEmpty { Output.line("named: \(profile.allowed.joined(separator: ", "))") }
+        if !profile.unseen.isEmpty {
+            Output.line("also allowed, for nothing ends without them: \(profile.unseen.joined(separator: ", "))")
+        }
         Output.line("")
     }
 

@@ -98,6 +98,22 @@ extension SystemTests {
             }
         }
 
+        /// One number of calls in lists, comparisons and for each promotion; `show` names what its lines do not.
+        @Test func callsAreCountedAlikeEverywhere() throws {
+            try Daemon.with { daemon in
+                _ = try ProfileUseTests.learn(daemon, "web", ProfileUseTests.work)
+                try daemon.ok("profile", "promote", "web")
+                let count = try daemon.ok("profile", "diff", "web", "--format", "{{.Allowed}}")
+                let listed = try daemon.ok("profile", "ls", "--format", "{{.Calls}} {{.PromotedCalls}}")
+                #expect(listed == "\(count) \(count)")
+                let shown = try daemon.ok("profile", "show", "web", "--format", "json")
+                let document = try JSONSerialization.jsonObject(with: Data(shown.utf8)) as? [String: Any]
+                let calls = try #require(document?["Calls"] as? [[String: Any]]).compactMap { $0["Call"] as? String }
+                let unseen = try #require(document?["Unseen"] as? [String])
+                #expect("\(Set(calls + unseen).count)" == count && Set(calls).isDisjoint(with: unseen))
+            }
+        }
+
         @Test func denialsOfARemovedProfileAreNotThoseOfTheNext() throws {
             try Daemon.with { daemon in
                 let step = "step() { while ! cat $1 >/dev/null 2>&1; do sleep 0.05; done; $2 /tmp/d 2>/dev/null; }"

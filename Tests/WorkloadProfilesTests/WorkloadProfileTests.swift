@@ -350,6 +350,16 @@ enum Learned {
         }
     }
 
+    /// What lists count is what the filter lets through, as a comparison counts it.
+    @Test func callsAreCountedAsTheFilterLetsThemThrough() throws {
+        var profile = try Learned.profile()
+        for name in ["exit_group", "socket:AF_NETLINK/NETLINK_ROUTE", "chroot"] {
+            #expect(profile.allowedCalls == (try AllowedCalls(profile.filter).calls.count))
+            profile.allowed.append(try CallSelector(parsing: name))
+        }
+        #expect(profile.allowedCalls == (try AllowedCalls(profile.filter).calls.count))
+    }
+
     @Test func differencesAreCounted() throws {
         let mine = try AllowedCalls(Learned.profile().filter)
         let base = try AllowedCalls(DefaultProfile.profile(capabilities: []))

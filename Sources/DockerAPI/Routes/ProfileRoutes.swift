@@ -62,7 +62,7 @@ struct ProfileRoutes: Sendable {
             replace: body.replace
         )
         var reply = BerthProfileImported()
-        reply.calls = result.profile.calls.count
+        reply.calls = result.profile.allowedCalls
         (reply.leftOut, reply.inexpressible, reply.unknown) = (result.leftOut, result.inexpressible, result.unknown)
         return try .json(reply, status: .created)
     }

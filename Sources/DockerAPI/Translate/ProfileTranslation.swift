@@ -36,6 +36,7 @@ enum ProfileTranslation {
         document.state = profile.state.rawValue
         document.promoted = profile.promoted ?? ""
         document.calls = rows(profile.calls)
+        document.unseen = profile.unseen
         document.refused = rows(profile.refused)
         document.dangerous = rows(profile.dangerous)
         document.allowed = profile.allowed.map(\.description)
@@ -111,9 +112,4 @@ enum ProfileTranslation {
         row.cursor = Int(event.sequence)
         return row
     }
-}
-
-extension WorkloadProfile {
-    /// Calls that it lets through at all, without those that every profile has.
-    fileprivate var allowedCalls: Int { Set(calls.keys).union(allowed.map(\.name)).count }
 }
