@@ -6,14 +6,36 @@ public struct BerthContainer: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var shimDeath: String
     /// What becomes of its name when it cannot be killed and is to be removed: `release` or `keep`.
     @Zero public var stuck: String
+    /// The profile that it teaches or is held to; absent without one.
+    public var profile: BerthContainerProfile?
 
     /// Everything at its zero value.
     public init() {}
 
     private enum CodingKeys: String, CodingKey {
+        case profile = "Profile"
         case userNamespace = "UserNamespace"
         case shimDeath = "ShimDeath"
         case stuck = "Stuck"
+    }
+}
+
+/// The profile of a container.
+public struct BerthContainerProfile: Codable, Sendable, Equatable, ZeroValue {
+    /// Its name.
+    @Zero public var name: String
+    /// `learn`, `enforce`, `kill` or `audit`.
+    @Zero public var mode: String
+    /// When the profile was promoted that the present run is held to; absent for one that learns, and where nothing runs.
+    public var promoted: String?
+
+    /// Everything at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case name = "Name"
+        case mode = "Mode"
+        case promoted = "Promoted"
     }
 }
 

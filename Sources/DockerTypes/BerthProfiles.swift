@@ -8,6 +8,8 @@ public struct BerthProfileSummary: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var calls: Int
     /// Calls that the one in force allows.
     @Zero public var promotedCalls: Int
+    /// Since when that one is in force; empty when none is.
+    @Zero public var promoted: String
     /// Dangerous calls that were seen and not taken up, refused ones among them.
     @Zero public var dangerous: Int
     /// Runs that it was learned from, and those that are incomplete.
@@ -27,6 +29,7 @@ public struct BerthProfileSummary: Codable, Sendable, Equatable, ZeroValue {
         case state = "State"
         case calls = "Calls"
         case promotedCalls = "PromotedCalls"
+        case promoted = "Promoted"
         case dangerous = "Dangerous"
         case runs = "Runs"
         case incompleteRuns = "IncompleteRuns"

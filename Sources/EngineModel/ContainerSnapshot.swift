@@ -40,6 +40,8 @@ public struct ContainerSnapshot: Sendable {
     public var execIDs: [ExecID]
     /// What becomes of it when its shim dies.
     public var shimDeath: ShimDeath
+    /// When the profile was promoted that its present run is held to; nil without one, and where only one container is not looked at.
+    public var promotion: String?
 
     package init(
         id: ContainerID,

@@ -28,6 +28,8 @@ public struct Restriction: Sendable, Equatable, Codable {
     package static let modeAnnotation = "dev.berth.profile-mode"
     /// Annotation by which the engine knows later which profile of that name it was.
     package static let identityAnnotation = "dev.berth.profile-identity"
+    /// Annotation that says when the profile was promoted that a container is held to.
+    package static let promotionAnnotation = "dev.berth.profile-promoted"
 
     /// What stands for a profile that was removed, or replaced by another of its name; no profile is called so.
     package static func removed(_ name: String) -> String { "\(name) (removed)" }

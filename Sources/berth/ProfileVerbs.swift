@@ -37,7 +37,7 @@ struct ProfileList: ParsableCommand {
     private static let columns = [
         ("Name", "NAME"), ("State", "STATE"), ("Calls", "CALLS"), ("PromotedCalls", "PROMOTED"),
         ("Dangerous", "DANGEROUS"), ("Runs", "RUNS"), ("IncompleteRuns", "INCOMPLETE"), ("Denials", "DENIALS"),
-        ("UsedBy", "USED BY"),
+        ("Promoted", "IN FORCE SINCE"), ("UsedBy", "USED BY"),
     ]
 
     func run() throws {
@@ -47,7 +47,8 @@ struct ProfileList: ParsableCommand {
             Listing.Row(fields: [
                 ("Calls", String(profile.calls)), ("Dangerous", String(profile.dangerous)),
                 ("Denials", String(profile.denials)), ("IncompleteRuns", String(profile.incompleteRuns)),
-                ("Name", profile.name), ("PromotedCalls", String(profile.promotedCalls)),
+                ("Name", profile.name), ("Promoted", profile.promoted),
+                ("PromotedCalls", String(profile.promotedCalls)),
                 ("Runs", String(profile.runs)),
                 ("State", profile.state), ("UsedBy", profile.usedBy.joined(separator: ",")),
             ])
@@ -96,6 +97,7 @@ struct ProfileShow: ParsableCommand {
     private func head(_ profile: BerthProfile) {
         let summary = profile.summary
         Output.line("profile \(summary.name), \(summary.state)")
+        if !summary.promoted.isEmpty { Output.line("in force since \(summary.promoted)") }
         for run in profile.runs {
             let state = run.failed.isEmpty ? run.complete ? "complete" : "incomplete" : "never began (\(run.failed))"
             Output.line(

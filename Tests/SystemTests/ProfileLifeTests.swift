@@ -114,6 +114,27 @@ extension SystemTests {
             }
         }
 
+        @Test func whoIsHeldToAnOlderPromotionIsSeen() throws {
+            try Daemon.with { daemon in
+                _ = try ProfileUseTests.learn(daemon, "web", "true; sleep 0.01")
+                func taken(_ name: String) throws -> String { try daemon.field(".Berth.Profile.Promoted", name) }
+                func run(_ name: String) throws -> String {
+                    try daemon.ok("profile", "promote", "web")
+                    let words = ["run", "-d", "--name", name] + Self.held + ["berth/default", "sleep", "1000"]
+                    let run = try daemon.client(words).finish()
+                    #expect(run.status == 0, "\(run)")
+                    return try daemon.ok("profile", "ls", "--format", "{{.Promoted}}")
+                }
+                let (first, second) = (try run("old"), try run("new"))
+                #expect(first != second && !first.isEmpty)
+                #expect(try taken("old") == first && taken("new") == second)
+                try daemon.ok("restart", "-t", "0", "old")
+                #expect(try taken("old") == second)
+                #expect(try daemon.ok("profile", "show", "web").contains(second))
+                try daemon.ok("rm", "-f", "old", "new")
+            }
+        }
+
         @Test func denialsOfARemovedProfileAreNotThoseOfTheNext() throws {
             try Daemon.with { daemon in
                 let step = "step() { while ! cat $1 >/dev/null 2>&1; do sleep 0.05; done; $2 /tmp/d 2>/dev/null; }"

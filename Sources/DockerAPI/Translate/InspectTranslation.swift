@@ -44,6 +44,12 @@ enum InspectTranslation {
         result.userNamespace.sharedWith = setting.sharedWith?.description
         result.userNamespace.reason = setting.reason
         result.shimDeath = container.shimDeath.rawValue
+        result.profile = container.configuration.restriction.map { restriction in
+            var profile = BerthContainerProfile()
+            (profile.name, profile.mode) = (restriction.profile, restriction.mode.rawValue)
+            profile.promoted = container.promotion
+            return profile
+        }
         result.stuck = (container.configuration.stuckPolicy ?? .release).rawValue
         return result
     }

@@ -21,6 +21,7 @@ enum ProfileTranslation {
             }
         row.calls = status.learned?.allowedCalls ?? 0
         row.promotedCalls = status.promoted?.allowedCalls ?? 0
+        row.promoted = status.promoted?.promoted ?? ""
         let runs = status.learned?.runs ?? []
         row.runs = runs.count
         row.incompleteRuns = status.learned?.incompleteRuns.count ?? 0

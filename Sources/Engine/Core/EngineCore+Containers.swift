@@ -238,7 +238,13 @@ extension EngineCore {
     }
 
     func inspect(_ reference: String) async throws -> ContainerSnapshot {
-        try node.table.find(reference).view.snapshot
+        var snapshot = try node.table.find(reference).view.snapshot
+        if snapshot.configuration.restriction != nil {
+            let path = node.paths.container(snapshot.id).config
+            // There is none between two runs.
+            snapshot.promotion = try? await node.pool.run { try Container.promotion(in: path) }
+        }
+        return snapshot
     }
 
     func attach(_ reference: String, _ options: AttachOptions) async throws -> AttachSession {

@@ -65,8 +65,9 @@ package struct BundleWriter: Sendable {
             annotations[Restriction.profileAnnotation] = restriction.profile
             annotations[Restriction.modeAnnotation] = restriction.mode.rawValue
             if restriction.mode != .learn {
-                annotations[Restriction.identityAnnotation] = try node.profiles.files.present(restriction.profile)?
-                    .identity
+                let profile = try node.profiles.files.present(restriction.profile)
+                annotations[Restriction.identityAnnotation] = profile?.identity
+                annotations[Restriction.promotionAnnotation] = profile?.promoted
             }
             spec.annotations = annotations
         }

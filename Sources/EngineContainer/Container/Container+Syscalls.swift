@@ -141,12 +141,23 @@ extension Container {
 
     /// Which profile a document was made for, beyond its name.
     private static func identity(in path: String) throws -> String? {
+        try annotations(in: path)[Restriction.identityAnnotation]
+    }
+
+    /// When the profile was promoted that a document was made for; nil for none, and for a document of before this was noted.
+    ///
+    /// Blocks.
+    package static func promotion(in path: String) throws -> String? {
+        try annotations(in: path)[Restriction.promotionAnnotation]
+    }
+
+    private static func annotations(in path: String) throws -> [String: String] {
         struct Document: Decodable {
             var annotations: [String: String]?
         }
         let bytes = try File.read(path, limit: 16 << 20)
         guard CheckedObject.isSound(bytes) else { throw EngineError.internalFailure("'\(path)' is damaged") }
-        return try JSON.decode(Document.self, bytes).annotations?[Restriction.identityAnnotation]
+        return try JSON.decode(Document.self, bytes).annotations ?? [:]
     }
 
     private func denial(of use: ShimSyscallUse, _ observed: ObservedUse, _ report: ShimSyscallReport) -> DenialRecord {
