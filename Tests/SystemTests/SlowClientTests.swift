@@ -75,16 +75,18 @@ extension SystemTests {
                 var before = try size(log)
                 // Of one file: on a fast machine the log is rotated meanwhile.
                 var written = before
-                var still = 0
+                var (still, longest) = (0, 0)
                 // Longer than it takes to be cut.
                 while Date().timeIntervalSince(began) < 13 {
                     usleep(500_000)
                     let now = try size(log)
-                    if now == before { still += 1 }
+                    still = now == before ? still + 1 : 0
+                    longest = max(longest, still)
                     before = now
                     written = max(written, now)
                 }
-                #expect(still == 0, "the container waited \(still) times")
+                // Whoever waits for a client does so until it is cut, for 10 s; a busy machine keeps anybody waiting for a moment.
+                #expect(longest < 10, "the container stood still for \(longest) half seconds")
                 // What was on its way, and the end; short lines fill a socket with little.
                 let answer = Poller.answer(deaf)
                 let got = answer.utf8.count
