@@ -178,6 +178,38 @@ extension PlainShim {
         #expect(try again.wait().exitStatus == 137)
     }
 
+    /// What stands in for a process of which nothing is left has an end of its own, which the next program must not take for the process's.
+    @Test(arguments: [true, false]) func anEndThatNobodyKnowsStaysUnknownInTheNextProgram(_ isUpgrade: Bool) throws {
+        let plain = try PlainShim("exec sleep 1000")
+        try plain.create()
+        try plain.start()
+        let held = try plain.held()
+        try plain.addExec("e", "exec sleep 1000")
+        try plain.start("e")
+        // As if the process had ended while there was no shim, and somebody else had reaped it.
+        let files = ["state", "journal"].map { plain.shim.bundle + "/" + $0 }
+        let before = try files.map { try File.read($0, limit: 1 << 20) }
+        try plain.kill(9, "e")
+        #expect(try plain.wait("e").exitStatus == 137)
+        try plain.killShim()
+        for (path, bytes) in zip(files, before) { try File.writeAtomically(path, bytes, durable: false) }
+        try plain.shim.adopt(held)
+        if isUpgrade {
+            #expect(try plain.shim.upgrade().code == 0)
+        } else {
+            let handedOn = try plain.held()
+            #expect(!handedOn.map(\.name).contains("exec/e/pidfd"))
+            try plain.killShim()
+            try plain.shim.adopt(handedOn)
+        }
+        let third = try PlainClient(plain)
+        #expect(try third.wait("e").exitStatus == 255)
+        let end = try third.events().first { $0.topic == EventTopic.exit && $0.execID == "e" }
+        guard case .unknown? = end?.exit.status else { return #expect(Bool(false), "\(end?.exit as Any)") }
+        try third.kill(9)
+        #expect(try third.wait().exitStatus == 137)
+    }
+
     @Test func adoptionAfterTheEndTellsItOnce() throws {
         let plain = try PlainShim("exit 3")
         try plain.create()

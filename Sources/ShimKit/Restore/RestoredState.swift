@@ -21,7 +21,7 @@ struct RestoredState {
     ///
     /// Those that are gone are there as processes that have ended.
     private(set) var processes: [ProcessKey: ContainerProcess] = [:]
-    /// Processes of which nothing is left.
+    /// Processes of which nothing is left; another that has ended stands in for each.
     private(set) var gone: Set<ProcessKey> = []
 
     /// Looks what of the processes is there.

@@ -56,7 +56,8 @@ extension ShimServer {
     /// The descriptors of one process.
     func collect(_ key: ProcessKey, _ handle: Handle, into names: inout NamedDescriptors) {
         let prefix = DescriptorName.process(key)
-        names.add(prefix + "pidfd", handle.process?.pidfd)
+        // Who goes on after this shim would take the end of what stands in for it for the end of the process.
+        if !handle.isGone { names.add(prefix + "pidfd", handle.process?.pidfd) }
         handle.io.collect(prefix, into: &names)
     }
 }

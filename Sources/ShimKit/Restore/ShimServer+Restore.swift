@@ -67,6 +67,7 @@ extension ShimServer {
                 : SalvagedStreams.complete(restored.names, process, prefix, holders: { backend.streamHolders })
             let handle = Handle(io: try streams.restore(process.stdio, prefix, names))
             handle.process = restored.processes[key]
+            handle.isGone = restored.gone.contains(key)
             handle.specification = Array(process.specification)
             handle.startTime = process.startTime
             if process.timeoutMilliseconds > 0 {
@@ -85,7 +86,7 @@ extension ShimServer {
             if restored.way == .adoption, record.phase == .created {
                 startFailure = "its shim died before it was started"
             }
-            if restored.gone.contains(key) {
+            if handle.isGone {
                 awaitReport(key, handle, "process \(record.pid) ended while no shim was there")
                 continue
             }

@@ -20,6 +20,8 @@ final class ShimServer {
         var timedOut = false
         /// When the process began, in clock ticks since boot.
         var startTime: UInt64 = 0
+        /// Nothing was left of the process: its pidfd is that of another one, whose end says nothing.
+        var isGone = false
         /// Until the end of a process that is no child of ours is given up.
         var patience: EventLoop.Timer?
 
