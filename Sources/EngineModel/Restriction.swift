@@ -34,8 +34,15 @@ public struct Restriction: Sendable, Equatable, Codable {
     /// What stands for a profile that was removed, or replaced by another of its name; no profile is called so.
     package static func removed(_ name: String) -> String { "\(name) (removed)" }
 
-    /// Where a program may write although its root is read-only.
-    private static let writable = ["/run": "mode=755", "/tmp": "mode=1777", "/var/tmp": "mode=1777"]
+    /// The word by which the sandbox leaves a mount out whose place the image does not have.
+    package static let ifPresent = "x-berth.if-present"
+
+    /// Where a program may write although its root is read-only, in an image that has the place.
+    ///
+    /// One that it does not have would have to be made in each container's file system, which takes longer than all else that restricts it.
+    private static let writable = [
+        "/run": "mode=755,\(ifPresent)", "/tmp": "mode=1777,\(ifPresent)", "/var/tmp": "mode=1777,\(ifPresent)",
+    ]
 }
 
 /// The security options `berth.learn`, `berth.profile`, `berth.mode`, `berth.allow`, `berth.readonly`, `berth.landlock` and `berth.namespaces`, as

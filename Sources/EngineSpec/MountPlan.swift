@@ -168,6 +168,7 @@ package struct MountPlan: Sendable, Equatable {
         let known: Set<String> = [
             "ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec", "sync", "async", "noatime", "atime",
             "nodiratime", "diratime", "relatime", "norelatime", "strictatime", "nostrictatime",
+            Restriction.ifPresent,
         ]
         let parameters: Set<String> = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol", "huge"]
         for option in options {

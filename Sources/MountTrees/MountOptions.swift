@@ -20,6 +20,11 @@ package struct MountOptions: Sendable, Equatable {
     package var remount = false
     /// Whether the filesystem shall count the changes of each file.
     package var countsChanges = false
+    /// Whether there is no mount where the root has no such place; otherwise the place is made.
+    package var onlyIfPresent = false
+
+    /// The word for ``onlyIfPresent``; words that begin so are of userspace alone (mount(8), "x-*").
+    package static let ifPresent = "x-berth.if-present"
 
     /// What a bind or a mapping takes along.
     package enum Bind: Sendable { case single, recursive }
@@ -127,7 +132,7 @@ package struct MountOptions: Sendable, Equatable {
     /// Words about what is done with the mount.
     private static let behaviours: [String: Effect<MountOptions>] = [
         "bind": { if $0.bind == nil { $0.bind = .single } }, "rbind": { $0.bind = .recursive },
-        "tmpcopyup": { $0.copyUp = true },
+        "tmpcopyup": { $0.copyUp = true }, ifPresent: { $0.onlyIfPresent = true },
         "idmap": { if $0.idMap == nil { $0.idMap = .single } }, "ridmap": { $0.idMap = .recursive },
         "remount": { $0.remount = true },
         "async": { $0.parameters.removeAll { $0.key == "sync" } },

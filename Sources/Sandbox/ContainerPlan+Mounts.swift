@@ -77,6 +77,9 @@ extension ContainerPlan {
         if options.copyUp, type != "tmpfs" || options.bind != nil || destination == "/dev" {
             throw .invalid(field, "tmpcopyup is for a tmpfs, and not for /dev, which is filled with devices")
         }
+        if options.onlyIfPresent, destination == "/dev" {
+            throw .invalid(field, "\(MountOptions.ifPresent) is not for /dev, which every container has")
+        }
         if options.bind != nil || type == "bind" || type == "rbind" {
             if let unknown = options.parameters.first(where: { !MountOptions.commonFlags.contains($0.key) }) {
                 throw .invalid(field, "option '\(unknown.key)' is none of a bind")

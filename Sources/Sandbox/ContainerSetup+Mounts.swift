@@ -73,6 +73,7 @@ extension ContainerSetup {
         var delayed: [(tree: PreparedTree, change: MountOptions.AttributeChange)] = []
         for (number, mount) in plan.mounts.enumerated() {
             do throws(KernelError) {
+                if mount.options.onlyIfPresent, try !Self.exists(mount.destination, root) { continue }
                 let tree = try attach(mount, made.mounts[number], root)
                 if mount.destination == "/dev", plan.ownsDevices, mount.options.attributes.set.contains(.readOnly) {
                     delayed.append((tree, mount.options.attributes))

@@ -68,6 +68,7 @@ import Testing
         #expect(
             plain.readonlyRootfs && plain.noNewPrivileges && plain.tmpfs.keys.sorted() == ["/run", "/tmp", "/var/tmp"]
         )
+        #expect(plain.tmpfs.values.allSatisfy { $0.hasSuffix(",\(Restriction.ifPresent)") })
         let writable = try made([("berth.readonly", "false")])
         #expect(!writable.readonlyRootfs && writable.tmpfs.isEmpty && writable.capabilitiesToDrop == ["ALL"])
         // All rights are asked for by name.

@@ -37,7 +37,7 @@ import Testing
         + "noiversion nolazytime nomand norelatime nostrictatime nosuid nosymfollow private rbind relatime remount ro "
         + "rprivate rshared rslave runbindable rw shared silent slave strictatime suid sync unbindable symfollow "
         + "ratime rdev rdiratime rexec rnoatime rnodev rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow "
-        + "rrelatime rro rrw rstrictatime rsuid rsymfollow tmpcopyup idmap ridmap"
+        + "rrelatime rro rrw rstrictatime rsuid rsymfollow tmpcopyup idmap ridmap x-berth.if-present"
 
     @Test func listsAreComplete() throws {
         let result = try RuntimeFixture().call("features")

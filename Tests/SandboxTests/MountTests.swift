@@ -203,6 +203,10 @@ import Testing
                 .init(destination: "/dev", type: "tmpfs", source: "t", options: ["tmpcopyup"]), "tmpcopyup",
                 "invalidArgument"
             ),
+            (
+                .init(destination: "/dev", type: "tmpfs", source: "t", options: ["x-berth.if-present"]), "x-berth.if-present",
+                "invalidArgument"
+            ),
         ]
         for each in bad {
             let box = try ContainerFixture()
@@ -253,6 +257,22 @@ import Testing
         #expect(lines.contains("/etc/passwd") && lines.contains("../../../canary") && lines.contains("belowtext"))
         #expect(lines.suffix(3).first == lines.suffix(2).first)
         #expect(lines.last == "tmpfs")
+    }
+
+    @Test(arguments: [false, true])
+    func aMountMayBeLeftOutWhereTheImageHasNoPlaceForIt(inUserNamespace: Bool) throws {
+        let box = try inUserNamespace ? UserNamespaceTests().mapped() : ContainerFixture()
+        try RootedDir(box.root).mkdirAll("/here/below")
+        try RootedDir(box.root).symlink("/link", to: "/here/below")
+        try RootedDir(box.root).symlink("/dangling", to: "/nowhere")
+        for place in ["/here", "/link", "/dangling", "/absent/deep"] {
+            let options = ["mode=711", "x-berth.if-present"]
+            box.spec.mounts?.append(.init(destination: place, type: "tmpfs", source: "tmpfs", options: options))
+        }
+        // What one mount hides is not there for the next.
+        let outcome = try box.run("stat -f -c %T /here; stat -c %a /here; ls -A /here; ls -d /absent /nowhere 2>/dev/null")
+        #expect(outcome.lines == ["tmpfs", "711"], "\(outcome.errors)")
+        #expect(!File.exists(box.root + "/absent") && !File.exists(box.root + "/nowhere"))
     }
 
     @Test func aTmpfsMayStartWithTheImagesFiles() throws {

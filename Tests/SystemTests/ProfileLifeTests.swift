@@ -199,7 +199,8 @@ extension SystemTests {
                 }
                 let facts = "grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status"
                 let writes = "echo x >/f 2>/dev/null && echo root; echo x >/tmp/f && echo tmp"
-                let plain = try run([], "\(facts); \(writes)")
+                // A place that the image does not have is not made, for it would be in the writable layer.
+                let plain = try run([], "\(facts); \(writes); ls -d /var/tmp 2>/dev/null")
                 #expect(
                     plain.lines == ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "tmp"],
                     "\(plain)"

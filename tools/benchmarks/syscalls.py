@@ -16,6 +16,10 @@ SMALL = """access arch_prctl brk clock_gettime close execve exit exit_group fsta
 newfstatat openat prctl pread64 prlimit64 read readlink rseq rt_sigaction rt_sigprocmask set_robust_list set_tid_address write writev""".split()
 
 
+# What docs/performance.md promises of a start: times that of native.
+START_BUDGET = 1.10
+
+
 def small_profile(place):
     path = os.path.join(place.path, "small.json")
     rules = [{"names": SMALL, "action": "SCMP_ACT_ALLOW"},
@@ -65,10 +69,14 @@ def bench_syscalls(place, options, image, call, interleaved, print_times):
 
     print("\nstart to exit of /bin/true")
     begin = berth + ["run", "--rm", "--network", "none"]
-    print_times(interleaved({
+    starts = interleaved({
         "native": begin + [image, "/bin/true"],
         "restricted": begin + ["--runtime", "restricted", image, "/bin/true"],
-    }, options.rounds), ["native"])
+    }, options.rounds)
+    print_times(starts, ["native"])
+    taken = statistics.median(starts["restricted"]) / statistics.median(starts["native"])
+    if options.check and taken > START_BUDGET * options.check:
+        raise SystemExit(f"start of restricted: {taken:.2f} x native, more than {options.check:g} x {START_BUDGET}")
 
     print("\n200,000 reads and writes of one byte (dd)")
     heavy = [image, "/bin/busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=100000"]
