@@ -204,8 +204,8 @@ import Testing
                 "invalidArgument"
             ),
             (
-                .init(destination: "/dev", type: "tmpfs", source: "t", options: ["x-berth.if-present"]), "x-berth.if-present",
-                "invalidArgument"
+                .init(destination: "/dev", type: "tmpfs", source: "t", options: ["x-berth.if-present"]),
+                "x-berth.if-present", "invalidArgument"
             ),
         ]
         for each in bad {
@@ -270,7 +270,8 @@ import Testing
             box.spec.mounts?.append(.init(destination: place, type: "tmpfs", source: "tmpfs", options: options))
         }
         // What one mount hides is not there for the next.
-        let outcome = try box.run("stat -f -c %T /here; stat -c %a /here; ls -A /here; ls -d /absent /nowhere 2>/dev/null")
+        let look = "stat -f -c %T /here; stat -c %a /here; ls -A /here; ls -d /absent /nowhere 2>/dev/null"
+        let outcome = try box.run(look)
         #expect(outcome.lines == ["tmpfs", "711"], "\(outcome.errors)")
         #expect(!File.exists(box.root + "/absent") && !File.exists(box.root + "/nowhere"))
     }

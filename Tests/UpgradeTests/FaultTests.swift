@@ -29,7 +29,7 @@ extension UpgradeTests {
                 let drive = try Drive(daemon)
                 let end = try daemon.ended()
                 #expect(end?.status == 128 + SIGKILL, "the step was not reached: \(end?.description ?? "-")")
-                // One that had not connected yet would ask the next life, for the first time. A session's client may be with the shim and wait for it.
+                // One that had not connected yet would ask the next life. A session's client may be with the shim and wait for it.
                 if drive.begun.last != "exec" { try drive.open?.finish(within: 20) }
                 try daemon.start()
                 // The request that was cut off comes to an end, whatever that is.
