@@ -194,7 +194,8 @@ extension ShimServer {
         _ = try table.initialRecord()
         let pids = try backendCall { () throws(BackendError) in try backend.processes() }
         return TaskPidsResponse.with { response in
-            response.processes = pids.map { pid in
+            // A backend's mistake is no reason to end: a number that is none is nobody's.
+            response.processes = pids.filter { $0 > 0 }.map { pid in
                 TaskProcessInfo.with { info in
                     info.pid = UInt32(pid)
                     if let exec = table.execs.first(where: { $0.value.pid == pid })?.key {
