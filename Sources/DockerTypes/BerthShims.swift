@@ -6,7 +6,7 @@ public struct BerthShim: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var name: String
     /// Backend.
     @Zero public var backend: String
-    /// `reachable`, `unreachable` or `upgrading`.
+    /// `reachable`, `unreachable`, `incompatible` or `upgrading`.
     @Zero public var state: String
     /// Version of its program; empty when it does not answer.
     @Zero public var version: String
@@ -24,6 +24,8 @@ public struct BerthShim: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var processState: String
     /// The kernel's function that one that does not answer waits in; empty while it answers, and when the kernel does not say.
     @Zero public var waitChannel: String
+    /// Why nobody speaks with one that answers, and what to do; empty when somebody does.
+    @Zero public var reason: String
 
     /// Everything at its zero value.
     public init() {}
@@ -41,6 +43,7 @@ public struct BerthShim: Codable, Sendable, Equatable, ZeroValue {
         case silentSince = "SilentSince"
         case processState = "ProcessState"
         case waitChannel = "WaitChannel"
+        case reason = "Reason"
     }
 }
 

@@ -135,6 +135,12 @@ extension EngineError {
         EngineError(.unavailable, "container \(id): its shim does not answer: \(what)")
     }
 
+    /// The same of one with which there is no connection.
+    package static func unreachable(_ id: ContainerID, _ silence: SilentShim?) -> EngineError {
+        guard silence?.refusal != nil, let silence else { return unreachable(id, "there is no connection") }
+        return EngineError(.unavailable, "container \(id): \(silence.summary)")
+    }
+
     package static func internalFailure(_ message: String) -> EngineError {
         EngineError(.internal, message)
     }
@@ -147,6 +153,7 @@ extension EngineError {
         case let error as ContentError: EngineError(error.code, error.message)
         case let error as SnapshotError: EngineError(error.code, error.message)
         case is CancellationError: EngineError(.cancelled, "\(what): cancelled")
+        case let error as OtherProtocol: EngineError(.unsupported, "\(what): the shim \(error)")
         default: EngineError(.internal, "\(what): \(error)")
         }
     }

@@ -13,6 +13,8 @@ package enum Recovery {
         case shimGone(record: Lifecycle.Exit?)
         /// The shim's process is there and does not answer.
         case silent
+        /// The shim answers, and speaks what this engine does not.
+        case incompatible(OtherProtocol)
         /// The shim answers and has no task: a start or a tear-down in the middle.
         case noTask
         /// The task waits before exec: a start in the middle.
@@ -52,14 +54,19 @@ package enum Recovery {
     }
 
     package static func decide(_ phase: Lifecycle.Phase, _ finding: Finding, now: Timestamp) -> Decision {
-        if case .removing = phase { return finding == .silent ? .retry : .finishRemoval }
+        if case .removing = phase {
+            switch finding {
+            case .silent, .incompatible: return .retry
+            default: return .finishRemoval
+            }
+        }
         let believedActive: Bool =
             switch phase {
             case .running, .paused: true
             default: false
             }
         switch finding {
-        case .silent:
+        case .silent, .incompatible:
             return .retry
         case .awaitingRestart:
             return .awaitRestart

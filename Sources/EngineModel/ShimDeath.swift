@@ -72,6 +72,8 @@ public struct SilentShim: Sendable, Equatable {
     public var state = ""
     /// The kernel's function that it waits in; empty when the kernel does not say.
     public var waitChannel = ""
+    /// Why nobody speaks with it although it answers; nil for one that does not answer.
+    public var refusal: OtherProtocol?
 
     /// One of which no more is known.
     public init(since: Timestamp) {
@@ -85,6 +87,7 @@ public struct SilentShim: Sendable, Equatable {
 
     /// One line for people.
     public var summary: String {
+        if let refusal { return "the shim \(refusal)" }
         guard let pid else { return "the shim does not answer" }
         let channel = waitChannel.isEmpty ? "" : ", waiting in \(waitChannel)"
         return "the shim does not answer: process \(pid) in state \(state.isEmpty ? "unknown" : state)\(channel)"
@@ -104,5 +107,25 @@ public struct SilentShim: Sendable, Equatable {
             default: nil
             }
         return word.map { "\(letter) (\($0))" } ?? String(letter)
+    }
+}
+
+/// What a shim says of itself that speaks a version of the protocol which its manager does not.
+public struct OtherProtocol: Error, Sendable, Equatable, CustomStringConvertible {
+    /// Version of its program.
+    public var program: String
+    /// Version of the protocol that it speaks.
+    public var version: UInt32
+    /// Versions that the manager speaks.
+    public var known: ClosedRange<UInt32>
+
+    package init(program: String, version: UInt32, known: ClosedRange<UInt32>) {
+        (self.program, self.version, self.known) = (program, version, known)
+    }
+
+    /// What is the matter, and what to do, for people.
+    public var description: String {
+        "(version \(program)) speaks protocol \(version), and this berthd \(known.lowerBound) to \(known.upperBound): "
+            + "run a berthd that speaks it ('berth system upgrade --binary'), or stop the container and start it again"
     }
 }

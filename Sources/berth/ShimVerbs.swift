@@ -30,7 +30,7 @@ struct ShimList: ParsableCommand {
     private static let columns = [
         ("ID", "CONTAINER ID"), ("Name", "NAME"), ("Backend", "BACKEND"), ("Version", "VERSION"),
         ("Protocol", "PROTOCOL"), ("Pid", "PID"), ("Memory", "MEMORY"), ("Age", "AGE"), ("State", "STATE"),
-        ("Silent", "SILENT"),
+        ("Silent", "SILENT"), ("Reason", "REASON"),
     ]
 
     func run() throws {
@@ -43,7 +43,7 @@ struct ShimList: ParsableCommand {
                 ("Memory", shim.privateMemory > 0 ? "\(shim.privateMemory / 1024) kB" : "-"), ("Name", shim.name),
                 ("Pid", shim.pid > 0 ? String(shim.pid) : "-"),
                 ("Protocol", shim.protocol > 0 ? String(shim.protocol) : "-"), ("Silent", silence(shim)),
-                ("State", shim.state),
+                ("Reason", shim.reason.isEmpty ? "-" : shim.reason), ("State", shim.state),
                 ("Version", shim.version.isEmpty ? "-" : shim.version),
             ])
         }

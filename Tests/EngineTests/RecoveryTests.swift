@@ -7,6 +7,8 @@ struct RecoveryTests {
     let now = Timestamp(seconds: 2000)
     let exit = Lifecycle.Exit(how: ContainerExit(status: .code(42)), at: Timestamp(seconds: 1500))
 
+    let other = OtherProtocol(program: "9.0", version: 9, known: 1...3)
+
     func decide(_ phase: Lifecycle.Phase, _ finding: Recovery.Finding) -> Recovery.Decision {
         Recovery.decide(phase, finding, now: now)
     }
@@ -70,6 +72,7 @@ struct RecoveryTests {
 
     @Test(arguments: active + atRest) func silenceDecidesNothing(phase: Lifecycle.Phase) {
         #expect(decide(phase, .silent) == .retry)
+        #expect(decide(phase, .incompatible(other)) == .retry)
     }
 
     @Test(arguments: active + atRest + [.awaitingRestart])
@@ -83,6 +86,7 @@ struct RecoveryTests {
             #expect(decide(.removing, finding) == .finishRemoval)
         }
         #expect(decide(.removing, .silent) == .retry)
+        #expect(decide(.removing, .incompatible(other)) == .retry)
     }
 
     // Exit records ----------------------------------------------------------------------------------------------------

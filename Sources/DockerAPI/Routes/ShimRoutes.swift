@@ -29,6 +29,7 @@ struct ShimRoutes: Sendable {
                 row.silentSince = shim.silence?.since.description ?? ""
                 row.processState = shim.silence?.state ?? ""
                 row.waitChannel = shim.silence?.waitChannel ?? ""
+                row.reason = shim.reason ?? ""
                 return row
             }
         )

@@ -104,10 +104,10 @@ private enum ShimCheck {
             defer { connection.close() }
             let client = ShimClient(id: id, connection: connection, deadlines: EngineConfiguration.Deadlines())
             let info = try await client.info(deadline: deadline)
-            guard !ShimVersions.protocols.contains(info.protocol) else { return nil }
+            guard let refusal = ShimVersions.refusal(of: info) else { return nil }
             return StateFinding(
                 what: "shim of container \(id)",
-                problem: "it speaks protocol \(info.protocol), and this berthd \(ShimVersions.protocols)",
+                problem: "\(refusal)",
                 isFatal: true,
                 container: id.description
             )

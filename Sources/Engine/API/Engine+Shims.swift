@@ -15,6 +15,8 @@ public struct ShimStatus: Sendable {
         case reachable
         /// It does not answer, or nobody supervises the container.
         case unreachable
+        /// It speaks a version of the protocol that this engine does not; its container runs on.
+        case incompatible
         /// Its program is being replaced.
         case upgrading
     }
@@ -39,6 +41,8 @@ public struct ShimStatus: Sendable {
     public var startedAt: Timestamp?
     /// What is known of one that does not answer.
     public var silence: SilentShim?
+    /// Why nobody speaks with it although it answers; nil when somebody does.
+    public var reason: String?
 }
 
 /// How the upgrade of one shim came out.
@@ -118,6 +122,10 @@ extension Container {
         if let known = process, (try? ProcessFacts.startTime(of: known.pid)) != known.startTime { process = nil }
         status.pid = process?.pid
         status.silence = state.silence
+        if let refusal = state.silence?.refusal, !isUpgradingShim {
+            (status.state, status.version, status.protocol) = (.incompatible, refusal.program, refusal.version)
+            status.reason = state.silence?.summary
+        }
         guard state.reachable || isUpgradingShim else { return status }
         // A process that is gone, or hides its memory, has no number.
         if let pid = process?.pid { status.privateMemory = try? ProcessFacts.privateMemory(of: pid).outsideExecutable }
@@ -140,7 +148,7 @@ extension Container {
             try await adopted()
             guard shim != nil else {
                 if isAll, !lifecycle.isActive { return nil }
-                throw EngineError.unreachable(id, "there is no shim to be upgraded")
+                throw EngineError.unreachable(id, view.snapshot.state.silence)
             }
             return try await exclusively { try await upgradeNow(binary, result) }
         } catch {
@@ -175,7 +183,9 @@ extension Container {
         let end = ContinuousClock.now + Self.upgradeDeadline
         while true {
             do {
-                result.to = try await version(paths)
+                let info = try await info(paths)
+                if let refusal = ShimVersions.refusal(of: info) { throw refusal }
+                result.to = info.version
                 await adoptOnce()
                 return result
             } catch let error as RPCError where error.status == .unavailable && ContinuousClock.now < end {
@@ -189,8 +199,8 @@ extension Container {
         }
     }
 
-    /// The version of the program that serves the shim's socket now, asked on a connection of its own.
-    private func version(_ paths: ContainerPaths) async throws -> String {
+    /// What the program says that serves the shim's socket now, asked on a connection of its own.
+    private func info(_ paths: ContainerPaths) async throws -> ShimInfoResponse {
         let connection = try await ShimConnection.connect(
             to: paths.shimSocket,
             token: try ShimProcess.token(paths) ?? "",
@@ -199,6 +209,6 @@ extension Container {
         )
         defer { connection.close() }
         let client = ShimClient(id: id, connection: connection, deadlines: node.deadlines)
-        return try await client.info(deadline: Self.upgradeDeadline).version
+        return try await client.info(deadline: Self.upgradeDeadline)
     }
 }

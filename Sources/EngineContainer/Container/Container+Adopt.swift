@@ -63,7 +63,7 @@ extension Container {
                 at: exit.at
             )
         case .retry:
-            fellSilent()
+            if case .incompatible(let refusal) = finding { fellSilent(refusal) } else { fellSilent() }
             // While it lives: how it ended may be told by nobody else later.
             if initProcess == nil, lifecycle.isActive, let held = try? await heldInit() {
                 initProcess = held
@@ -190,12 +190,17 @@ extension Container {
             guard isHeld || ShimConnection.isRefusal(error), !ShimConnection.isShortage(error) else { throw error }
             return try await gone()
         }
-        guard finding == .silent else {
+        switch finding {
+        case .silent:
+            dropConnection()
+            return isHeld ? try await gone() : .silent
+        case .incompatible:
+            dropConnection()
+            return finding
+        default:
             silences = 0
             return finding
         }
-        dropConnection()
-        return isHeld ? try await gone() : .silent
     }
 
     package func dropConnection() {
@@ -320,20 +325,19 @@ extension Container {
             return .noTask
         } catch let error as RPCError where error.status == .deadlineExceeded {
             return .silent
+        } catch let refusal as OtherProtocol {
+            return .incompatible(refusal)
         }
     }
 
-    /// Asks what has not been asked yet.
-    func learnAbilitiesOnce(_ shim: Shim) async throws {
-        guard self.shim?.generation == shim.generation, self.shim?.capabilities == nil else { return }
-        try await learnAbilities(shim)
-    }
-
     /// Asks a shim what it can; one that has never heard of the question can nothing of it.
+    ///
+    /// - Throws: ``OtherProtocol`` for one that this engine would only half understand: it is asked nothing more.
     func learnAbilities(_ shim: Shim) async throws {
         var capabilities: Set<String> = []
         do {
             let info = try await shim.client.info(deadline: node.deadlines.adoption)
+            if let refusal = ShimVersions.refusal(of: info) { throw refusal }
             capabilities = Set(info.capabilities)
             if info.descriptorsGeneration > 0 { capabilities.insert(ShimAbility.hold) }
         } catch let error as RPCError where error.status == .unimplemented || error.status == .notFound {

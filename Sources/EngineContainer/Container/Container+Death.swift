@@ -264,7 +264,8 @@ extension Container {
             at: .now
         )
         await recordExit(exit)
-        unsupervised = nil
+        // What could not be seen of it is over.
+        (unsupervised, isUnseen) = (nil, false)
         await endLostExecs(at: exit.at)
         await perform(lifecycle.exited(exit), exclusive: true, at: exit.at)
     }

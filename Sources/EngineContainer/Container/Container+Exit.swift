@@ -107,7 +107,6 @@ extension Container {
             var owed: Duration?
             while !Task.isCancelled, let self {
                 do {
-                    try await self.learnAbilitiesOnce(shim)
                     let generation = await self.wantedGeneration(of: shim)
                     let wait = owed ?? Self.pollWait
                     let answer = try await shim.client.events(

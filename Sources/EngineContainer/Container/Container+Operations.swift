@@ -43,7 +43,7 @@ extension Container {
 
     /// The shim, for an operation on a running container.
     package func connected() throws -> ShimClient {
-        guard let shim else { throw EngineError.unreachable(id, "there is no connection") }
+        guard let shim else { throw EngineError.unreachable(id, silence) }
         return shim.client
     }
 

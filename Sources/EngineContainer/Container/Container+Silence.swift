@@ -24,19 +24,24 @@ extension Container {
         }
     }
 
-    /// Nobody reaches the shim: said once, and shown until somebody does.
-    func fellSilent() {
+    /// Nobody reaches the shim, or speaks with it for `refusal`: said once, and shown until somebody does.
+    func fellSilent(_ refusal: OtherProtocol? = nil) {
         reachable = false
         defer { refreshView() }
-        guard silence == nil else { return }
+        guard silence == nil || refusal != silence?.refusal else { return }
         // Without a record nobody knows which process it is.
         let process = shim?.process ?? (try? ShimProcess.recorded(paths))
-        let found = SilentShim.look(process?.pid, process?.startTime, since: .now)
+        var found = SilentShim.look(process?.pid, process?.startTime, since: silence?.since ?? .now)
+        found.refusal = refusal
         silence = found
         silentEnd?.looks = 0
         watchEnd()
-        let facts = ["shim": String(found.pid ?? 0), "state": found.state, "waitChannel": found.waitChannel]
-        logger.warning("shim does not answer", metadata: facts.mapValues { "\($0)" })
+        var facts = ["shim": String(found.pid ?? 0), "state": found.state, "waitChannel": found.waitChannel]
+        facts["reason"] = refusal?.description
+        logger.warning(
+            refusal == nil ? "shim does not answer" : "shim is not spoken with",
+            metadata: facts.mapValues { "\($0)" }
+        )
         tellLater("unreachable", facts)
     }
 
@@ -112,7 +117,8 @@ extension Container {
     }
 
     private func lookAgain(_ old: SilentShim) {
-        let now = SilentShim.look(old.pid, old.startTime, since: old.since)
+        var now = SilentShim.look(old.pid, old.startTime, since: old.since)
+        now.refusal = old.refusal
         guard now != old else { return }
         silence = now
         refreshView()

@@ -27,6 +27,8 @@ struct SilentEnd: Sendable {
 extension Container {
     /// How often a silent shim is looked at before it is ended; nil when it is not.
     private func patience(_ silence: SilentShim) -> Int? {
+        // It says what has become of its container, and may start it again: only nobody here understands it.
+        if self.silence?.refusal != nil { return nil }
         // It ends no sooner than it would answer.
         if silence.state.hasPrefix("D") { return nil }
         // It may be slow, or unheard. Looks and not time: while this process stands still itself nobody has waited for an answer.

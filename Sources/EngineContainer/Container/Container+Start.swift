@@ -111,8 +111,8 @@ extension Container {
         initProcess = held
         node.held.hold(held.pidfd, "init/pidfd", of: id)
         self.shim?.hasTask = true
-        // Whether it took the policy has to be known before anybody can stop the container.
-        if lifecycle.policy != .no { try await learnAbilities(shim) }
+        // Whether it is understood has to be known before anything runs; whether it took the policy, before anybody can stop that.
+        try await learnAbilities(shim)
         try noteLearning()
         follow(shim, after: 0)
         node.faults.reached(.startCreated)

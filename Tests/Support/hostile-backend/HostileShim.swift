@@ -30,15 +30,26 @@ final class HostileShim {
         while true {
             var set = PollSet()
             set.add(3, .readable)
+            if wrong.speaksAnother { set.add(4, .readable) }
             for connection in connections { set.add(connection.socket.raw, .readable) }
             if let child, status != .stopped { set.add(child.pidfd.raw, .readable) }
             let ready = try set.wait(timeout: nil).map(\.descriptor)
             if ready.contains(3), let socket = try UnixSocket.accept(3, nonBlocking: false) {
                 connections.append(Connection(SharedDescriptor(socket)))
             }
+            if wrong.speaksAnother, ready.contains(4), let socket = try UnixSocket.accept(4, nonBlocking: false) {
+                try pass(socket)
+            }
             if let child, ready.contains(child.pidfd.raw), status != .stopped { try ended(child.pidfd) }
             connections = try connections.filter { try !ready.contains($0.socket.raw) || take($0) }
         }
+    }
+
+    /// Whatever is asked on the descriptor socket is granted, and nothing is done.
+    private func pass(_ socket: consuming Descriptor) throws {
+        let exchange = SharedDescriptor(socket)
+        _ = try exchange.read(upTo: 64 << 10)
+        try exchange.writeAll([0, 0, 0, 0])
     }
 
     private func take(_ connection: Connection) throws -> Bool {
@@ -110,6 +121,7 @@ final class HostileShim {
         case "Info":
             return ShimInfoResponse.with { info in
                 (info.version, info.protocol, info.backend) = ("666", 1, "hostile")
+                if wrong.speaksAnother { info.protocol = protocolNumber }
                 info.capabilities = wrong.capabilities
             }.bytes
         case "Create":
@@ -174,6 +186,11 @@ final class HostileShim {
         return TaskPidsResponse.with { answer in
             answer.processes = numbers.map { pid in TaskProcessInfo.with { $0.pid = UInt32(bitPattern: pid) } }
         }
+    }
+
+    /// What a test has written into a file beside the program; 1 before it has.
+    private var protocolNumber: UInt32 {
+        (try? File.readText("\(place)/protocol")).flatMap { UInt32($0) } ?? 1
     }
 
     private func victim() throws -> Int32 { try Self.victim(place) }

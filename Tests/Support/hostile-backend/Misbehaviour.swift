@@ -13,6 +13,8 @@ struct Misbehaviour {
     /// The topic of a flood; nil when there is none.
     var floodTopic: String? { fault == "flood" ? "/" + object.replacing(".", with: "/") : nil }
 
+    var speaksAnother: Bool { fault == "protocol" }
+
     func lies(about method: String) -> Bool { fault == "pid" && object == method }
 
     static func hang() -> Never {

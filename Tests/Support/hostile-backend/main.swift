@@ -17,6 +17,8 @@
 //   hostile.exit.NUMBER      says that every process ended with this status
 //   hostile.state.Resume     does not resume, and says that there is nothing to resume
 //   hostile.address.start    says that it listens where the file `victim` says
+//   hostile.protocol.NAME    says that it speaks the version of the protocol whose number is in the file `protocol` beside it, and that it has
+//                            another program run in its place when it is asked to
 //
 // It is started as berthd starts a backend, or by `start` as containerd does, under a link with such a name.
 
