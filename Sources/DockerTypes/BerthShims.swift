@@ -6,7 +6,7 @@ public struct BerthShim: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var name: String
     /// Backend.
     @Zero public var backend: String
-    /// `reachable`, `unreachable`, `incompatible` or `upgrading`.
+    /// `reachable`, `unreachable`, `incompatible`, `unsupervised` or `upgrading`.
     @Zero public var state: String
     /// Version of its program; empty when it does not answer.
     @Zero public var version: String
@@ -24,7 +24,7 @@ public struct BerthShim: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var processState: String
     /// The kernel's function that one that does not answer waits in; empty while it answers, and when the kernel does not say.
     @Zero public var waitChannel: String
-    /// Why nobody speaks with one that answers, and what to do; empty when somebody does.
+    /// Why one is `incompatible`, and what to do, or why its container is `unsupervised`; empty otherwise.
     @Zero public var reason: String
 
     /// Everything at its zero value.

@@ -13,8 +13,10 @@ public struct ShimStatus: Sendable {
     public enum State: String, Sendable {
         /// It answers.
         case reachable
-        /// It does not answer, or nobody supervises the container.
+        /// It does not answer.
         case unreachable
+        /// It is gone and has no successor; the container runs on without one.
+        case unsupervised
         /// It speaks a version of the protocol that this engine does not; its container runs on.
         case incompatible
         /// Its program is being replaced.
@@ -41,7 +43,7 @@ public struct ShimStatus: Sendable {
     public var startedAt: Timestamp?
     /// What is known of one that does not answer.
     public var silence: SilentShim?
-    /// Why nobody speaks with it although it answers; nil when somebody does.
+    /// Why nobody speaks with it although it answers, or nobody supervises the container; nil otherwise.
     public var reason: String?
 }
 
@@ -126,6 +128,7 @@ extension Container {
             (status.state, status.version, status.protocol) = (.incompatible, refusal.program, refusal.version)
             status.reason = state.silence?.summary
         }
+        if let reason = state.unsupervised { (status.state, status.reason) = (.unsupervised, reason) }
         guard state.reachable || isUpgradingShim else { return status }
         // A process that is gone, or hides its memory, has no number.
         if let pid = process?.pid { status.privateMemory = try? ProcessFacts.privateMemory(of: pid).outsideExecutable }
