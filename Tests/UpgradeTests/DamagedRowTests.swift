@@ -253,5 +253,43 @@ extension UpgradeTests {
                 #expect(try daemon.ok("exec", "late", "echo", "alive") == "alive")
             }
         }
+
+        /// With the transaction the database has lost what the record of an end says, which is nothing any more.
+        @Test func exitRecordThatIsDamagedWithTheEndOfTheLogIsNamedAndSetAside() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.waiter("one", trapping: "trap 'exit 0' TERM")
+                let bundle = try daemon.bundle("one")
+                let log = daemon.root.appendingPathComponent("berth.db-wal")
+                let size = try Data(contentsOf: log).count
+                try daemon.ok("stop", "one")
+                try eventually("its end is on record alone") { !FileManager.default.fileExists(atPath: bundle.path) }
+                let folder = daemon.root.appendingPathComponent("containers/\(bundle.lastPathComponent)")
+                let record = try #require(
+                    try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+                        .first { $0.lastPathComponent.hasPrefix("exit-") }
+                )
+                try daemon.crash()
+                try Data(contentsOf: log).prefix(size).write(to: log)
+                let text = try String(contentsOf: record, encoding: .utf8)
+                #expect(text.contains(#""code":0"#))
+                try Data(text.replacingOccurrences(of: #""code":0"#, with: #""code":1"#).utf8).write(to: record)
+                try daemon.start()
+                #expect(try daemon.field(".State.ExitCode", "one") == "255")
+                #expect(try daemon.field(".State.Error", "one").contains("damaged"))
+                #expect(try daemon.berth("info").errors.contains("'\(record.path)' of container"))
+                #expect(FileManager.default.fileExists(atPath: record.path + ".bad"))
+                try eventually("an event tells of it") {
+                    try damages(daemon).contains("container \(bundle.lastPathComponent)")
+                }
+                // What takes its place says as much as is known.
+                try daemon.stop()
+                try FileManager.default.removeItem(at: daemon.root.appendingPathComponent("berth.db"))
+                try daemon.start()
+                #expect(try daemon.field(".State.ExitCode", "one") == "255")
+                #expect(try daemon.field(".State.Error", "one").contains("damaged"))
+                #expect(try daemon.berth("info").errors.contains(record.lastPathComponent) == false)
+                try daemon.ok("start", "one")
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ extension RowRepair {
         var current: [ContainerRecord] = []
         for old in rows.records {
             let own = paths.container(old.id)
-            let new = try await pool.run { Self.present(old, own) }
+            let new = try await pool.run { [damage] in Self.present(old, own, damage) }
             guard let new else {
                 // Its directory goes last before its row.
                 damage.tell("the row", "its container was removed in a transaction that is lost", container: old.id)
@@ -40,15 +40,19 @@ extension RowRepair {
     }
 
     /// What a container is now; nil when nothing is left of it.
-    private static func present(_ old: ContainerRecord, _ own: ContainerPaths) -> ContainerRecord? {
+    private static func present(
+        _ old: ContainerRecord,
+        _ own: ContainerPaths,
+        _ damage: DamageLog
+    ) -> ContainerRecord? {
         let hasBundle = File.exists(own.bundle)
         guard hasBundle || File.exists(own.durable) else { return nil }
         var new = old
         // Written behind each commit: where they differ it is the later one. One that cannot be read tells nothing.
-        if let copy = try? ContainerCopy.restore(old.id, own) {
+        if let copy = try? ContainerCopy.restore(old.id, own, state: old.state, damage) {
             (new.name, new.configuration) = (copy.name, copy.configuration)
         }
-        let seen = ContainerCopy.state(new.configuration, own)
+        let seen = ContainerCopy.state(old.id, new.configuration, own, damage)
         if hasBundle {
             if ![.running, .paused, .restarting].contains(old.state.status) { new.state = seen }
             return new

@@ -94,7 +94,9 @@ struct RowRepair: Sendable {
         let object = "row '\(row.id)' of the database"
         let problems = parts.problems.isEmpty ? "its id is another one" : parts.problems.joined(separator: "; ")
         let kept = try await pool.run { Self.keep(row, own) }
-        let copy = try await pool.run { Result { try ContainerCopy.restore(id, own) } }
+        let copy = try await pool.run { [damage] in
+            Result { try ContainerCopy.restore(id, own, state: parts.state, damage) }
+        }
         var record = ContainerRecord(id, parts)
         if record == nil, case .success(let found?) = copy { record = Self.merged(parts, found) }
         if var record {
@@ -150,7 +152,7 @@ struct RowRepair: Sendable {
         _ range: IDRange?,
         _ reason: String
     ) async throws -> DamagedContainer {
-        let (own, place) = (paths.container(id), place(id))
+        let (own, place, damage) = (paths.container(id), place(id), damage)
         return try await pool.run {
             DamagedContainer(
                 id,
@@ -159,7 +161,8 @@ struct RowRepair: Sendable {
                 range: range,
                 place: place,
                 paths: own,
-                reason: reason
+                reason: reason,
+                damage
             )
         }
     }
@@ -175,7 +178,9 @@ struct RowRepair: Sendable {
     ) async throws {
         let own = paths.container(id)
         let marker = "\(own.durable)/lost"
-        let copy = try await pool.run { Result { try ContainerCopy.restore(id, own) } }
+        let copy = try await pool.run { [damage] in
+            Result { try ContainerCopy.restore(id, own, state: nil, damage) }
+        }
         var reason = "its row in the database is lost, and there is no copy"
         switch copy {
         case .success(let record?):

@@ -71,9 +71,14 @@ package struct ContainerCopy {
 
     /// The record of a directory without a row, with the state that the container's files tell of; nil without a copy.
     ///
-    /// Blocks.
+    /// `state`: where that is known, so that the files are not asked. Blocks.
     /// - Throws: why the copy cannot be read.
-    package static func restore(_ id: ContainerID, _ paths: ContainerPaths) throws -> ContainerRecord? {
+    package static func restore(
+        _ id: ContainerID,
+        _ paths: ContainerPaths,
+        state known: PersistedState?,
+        _ damage: DamageLog
+    ) throws -> ContainerRecord? {
         let path = path(paths)
         guard File.exists(path) else { return nil }
         let record = try content(try File.read(path, limit: limit))
@@ -86,12 +91,19 @@ package struct ContainerCopy {
             created: created,
             configuration: record.configuration,
             plan: record.plan,
-            state: state(record.configuration, paths)
+            state: known ?? state(id, record.configuration, paths, damage)
         )
     }
 
     /// With a bundle it runs, until its shim or its journal says otherwise; else its newest exit record tells of its end.
-    package static func state(_ configuration: ContainerConfiguration, _ paths: ContainerPaths) -> PersistedState {
+    ///
+    /// A record that cannot be read is set aside. Blocks.
+    package static func state(
+        _ id: ContainerID,
+        _ configuration: ContainerConfiguration,
+        _ paths: ContainerPaths,
+        _ damage: DamageLog
+    ) -> PersistedState {
         var state = PersistedState(
             Lifecycle(policy: configuration.restartPolicy, autoRemove: configuration.autoRemove)
         )
@@ -100,7 +112,7 @@ package struct ContainerCopy {
             state.run = try? ShimProcess.run(paths)  // a restore has all the descriptors that there are
             return state
         }
-        guard let record = newestExit(paths) else { return state }
+        guard let record = newestExit(id, paths, damage) else { return state }
         state.status = .exited
         state.exit = record.exit.how
         state.startedAt = record.startedAt.map(StoredTime.init)
@@ -110,21 +122,31 @@ package struct ContainerCopy {
         return state
     }
 
-    private static func newestExit(_ paths: ContainerPaths) -> ExitRecord? {
+    private static func newestExit(_ id: ContainerID, _ paths: ContainerPaths, _ damage: DamageLog) -> ExitRecord? {
         // Without a directory there are no records.
         let entries = (try? File.open(paths.durable, [.directory]).readDirectory()) ?? []
         let names = entries.map(\.name).filter {
             $0.hasPrefix(ContainerPaths.exitRecordPrefix) && $0.hasSuffix(".json")
         }
-        let records = names.map { name in
-            Result { try ExitRecord(parsing: try File.read("\(paths.durable)/\(name)", limit: 65536)) }
+        return names.map { exit(id, "\(paths.durable)/\($0)", damage) }.max { $0.exit.at < $1.exit.at }
+    }
+
+    /// The end that a record tells of; in the place of one that cannot be read another is left, which says that nobody knows.
+    ///
+    /// Without that the next look would find no end at all.
+    private static func exit(_ id: ContainerID, _ path: String, _ damage: DamageLog) -> ExitRecord {
+        do { return try ExitRecord(parsing: try File.read(path, limit: 65536)) } catch {
+            let how = ContainerExit(status: .unknown("its exit record is damaged: \(error)"))
+            // It was written at the end.
+            let at = (try? File.status(path).modified) ?? .now
+            let unknown = ExitRecord(pid: 0, exit: Lifecycle.Exit(how: how, at: at), startedAt: nil)
+            guard !ShimConnection.isShortage(error) else { return unknown }
+            damage.setAside(path, "\(error)", container: id)
+            // One that could not be moved is not written over; and what is not written is as unknown.
+            if !File.exists(path) {
+                try? File.writeAtomically(path, try unknown.document(of: id, restartCount: 0), durable: true)
+            }
+            return unknown
         }
-        let newest = records.compactMap { try? $0.get() }.max { $0.exit.at < $1.exit.at }
-        for case .failure(let error) in records {
-            // It may be the newest one: then how the last run ended is not what an older one says.
-            let how = ContainerExit(status: .unknown("an exit record is damaged: \(error)"))
-            return ExitRecord(pid: 0, exit: Lifecycle.Exit(how: how, at: newest?.exit.at ?? .now), startedAt: nil)
-        }
-        return newest
     }
 }

@@ -23,7 +23,8 @@ package struct DamagedContainer: Sendable {
         range: IDRange?,
         place: CgroupPlace,
         paths: ContainerPaths,
-        reason: String
+        reason: String,
+        _ damage: DamageLog
     ) {
         // The bundle's document says what runs; without a bundle nothing does.
         let document = (try? File.read(paths.config, limit: 1 << 24)).flatMap { try? RuntimeSpec(parsing: $0) }
@@ -35,7 +36,7 @@ package struct DamagedContainer: Sendable {
             created: parts.created ?? .now,
             configuration: configuration,
             plan: plan,
-            state: parts.state ?? ContainerCopy.state(configuration, paths)
+            state: parts.state ?? ContainerCopy.state(id, configuration, paths, damage)
         )
         self.reason = reason
     }
