@@ -12,6 +12,16 @@ struct StoreDamageTests {
     typealias Directory = StoreTests.Directory
     private let tests = StoreTests()
 
+    /// A database with one container, and nobody who has it open.
+    private func written() async throws -> (directory: Directory, record: ContainerRecord, file: URL) {
+        let directory = try Directory()
+        let record = try tests.record("one")
+        let store = try directory.open()
+        try await store.write(try record.insertion)
+        try store.close()
+        return (directory, record, URL(fileURLWithPath: directory.path + "/berth.db"))
+    }
+
     private func change(_ directory: Directory, _ sql: String, _ arguments: StatementArguments = []) throws {
         let queue = try DatabaseQueue(path: directory.path + "/berth.db")
         try queue.write { try $0.execute(sql: sql, arguments: arguments) }
@@ -27,12 +37,8 @@ struct StoreDamageTests {
 
     @Test(arguments: ["id", "name", "created", "configuration", "plan", "state"])
     func anyChangedByteOfARowIsNoticed(_ column: String) async throws {
-        let directory = try Directory()
-        let record = try tests.record("one")
-        var store = try directory.open()
-        try await store.write(try record.insertion)
-        try store.close()
-        let queue = try DatabaseQueue(path: directory.path + "/berth.db")
+        let (directory, record, file) = try await written()
+        let queue = try DatabaseQueue(path: file.path)
         let sql = "SELECT \(column) FROM containers"
         let text = try #require(try await queue.read { try String.fetchOne($0, sql: sql) })
         try queue.close()
@@ -43,7 +49,7 @@ struct StoreDamageTests {
             changed[place] ^= 0x01
             let other = String(decoding: changed, as: UTF8.self)
             try damage(directory, "UPDATE containers SET \(column) = ?", [other])
-            store = try directory.open()
+            let store = try directory.open()
             let found = try await store.loadContainers()
             #expect(found.records.isEmpty && found.unreadable.count == 1, "\(column) \(place): \(other)")
             let row = try #require(found.unreadable.first)
@@ -275,12 +281,7 @@ struct StoreDamageTests {
 
     /// A text of the schema in which a byte has changed is another column, another type or another rule, or none of SQLite's language.
     @Test func changedTextOfTheSchemaIsPutRightOrIsDamage() async throws {
-        let directory = try Directory()
-        let record = try tests.record("one")
-        let store = try directory.open()
-        try await store.write(try record.insertion)
-        try store.close()
-        let file = URL(fileURLWithPath: directory.path + "/berth.db")
+        let (directory, _, file) = try await written()
         let whole = try Data(contentsOf: file)
         // The whole text of a table, two columns of another one, a rule, the body of a trigger, an index, names.
         let parts = [
@@ -328,11 +329,7 @@ struct StoreDamageTests {
     ]
 
     @Test(arguments: changedRows) func changedRowOfTheDatabaseItselfIsPutRight(_ sql: String) async throws {
-        let directory = try Directory()
-        let record = try tests.record("one")
-        let store = try directory.open()
-        try await store.write(try record.insertion)
-        try store.close()
+        let (directory, record, _) = try await written()
         try change(directory, sql)
         let told = try reports(directory, missing: sql.contains("commitr"))
         #expect(told.count == (sql.contains("commitr") ? 0 : 1), "\(told)")
@@ -346,12 +343,7 @@ struct StoreDamageTests {
 
     /// As a changed byte leaves it: the table says something else than its index.
     @Test func stepThatHasChangedBeneathItsIndexIsPutRight() async throws {
-        let directory = try Directory()
-        let record = try tests.record("one")
-        let store = try directory.open()
-        try await store.write(try record.insertion)
-        try store.close()
-        let file = URL(fileURLWithPath: directory.path + "/berth.db")
+        let (directory, _, file) = try await written()
         let whole = try Data(contentsOf: file)
         let text = Data("2 ids of user namespaces".utf8)
         var places: [Int] = []
@@ -475,17 +467,12 @@ struct StoreDamageTests {
     /// SQLite would open it and write nothing, or not open it.
     @Test(arguments: [(18, UInt8(0x01)), (18, 0x80), (19, 0x01), (19, 0xFF), (18, 0x02)])
     func versionOfTheFormatIsPutRight(_ place: Int, _ bits: UInt8) async throws {
-        let directory = try Directory()
-        let record = try tests.record("one")
-        var store = try directory.open()
-        try await store.write(try record.insertion)
-        try store.close()
-        let file = URL(fileURLWithPath: directory.path + "/berth.db")
+        let (directory, _, file) = try await written()
         var bytes = try Data(contentsOf: file)
         bytes[place] ^= bits
         try bytes.write(to: file)
         #expect(try reports(directory).count == 1)
-        store = try directory.open()
+        let store = try directory.open()
         try await store.write(try tests.record("two").insertion)
         #expect(try await store.loadContainers().records.count == 2)
         try store.close()
