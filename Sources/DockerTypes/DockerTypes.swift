@@ -2,7 +2,7 @@
 //
 // The server and the client share them, so a field's spelling exists once. Two rules hold for every type:
 // a field that Docker always sends is a `@Zero` property, which takes its zero value when the peer leaves the field out or
-// sends null; a field that Docker leaves out when it is empty is optional, and nil is never encoded.
+// sends null; a field that Docker leaves out when it is empty is optional, and nil is left out. One that Docker sends as null is both.
 // A type is built by `init()` and then filled in.
 
 /// A type with a value that stands for "not said", as in Go.
@@ -17,6 +17,11 @@ extension Int: ZeroValue {}
 extension UInt64: ZeroValue {}
 extension Array: ZeroValue {}
 extension Dictionary: ZeroValue {}
+
+extension Optional: ZeroValue {
+    /// Nothing, which is sent as null.
+    public init() { self = nil }
+}
 
 /// A field that is always sent and that is zero when the peer does not send it or sends null.
 @propertyWrapper

@@ -107,8 +107,8 @@ public struct ExecInspect: Codable, Sendable, Equatable, ZeroValue {
     @Zero public var id: String
     /// Whether it runs.
     @Zero public var running: Bool
-    /// Exit code; nil while it runs.
-    public var exitCode: Int?
+    /// Exit code; nil before it has ended.
+    @Zero public var exitCode: Int?
     /// Its process.
     @Zero public var processConfig: ExecProcessConfig
     /// Whether standard input is attached.

@@ -158,7 +158,7 @@ public struct ContainerState: Sendable, Equatable {
     public var status: Status
     /// Host pid of init while it runs.
     public var pid: Int32?
-    /// How it ended last; nil before the first exit.
+    /// How it ended last; nil while it runs, and before the first exit.
     public var exit: ContainerExit?
     /// Why the last start failed, or why it is dead; empty when nothing is wrong.
     public var error: String
@@ -207,7 +207,7 @@ public struct ContainerState: Sendable, Equatable {
         self.damaged = damaged
     }
 
-    /// The number that clients see: code, 128 + signal, 255 for unknown; 0 before the first exit.
+    /// The number that clients see: code, 128 + signal, 255 for unknown; 0 while it runs, and before the first exit.
     public var exitCode: Int { exit?.status.number ?? 0 }
     /// Whether the last end was the OOM killer's.
     public var oomKilled: Bool { exit?.oomKilled ?? false }

@@ -55,6 +55,17 @@ struct DocumentTests {
         #expect(!written.contains("Health"))
     }
 
+    /// Docker writes null for a session that has not ended.
+    @Test func theCodeOfASessionIsANumberOrNull() throws {
+        var session = ExecInspect()
+        #expect(try text(session).contains(#""ExitCode":null"#))
+        #expect(try decode(try text(session)) == session)
+        #expect(try decode("{}") == session)
+        session.exitCode = 0
+        #expect(try text(session).contains(#""ExitCode":0"#))
+        #expect(try decode(try text(session)) == session)
+    }
+
     @Test func slashesAreNotEscaped() throws {
         var response = ErrorResponse()
         response.message = "/a/b"

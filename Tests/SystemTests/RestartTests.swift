@@ -32,6 +32,30 @@ extension SystemTests {
             )
         }
 
+        /// As with Docker: how the last run ended is said when nothing runs.
+        @Test func whatRunsAgainHasNotEnded() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.waiter("one", trapping: "trap 'exit 3' TERM; trap 'exit 4' USR1", "--restart", "always")
+                try daemon.ok("stop", "one")
+                #expect(try daemon.field(".State.ExitCode", "one") == "3")
+                try daemon.ok("start", "one")
+                #expect(try daemon.field(".State.ExitCode", "one") == "0")
+                try eventually("its traps are set") { try daemon.ok("logs", "one").split(separator: "\n").count > 1 }
+                try daemon.ok("kill", "-s", "USR1", "one")
+                try eventually("it runs again") {
+                    try restarts(daemon, "one") == 1 && daemon.field(".State.Status", "one") == "running"
+                }
+                #expect(try daemon.field(".State.ExitCode", "one") == "0")
+                #expect(try daemon.field(".State.Error", "one") == "")
+                try daemon.ok("pause", "one")
+                #expect(try daemon.field(".State.ExitCode", "one") == "0")
+                try daemon.ok("unpause", "one")
+                try daemon.ok("kill", "one")
+                try daemon.ok("wait", "one")
+                #expect(try daemon.field(".State.ExitCode", "one") == "137")
+            }
+        }
+
         @Test func hundredRestartsWithoutAManagerAreAllTold() throws {
             try Daemon.with { (daemon) throws in
                 let file = daemon.scratch.appendingPathComponent("berthd.toml")

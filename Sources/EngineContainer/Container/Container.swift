@@ -254,7 +254,7 @@ package actor Container {
             state: ContainerState(
                 status: lifecycle.status,
                 pid: lifecycle.pid,
-                exit: lifecycle.lastExit,
+                exit: lifecycle.isActive ? nil : lifecycle.lastExit,
                 error: lifecycle.error,
                 startedAt: lifecycle.startedAt,
                 finishedAt: lifecycle.finishedAt,
