@@ -208,6 +208,21 @@ extension UpgradeTests {
             }
         }
 
+        /// The successor of a dead shim is there in a moment, later with each death; a session that has not begun waits for it.
+        @Test func aSessionOfThatMomentIsTheSuccessors() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")
+                for _ in 0..<2 {
+                    let dead = try daemon.shim("one")
+                    try daemon.signal(SIGKILL, shimOf: "one")
+                    #expect(try daemon.ok("exec", "one", "echo", "alive") == "alive")
+                    #expect(try daemon.shim("one") != dead)
+                    try daemon.signal(SIGKILL, shimOf: "one")
+                    try daemon.ok("exec", "-d", "one", "true")
+                }
+            }
+        }
+
         @Test func afterTooManyDeathsItRunsOnWithoutAShim() throws {
             try Daemon.with { (daemon) throws in
                 try daemon.waiter("one", trapping: "trap 'exit 9' TERM")
