@@ -35,6 +35,26 @@ extension SystemTests {
             }
         }
 
+        /// Times of one clock, and in its order: a session has not ended before it began.
+        @Test func aSessionBeginsBeforeItsEnd() throws {
+            try Daemon.with { (daemon) throws in
+                try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "100")
+                for _ in 0..<20 { try daemon.ok("exec", "one", "true") }
+                let words = ["events", "--since", "0", "--filter", "container=one", "--format"]
+                let format = "{{.Actor.Attributes.execID}} {{.timeNano}} {{.Action}}"
+                var times: [Substring: [Int]] = [:]
+                try eventually("all ends were told of") {
+                    let now = String(Int(Date().timeIntervalSince1970) + 1)
+                    let lines = try daemon.client(words + [format, "--until", now]).finish().lines
+                    let told = lines.map { $0.split(separator: " ", maxSplits: 2) }
+                        .filter { $0.count == 3 && $0[2].hasPrefix("exec_") }
+                    times = Dictionary(grouping: told) { $0[0] }.mapValues { $0.compactMap { Int($0[1]) } }
+                    return times.count == 20 && times.allSatisfy { $0.value.count == 3 }
+                }
+                for (id, times) in times { #expect(times == times.sorted(), "\(id)") }
+            }
+        }
+
         @Test func detachedCommandRunsOn() throws {
             try Daemon.with { (daemon) throws in
                 try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "100")

@@ -56,10 +56,12 @@ extension Container {
                 )
             }
             node.faults.reached(.execStarted)
+            let command = configuration.command.joined(separator: " ")
+            // The time is that of its beginning: by now it may have ended. Its end is told behind this, and waits for it.
+            let began = execs[exec]?.startedAt?.timestamp ?? .now
+            await publish([event("exec_start: \(command)", at: began, ["execID": exec.description])])
             if execs[exec]?.phase == .starting { execs[exec]?.phase = .running(pid: pid) }
             await keep(exec)
-            let command = configuration.command.joined(separator: " ")
-            await publish([event("exec_start: \(command)", ["execID": exec.description])])
             if let end = execs[exec]?.earlyEnd { await ended(exec, end) }
         } catch {
             // As for a container: the next start asks the shim what became of it.
