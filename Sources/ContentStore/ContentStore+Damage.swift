@@ -29,12 +29,25 @@ extension ContentStore {
     /// Looks whether the documents of each image and the layout's own file are as they were written, and at the lengths of layers, whose
     /// bytes are checked each time that they are read.
     ///
+    /// A blob with other bytes is set aside, so that the next load or pull brings it again.
+    ///
     /// - Returns: What is not.
     /// - Throws: The class of the failed system call.
     public func examine() throws(ContentError) -> [ContentDamage] {
+        let (layout, suspects) = try look()
+        var damages = layout.map { [$0] } ?? []
+        for (digest, reason) in suspects {
+            let kept = try setAsideIfDamaged(digest)?.place
+            damages.append(ContentDamage(path: place(digest), reason: reason, place: kept))
+        }
+        return damages
+    }
+
+    /// What is wrong with the layout's own file, and the blobs that are not as they should be, with the reason.
+    private func look() throws(ContentError) -> (layout: ContentDamage?, suspects: [(Digest, String)]) {
         try locked { (shared) throws(ContentError) in
-            var damages: [ContentDamage] = []
-            if let damage = try examineLayout() { damages.append(damage) }
+            let layout = try examineLayout()
+            var suspects: [(Digest, String)] = []
             var seen = Set<Digest>()
             for entry in try readIndex().manifests where seen.insert(entry.digest).inserted {
                 do throws(ContentError) {
@@ -42,14 +55,13 @@ extension ContentStore {
                         let size = contains(layer.descriptor.digest) ? try size(of: layer.descriptor.digest) : nil
                         guard let size, size != layer.descriptor.size else { continue }
                         let reason = "it has \(size) bytes, not \(layer.descriptor.size): load or pull the image again"
-                        damages.append(ContentDamage(path: place(layer.descriptor.digest), reason: reason, place: nil))
+                        suspects.append((layer.descriptor.digest, reason))
                     }
                 } catch {
-                    let reason = "\(error): load or pull the image again"
-                    damages.append(ContentDamage(path: place(error.blob ?? entry.digest), reason: reason, place: nil))
+                    suspects.append((error.blob ?? entry.digest, "\(error): load or pull the image again"))
                 }
             }
-            return damages
+            return (layout, suspects)
         }
     }
 

@@ -153,3 +153,32 @@ struct StoreTests {
         #expect(try store.image(image.descriptor) == image)
     }
 }
+
+/// Blobs that somebody has changed.
+@Suite struct DamagedBlobTests {
+    /// The place in the archive's files of the manifest, the configuration and the layer.
+    @Test(arguments: ["manifest", "config", "layer"], [true, false])
+    func damagedBlobIsSetAsideAndComesWithTheNextImport(_ kind: String, isCut: Bool) throws {
+        let fixture = try Fixture()
+        let package = try Package.layout("team/app:3")
+        let image = try fixture.store().importArchive(BytesSource(package.tar), ImportOptions())[0].image
+        let digest =
+            switch kind {
+            case "manifest": image.descriptor.digest
+            case "config": image.manifest.config.digest
+            default: image.layers[0].descriptor.digest
+            }
+        let path = fixture.path + "/content/blobs/sha256/" + digest.hex
+        let whole = try File.read(path, limit: 1 << 20)
+        try File.writeAtomically(path, isCut ? [] : [whole[0] ^ 1] + whole.dropFirst(), durable: false)
+        let store = try fixture.store()
+        // The bytes of layers are looked at when they are read: here only their number is.
+        let isSeen = kind != "layer" || isCut
+        #expect(try store.examine().compactMap(\.place).count == (isSeen ? 1 : 0))
+        if !isSeen { #expect(try store.setAsideIfDamaged(digest)?.place != nil) }
+        _ = try store.importArchive(BytesSource(package.tar), ImportOptions())
+        #expect(try File.read(path, limit: 1 << 20) == whole)
+        #expect(try fixture.store().examine().isEmpty)
+        #expect(try fixture.store().image(named: ImageReference(parsing: "team/app:3")).id == image.id)
+    }
+}
