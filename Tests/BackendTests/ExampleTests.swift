@@ -10,7 +10,7 @@ import Testing
     /// What Create says of a document with these members: its code and text; nil when it makes the container.
     private func refusal(_ members: String) throws -> (ErrorCode, String)? {
         let config = #"{"ociVersion":"1.0.2","process":{"args":["true"],"cwd":"/"},\#(members)}"#
-        let program = BackendTests.directory.appendingPathComponent("berth-shim-example").path
+        let program = BackendTests.testProducts.appendingPathComponent("berth-shim-example").path
         let shim = try RunningShim(program: program, config: config)
         let client = try shim.connect()
         let request = TaskCreateRequest.with { ($0.id, $0.bundle) = (shim.id, shim.bundle) }
