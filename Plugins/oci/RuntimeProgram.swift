@@ -42,6 +42,7 @@ struct RuntimeProgram {
             (status, printed) = try call(words, streams, &pipe)
             log = RuntimeLog(pipe.finish())
         } catch {
+            guard error.operation != "execute" else { throw unusable(error.errno) }
             throw .failed(stage: stage, error.about(path))
         }
         guard let status else {
@@ -87,6 +88,18 @@ struct RuntimeProgram {
         spawn.descriptors = [0: input.raw, 1: output.raw, 2: error.raw]
         let child = try withExtendedLifetime((directory, streams)) { () throws(KernelError) in try start(spawn) }
         return (try end(of: child, &log), [])
+    }
+
+    /// The runtime is to blame, in words that no client takes for those of a missing command of the container.
+    private func unusable(_ errno: Errno) -> BackendError {
+        let detail =
+            switch errno {
+            case .noEntry: "it, or the interpreter that it names, is missing"
+            case .accessDenied: "it may not be executed"
+            case .execFormat: "it is no executable file"
+            default: errno.description
+            }
+        return .refused(stage: "runtime", operation: "execute", object: path, code: .failedPrecondition, detail: detail)
     }
 
     private func start(_ spawn: Spawn) throws(KernelError) -> Child {

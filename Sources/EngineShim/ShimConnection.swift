@@ -34,42 +34,39 @@ package final class ShimConnection: Sendable {
         let directory = try File.open(String(path[..<slash]), [.path, .directory])
         let short = "\(directory.procPath)/\(path[path.index(after: slash)...])"
         let address = try SocketAddress(unixDomainSocketPath: short)
-        let channel = try await ClientBootstrap(group: group)
-            .connectTimeout(TimeAmount(deadline))
-            .connect(to: address) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let broken = Flag()
-                    let handler = CallHandler(
-                        token: token,
-                        eventLoop: channel.eventLoop,
-                        broken: broken,
-                        frameDeadline: deadline
-                    )
-                    try channel.pipeline.syncOperations.addHandler(handler)
-                    return ShimConnection(
-                        channel: channel,
-                        calls: NIOLoopBound(handler, eventLoop: channel.eventLoop),
-                        broken: broken
-                    )
+        do {
+            return try await ClientBootstrap(group: group)
+                .connectTimeout(TimeAmount(deadline))
+                .connect(to: address) { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        let broken = Flag()
+                        let handler = CallHandler(
+                            token: token,
+                            eventLoop: channel.eventLoop,
+                            broken: broken,
+                            frameDeadline: deadline
+                        )
+                        try channel.pipeline.syncOperations.addHandler(handler)
+                        return ShimConnection(
+                            channel: channel,
+                            calls: NIOLoopBound(handler, eventLoop: channel.eventLoop),
+                            broken: broken
+                        )
+                    }
                 }
-            }
-        return channel
+        } catch let error as IOError {
+            throw KernelError.failed("connect to the shim's socket", path, Errno(rawValue: error.errnoCode))
+        }
     }
 
     /// Whether nobody listens there, by the error of a connect; anything else says nothing about who does.
     package static func isRefusal(_ error: any Error) -> Bool {
-        if let error = error as? IOError {
-            return [Errno.connectionRefused, .noEntry].contains(Errno(rawValue: error.errnoCode))
-        }
-        return (error as? KernelError)?.errno == .noEntry
+        (error as? KernelError).map { [.connectionRefused, .noEntry].contains($0.errno) } ?? false
     }
 
     /// Whether descriptors or memory were short here, which says nothing about anybody.
     package static func isShortage(_ error: any Error) -> Bool {
-        if let error = error as? IOError {
-            return KernelError.failed("connect", Errno(rawValue: error.errnoCode)).isShortage
-        }
-        return (error as? KernelError)?.isShortage ?? false
+        (error as? KernelError)?.isShortage ?? false
     }
 
     /// Calls a method and decodes its answer.

@@ -104,7 +104,6 @@ package struct ShimProcess: Sendable, Equatable {
         let paths = launch.paths
         let log = try File.open(paths.shimLog, [.write, .create, .append], mode: 0o600)
         let bundle = try File.open(paths.bundle, [.directory, .path])
-        let program = try SealedExecutable(launch.backend)
         var spawn = Spawn(
             arguments: [
                 launch.backend, "-namespace", "berth", "-id", launch.id.description, "-bundle", paths.bundle,
@@ -115,7 +114,15 @@ package struct ShimProcess: Sendable, Equatable {
         spawn.directory = bundle.raw
         spawn.umask = 0o077
         spawn.oomScoreAdjustment = oomScoreAdjustment
-        let child = try startLowering(&spawn, program.descriptor.raw)
+        let child: Child
+        do throws(KernelError) {
+            let program = try SealedExecutable(launch.backend)
+            child = try startLowering(&spawn, program.descriptor.raw, launch.backend)
+        } catch {
+            let isProgram = error.operation == "execute" || error.object == launch.backend
+            guard isProgram, !error.isShortage else { throw error }
+            throw unusable(launch.backend, error)
+        }
         // Its number is its own until it is reaped, which nobody does before it is known here.
         let process = ShimProcess(pid: child.pid, startTime: try ProcessFacts.startTime(of: child.pid))
         return (process, child.sharedPidfd())
@@ -134,14 +141,43 @@ package struct ShimProcess: Sendable, Equatable {
     private static let oomScoreAdjustment = -998
 
     /// Lowering the score needs a capability that a confined engine may lack; then the shim keeps ours.
-    private static func startLowering(_ spawn: inout Spawn, _ program: RawDescriptor) throws -> Child {
+    private static func startLowering(
+        _ spawn: inout Spawn,
+        _ program: RawDescriptor,
+        _ path: String
+    ) throws(KernelError) -> Child {
         do throws(KernelError) {
-            return try spawn.start(program)
+            return try start(spawn, program, path)
         } catch {
-            guard error.code == .permissionDenied else { throw error }
+            guard error.code == .permissionDenied, error.operation != "execute" else { throw error }
             spawn.oomScoreAdjustment = nil
-            return try spawn.start(program)
+            return try start(spawn, program, path)
         }
+    }
+
+    /// A script is started by its path: its interpreter cannot open a descriptor that exec closes.
+    private static func start(
+        _ spawn: Spawn,
+        _ program: RawDescriptor,
+        _ path: String
+    ) throws(KernelError) -> Child {
+        do throws(KernelError) { return try spawn.start(program) } catch {
+            guard error.operation == "execute", error.errno == .noEntry else { throw error }
+            return try spawn.start(path)
+        }
+    }
+
+    /// Whose fault it is, in words that no client takes for those of a missing command of the container.
+    private static func unusable(_ path: String, _ error: KernelError) -> EngineError {
+        let reason =
+            switch error.errno {
+            case .noEntry: "it, or the interpreter that it names, is missing"
+            case .accessDenied: "it may not be executed"
+            case .execFormat: "it is no executable file"
+            default: "\(error)"
+            }
+        let failure = EngineError.Failure(stage: "shim", operation: error.operation, object: path, errno: error.errno)
+        return EngineError(.internal, "the backend's program '\(path)' cannot be started: \(reason)", failure: failure)
     }
 
     /// The process that an earlier life recorded; nil when there is no record or it cannot be read.

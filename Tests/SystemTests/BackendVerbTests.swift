@@ -69,6 +69,43 @@ extension SystemTests {
             }
         }
 
+        /// A program that is missing is the backend's own, and no command of the container that was not found.
+        @Test func aBackendThatCannotBeStartedIsToBlame() throws {
+            try Daemon.with { (daemon) throws in
+                let wrong = Self.wrong.filter { !["stranger", "silent"].contains($0.name) }
+                let file = daemon.scratch.appendingPathComponent("berthd.toml")
+                try Data(wrong.map { "[backends.\($0.name)]\n\($0.entry)\n" }.joined().utf8).write(to: file)
+                try daemon.stop()
+                try daemon.start(["--config", file.path])
+                for (name, _, _) in wrong {
+                    let run = try daemon.berth("run", "--name", name, "--runtime", name, "berth/default", "true")
+                    #expect(run.status == 125 && run.errors.contains("backend"), "\(name): \(run)")
+                    // What can be asked before is refused before there is a container.
+                    let isThere = try daemon.ok("ps", "-aq", "-f", "name=^\(name)$") != ""
+                    if isThere { #expect(try daemon.field(".State.ExitCode", name) == "125") }
+                }
+            }
+        }
+
+        /// A backend may be a script that becomes a shim.
+        @Test func aBackendMayBeAScript() throws {
+            try Daemon.with { (daemon) throws in
+                let script = daemon.scratch.appendingPathComponent("script")
+                try Data("#!/bin/sh\nexec \(Binaries.path("berth-shim-native")) \"$@\"\n".utf8).write(to: script)
+                try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script.path)
+                let backend = ["--backend", "script=\(script.path)"]
+                try daemon.stop()
+                try daemon.start(backend)
+                try daemon.ok("run", "-d", "--name", "one", "--runtime", "script", "berth/default", "sleep", "1000")
+                let pid = try daemon.field(".State.Pid", "one")
+                try daemon.crash()
+                try daemon.start(backend)
+                #expect(try daemon.field(".State.Pid", "one") == pid)
+                #expect(try daemon.ok("exec", "one", "echo", "alive") == "alive")
+                try daemon.ok("rm", "-f", "one")
+            }
+        }
+
         @Test func whatABackendIsIsShown() throws {
             try Daemon.with(image: false) { (daemon) throws in
                 let info = try daemon.ok("backend", "info", "native")
