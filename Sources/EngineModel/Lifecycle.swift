@@ -164,8 +164,14 @@ package struct Lifecycle: Sendable, Equatable {
     /// The start failed and is undone.
     ///
     /// One that a policy has made is made again after a delay: it counts as an end, unless it is for want of something that will be
-    /// there again (`isShortage`), such as descriptors or space.
-    package mutating func startFailed(_ message: String, exitCode: Int, isShortage: Bool = false) -> [Action] {
+    /// there again (`isShortage`), such as descriptors or space. One that was refused before anything was begun (`isRefused`) leaves the
+    /// last end as it is.
+    package mutating func startFailed(
+        _ message: String,
+        exitCode: Int,
+        isShortage: Bool = false,
+        isRefused: Bool = false
+    ) -> [Action] {
         guard case .starting(let rest, _) = phase else { return [] }
         if rest == .restarting, let delay = delay(afterFailure: exitCode, isShortage) {
             phase = .restarting(delay: delay)
@@ -174,7 +180,7 @@ package struct Lifecycle: Sendable, Equatable {
         }
         phase = rest == .created ? .created : .exited
         error = message
-        lastExit = ContainerExit(status: .code(UInt8(truncatingIfNeeded: exitCode)))
+        if !isRefused { lastExit = ContainerExit(status: .code(UInt8(truncatingIfNeeded: exitCode))) }
         if autoRemove { return [.releaseExitWaits(code: exitCode), .remove] }
         return [.commit(event: ""), .releaseExitWaits(code: exitCode)]
     }

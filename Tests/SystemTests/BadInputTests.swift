@@ -80,6 +80,7 @@ extension SystemTests {
                     let outcome = try daemon.client(words).finish()
                     #expect(outcome.status == 125 && outcome.errors.contains("exec ls"), "\(words): \(outcome)")
                 }
+                #expect(try daemon.ok("exec", "ls", "--help").contains("berth exec ls"))
                 let absent = try daemon.client(["exec", "ls", "none"]).finish()
                 #expect(absent.status == 1 && absent.errors.contains("'ls'"), "\(absent)")
                 let session = try daemon.client(["exec", "-i", "ls", "one"]).finish()

@@ -38,7 +38,8 @@ extension UpgradeTests {
 
         @Test func aProcessOfTheLastRunRefusesTheStart() throws {
             try Daemon.with { (daemon) throws in
-                try daemon.ok("create", "--name", "one", "berth/default", "sleep", "1000")
+                let script = "[ -e /once ] && exec sleep 1000; touch /once; exit 7"
+                #expect(try daemon.berth("run", "--name", "one", "berth/default", "sh", "-c", script).status == 7)
                 try daemon.ok("run", "-d", "--name", "two", "berth/default", "sleep", "1000")
                 let (id, other) = (try daemon.field(".Id", "one"), try daemon.field(".Id", "two"))
                 // As if a task had lived through an end: there is its cgroup, with somebody in it.
@@ -57,7 +58,8 @@ extension UpgradeTests {
                 try #require(place.contains(id))
                 let refused = try daemon.berth("start", "one")
                 #expect(refused.status != 0 && refused.errors.contains("process \(left.pid) of its last run is left"))
-                #expect(try daemon.field(".State.Status", "one") == "created")
+                #expect(try daemon.field(".State.Status", "one") == "exited")
+                #expect(try daemon.field(".State.ExitCode", "one") == "7")
                 left.send(SIGKILL)
                 try left.finish(within: 10)
                 try daemon.ok("start", "one")

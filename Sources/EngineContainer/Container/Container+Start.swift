@@ -48,7 +48,7 @@ extension Container {
         refreshView()
         do { try await refuseSecondInstance() } catch {
             // Nothing was begun, so nothing is undone: what there is stays as it is.
-            throw await startFailed(error)
+            throw await startFailed(error, isRefused: true)
         }
         do {
             let pid = try await launch()
@@ -65,7 +65,11 @@ extension Container {
     }
 
     /// Tells of a start that was not made.
-    private func startFailed(_ error: any Error, cleanUpErrors: [String] = []) async -> EngineError {
+    private func startFailed(
+        _ error: any Error,
+        cleanUpErrors: [String] = [],
+        isRefused: Bool = false
+    ) async -> EngineError {
         let program = (record.plan.resolved.entrypoint + record.plan.resolved.command).first ?? ""
         var failure = EngineError.startFailure(error, program: program, id)
         // The stages of a backend that drives other programs: it is they that are wrong, not the command.
@@ -79,7 +83,12 @@ extension Container {
         // The clients that waited for this start learn of its end by the end of their connections.
         attaches = []
         let isShortage = failure.code == .resourceExhausted || ShimConnection.isShortage(error)
-        let actions = lifecycle.startFailed(failure.message, exitCode: failure.startExitCode, isShortage: isShortage)
+        let actions = lifecycle.startFailed(
+            failure.message,
+            exitCode: failure.startExitCode,
+            isShortage: isShortage,
+            isRefused: isRefused
+        )
         await perform(actions, exclusive: true)
         return failure
     }
