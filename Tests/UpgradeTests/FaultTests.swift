@@ -67,6 +67,41 @@ extension UpgradeTests {
             }
         }
 
+        /// The program has run to its end, and neither its shim nor the manager came to note that it began.
+        @Test func aStartInWhoseMiddleManagerAndShimDiedHasAnUnknownEnd() throws {
+            try Daemon.with { (daemon) throws in
+                let backend = ["--backend", "plain=\(Binaries.path("berth-shim-plain"))"]
+                try daemon.stop()
+                try daemon.start(backend)
+                let (ran, die) = (daemon.scratch.path + "/ran", daemon.scratch.path + "/die")
+                try daemon.ok(
+                    "create",
+                    "--name",
+                    "one",
+                    "--runtime",
+                    "plain",
+                    "-e",
+                    "DIE_AT_START=\(die)",
+                    "berth/default",
+                    "/bin/sh",
+                    "-c",
+                    "echo >\(ran)"
+                )
+                let start = try daemon.client(["start", "one"], environment: ["BERTH_PATIENCE": "0"])
+                try eventually("its program runs") { FileManager.default.fileExists(atPath: ran) }
+                let shim = try daemon.recordedShim(in: try daemon.bundle("one"))
+                try daemon.crash()
+                try Data().write(to: URL(fileURLWithPath: die))
+                try eventually("its shim is dead") { !isAlive(shim) }
+                #expect(try start.finish(within: 20).status != 0)
+                try daemon.start(backend)
+                #expect(try daemon.ok("wait", "one") == "255")
+                #expect(try daemon.field(".State.Error", "one").contains("died while it was started"))
+                #expect(try daemon.told("one") == ["create", "start", "die"])
+                try daemon.ok("rm", "one")
+            }
+        }
+
         /// The database says that it was never started, and nobody can see that it was.
         @Test func whatCannotBeSeenIsNeitherStartedNorRemoved() throws {
             let environment = ["BERTH_FAULT": "start.replied"]

@@ -1,5 +1,6 @@
 import EngineModel
 import EngineShim
+import EngineSpec
 import EngineStore
 import Kernel
 import Logging
@@ -168,21 +169,43 @@ extension Container {
     /// There is no shim any more: what it wrote down before its end.
     func gone() async throws -> Recovery.Finding {
         let (paths, cursor, damage, id) = (paths, journaled, node.damage, id)
-        let events = try await node.pool.run { () -> [ShimEvent] in
+        let (events, announced) = try await node.pool.run { () -> ([ShimEvent], [ShimEvent]) in
             let written = try ShimStateFile.read(paths)
             if let problem = written.damage { damage.setAside(paths.shimState, problem, container: id) }
             do {
                 let found = try JournalFile.content(paths.journal, after: cursor, written: written.state?.journal)
                 // It stays where it is: a shim that takes over makes it anew, and else nobody writes to it any more.
                 if let problem = found.damage { damage.tell("'\(paths.journal)'", problem, container: id) }
-                return found.events
+                return (found.events, written.state?.journal.announced ?? [])
             } catch let error as KernelError where !error.isShortage {
                 damage.tell("'\(paths.journal)'", "\(error)", container: id)
-                return []
+                return ([], [])
             }
         }
         if let end = await takeIn(events) { return end }
+        if let end = try await unfinishedStart(announced) { return end }
         return .shimGone(record: try await recordedExit()?.exit)
+    }
+
+    /// The end of a start of which the shim has only written that it was about to make it: its program may have run, as it may not.
+    ///
+    /// What is left of it is killed.
+    /// - Throws: when it cannot be seen what is left.
+    private func unfinishedStart(_ announced: [ShimEvent]) async throws -> Recovery.Finding? {
+        let start = announced.first { $0.topic == EventTopic.start && $0.execID.isEmpty && $0.seq > journaled }
+        guard let start, !lifecycle.isActive else { return nil }
+        let tasks = CgroupTasks(path: node.cgroup(record).directory)
+        let (wasAlive, left) = try await node.pool.run { (try !tasks.isIdle(), try tasks.kill(within: .seconds(1))) }
+        guard left.isEmpty else { throw EngineError.internalFailure("process \(left[0]) of its start is left") }
+        // It is told once, however often the bundle is found again.
+        journaled = max(journaled, start.seq)
+        let fate = wasAlive ? "what was left of it was killed" : "nobody saw how its first process ended"
+        let unknown = ContainerExit(status: .unknown("manager and shim died while it was started, and \(fate)"))
+        return .stopped(
+            try await recordedExit()?.exit ?? Lifecycle.Exit(how: unknown, at: .now),
+            pid: Int32(truncatingIfNeeded: start.pid),
+            startedAt: Timestamp(start.time)
+        )
     }
 
     /// The exit that the shim, or the engine in its place, has recorded of the present run.

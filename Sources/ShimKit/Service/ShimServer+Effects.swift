@@ -23,7 +23,8 @@ extension ShimServer {
         }
     }
 
-    private func announced(_ effects: [TaskTable.Effect], at time: Timestamp) -> [ShimEvent] {
+    /// The events among `effects`, as the journal will have them.
+    func announced(_ effects: [TaskTable.Effect], at time: Timestamp) -> [ShimEvent] {
         var events: [ShimEvent] = []
         for case .publish(let event) in effects {
             let seq = journal.lastSeq + UInt64(events.count) + 1

@@ -58,10 +58,12 @@ extension ShimServer {
         let handle = try handle(key)
         switch key {
         case .initial:
+            announceStart(handle)
             do throws(BackendError) {
                 try backend.start()
                 startFailure = nil
             } catch {
+                saveState()
                 initialFailed(error, waiter)
                 return nil
             }
@@ -71,6 +73,14 @@ extension ShimServer {
         let pid = handle.process?.pid ?? 0
         perform(table.started(key, pid: pid, at: .now))
         return TaskStartResponse.with { $0.pid = UInt32(pid) }
+    }
+
+    /// Writes down that the program is about to run: whoever finds this shim dead knows that it may have.
+    private func announceStart(_ handle: Handle) {
+        guard configuration.hasJournal else { return }
+        var next = table
+        let now = Timestamp.now
+        saveState(announcing: announced(next.started(.initial, pid: handle.process?.pid ?? 0, at: now), at: now))
     }
 
     /// The init process failed before its program ran: whatever status it leaves is not the program's.

@@ -15,6 +15,7 @@ package enum Binaries {
     /// Helpers that are built with the tests only.
     private static let helpers: Set<String> = [
         "berthd-faults", "hostile", "hostile-backend", "shim-conformance", "kill-at",
+        "berth-shim-plain",
     ]
 
     /// A product, or a helper that is built with the tests and never shipped.

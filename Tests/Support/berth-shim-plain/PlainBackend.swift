@@ -18,6 +18,7 @@ final class PlainBackend: Backend {
     private let context: BackendContext
     private var children: [ContainerProcess] = []
     private var gate: SharedDescriptor?
+    private var environment: [String] = []
 
     init(_ context: BackendContext) throws(BackendError) {
         self.context = context
@@ -30,6 +31,7 @@ final class PlainBackend: Backend {
         }
         let (child, gate) = try launch(process, request.streams)
         self.gate = gate
+        environment = process.env ?? []
         return child
     }
 
@@ -39,6 +41,18 @@ final class PlainBackend: Backend {
         }
         self.gate = nil
         try release(gate)
+        try dieIfWanted()
+    }
+
+    /// A fault that a test asks for: with `DIE_AT_START=PATH` the shim ends here as soon as there is such a file.
+    private func dieIfWanted() throws(BackendError) {
+        guard let path = environment.first(where: { $0.hasPrefix("DIE_AT_START=") })?.dropFirst(13) else { return }
+        do throws(KernelError) {
+            while try !File.isThere(String(path)) { Clock.sleep(.milliseconds(5)) }
+        } catch {
+            throw .failed(stage: "start", error)
+        }
+        CurrentProcess.exit(9)
     }
 
     func exec(_ request: BackendExecRequest) throws(BackendError) -> ContainerProcess {
