@@ -412,7 +412,8 @@ let targets: [Target] = [
     .testTarget(
         name: "ShimKitTests",
         dependencies: [
-            "ShimKit", "ShimModel", "ShimStreams", "ShimKitTesting", "ShimProtocol", "Kernel", "ModelCheck",
+            "ShimKit", "ShimModel", "ShimStreams", "ShimKitTesting", "ShimProtocol", "ContainerIO", "Kernel",
+            "ModelCheck",
             "berth-shim-plain",
             protobuf,
         ],
@@ -455,7 +456,9 @@ let targets: [Target] = [
     ),
     .testTarget(
         name: "UpgradeTests",
-        dependencies: ["SystemFixture", "ContentStore", "DocumentTexts", "OCISpec", "Seccomp", "berthd-faults"],
+        dependencies: [
+            "SystemFixture", "ContentStore", "DocumentTexts", "OCISpec", "Seccomp", "berthd-faults", "berth-shim-plain",
+        ],
         swiftSettings: swift
     ),
     .testTarget(

@@ -167,7 +167,9 @@ public struct APIClient: Sendable {
         }
         // Only in frames a stream that is not whole says so; a daemon that knows no such wish answers with its own type.
         let framed = "application/vnd.docker.multiplexed-stream"
-        var headers = [("Connection", "Upgrade"), ("Upgrade", "tcp"), ("Accept", framed)]
+        var headers = [
+            ("Connection", "Upgrade"), ("Upgrade", "tcp"), ("Accept", framed), ("X-Berth-Stream-Marks", "1"),
+        ]
         var bytes: [UInt8] = []
         if let body {
             bytes = try ClientJSON.encode(body)

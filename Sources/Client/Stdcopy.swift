@@ -15,6 +15,8 @@ public struct StdcopySplitter: Sendable {
         case system = 3
         /// A cursor, in Berth's own streams: one line.
         case cursor = 4
+        /// Where a session's output begins, and that it has come to its own end.
+        case mark = 5
     }
 
     /// A piece of one stream.

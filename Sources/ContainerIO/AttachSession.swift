@@ -29,7 +29,9 @@ final class AttachSession: WatchedSource, OutputClient {
         guard let place = snapshot.behind else { return }
         follower = LogFollower(restoring: place, log: owner.log)
         // What it has not had is nowhere any more: it is told, and sees its end instead of a gap.
-        if follower == nil { restoreFailure = "the log that it was read from is not there any more" }
+        if follower == nil {
+            restoreFailure = "where it went on in the log is not known any more, as when its shim has died"
+        }
     }
 
     /// What `init(restoring:)` needs of it.
@@ -52,6 +54,7 @@ final class AttachSession: WatchedSource, OutputClient {
     /// Begins: recent output, then the input that came with the connection.
     func start(loop: any StdioLoop, recentOutput: [UInt8]) {
         watch(with: loop)
+        mark(.begin)
         if !recentOutput.isEmpty {
             unsafe recentOutput.withUnsafeBytes { unsafe deliver($0, stream: .stdout) }
         }
@@ -107,7 +110,11 @@ final class AttachSession: WatchedSource, OutputClient {
             let log = owner.log
         else { return }
         follower = LogFollower(log)
+        owner.clientsBehindChanged()
     }
+
+    /// Its number while it is behind.
+    var numberBehind: UInt64? { follower == nil ? nil : options.number }
 
     /// Saves the copy through the queue for a client that keeps up.
     private func sendAtOnce(_ header: UInt64?, _ bytes: UnsafeRawBufferPointer) -> Int {
@@ -175,8 +182,10 @@ final class AttachSession: WatchedSource, OutputClient {
     }
 
     private func stopFollowing() {
-        follower?.stop()
-        follower = nil
+        guard let follower else { return }
+        follower.stop()
+        self.follower = nil
+        owner.clientsBehindChanged()
     }
 
     func outputEnded(_ stream: StdioStream) {
@@ -189,7 +198,18 @@ final class AttachSession: WatchedSource, OutputClient {
 
     private func endIfDone() {
         guard follower == nil, endedStreams.isSuperset(of: owner.startedStreams) else { return }
-        state.outputEnded(now: Clock.monotonic.now)
+        mark(.end)
+        let now = Clock.monotonic.now
+        state.outputEnded(now: now)
+        if options.marksEnd { sendQueue(now: now) }
+    }
+
+    /// Tells a client that asked for it where its output begins, and that it is whole.
+    private func mark(_ mark: StdCopy.Mark) {
+        guard options.marksEnd, options.isMultiplexed else { return }
+        var frame: [UInt8] = []
+        StdCopy.append(mark, to: &frame)
+        state.enqueue(header: nil, frame, now: Clock.monotonic.now)
     }
 
     func expire(now: Timestamp) {

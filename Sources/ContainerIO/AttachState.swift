@@ -19,6 +19,8 @@ public struct AttachOptions: Sendable {
     public var closesStdin: Bool
     /// Whether the recent output that the process' ring holds is sent first.
     public var replaysRecentOutput: Bool
+    /// Whether frames mark the beginning of the output and its own end; only with `isMultiplexed`.
+    public var marksEnd: Bool
     /// Names the client for as long as it is there.
     public var number: UInt64 = 0
 
@@ -31,7 +33,8 @@ public struct AttachOptions: Sendable {
         inputClosed: Bool = false,
         detachKeys: DetachKeys = .none,
         closesStdin: Bool = false,
-        replaysRecentOutput: Bool = false
+        replaysRecentOutput: Bool = false,
+        marksEnd: Bool = false
     ) {
         self.stdin = stdin
         self.streams = streams
@@ -41,6 +44,7 @@ public struct AttachOptions: Sendable {
         self.detachKeys = detachKeys
         self.closesStdin = closesStdin
         self.replaysRecentOutput = replaysRecentOutput
+        self.marksEnd = marksEnd
     }
 }
 

@@ -151,6 +151,11 @@ public final class ProcessStdio {
     /// Whether clients are connected, also such as have everything.
     package var hasClients: Bool { !clients.isEmpty }
 
+    /// The numbers of the clients that are behind, and go on in the log.
+    package var clientsBehind: Set<UInt64> {
+        Set(clients.compactMap { ($0 as? AttachSession)?.numberBehind })
+    }
+
     /// Whether all output has ended and is in the log.
     public var hasDrained: Bool { hasStarted && pumps.allSatisfy(\.hasEnded) }
 
@@ -199,9 +204,7 @@ public final class ProcessStdio {
         clients.append(session)
         loop.descriptorsChanged()
         session.start(loop: loop, recentOutput: options.replaysRecentOutput ? ring.contents : [])
-        if hasDrained {
-            for pump in pumps { session.outputEnded(pump.stream) }
-        }
+        for pump in pumps where pump.hasEnded { session.outputEnded(pump.stream) }
         scheduleTick()
     }
 
@@ -262,6 +265,10 @@ public final class ProcessStdio {
         for client in clients { client.outputEnded(stream) }
         finishIfDrained()
         scheduleTick()
+    }
+
+    func clientsBehindChanged() {
+        loop.descriptorsChanged()
     }
 
     func clientRoomChanged() {

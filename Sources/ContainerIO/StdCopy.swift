@@ -26,6 +26,19 @@ public enum StdCopy {
         append(text.utf8, source: StdCopyDecoder.Source.systemError.rawValue, to: &output)
     }
 
+    /// Marks in the stream of a client that asked for them: Berth's own, beside Docker's.
+    public enum Mark: String, Sendable {
+        /// The first frame: a second mark follows where the output comes to its own end.
+        case begin
+        /// The last frame: what came is all.
+        case end
+    }
+
+    /// Appends one mark.
+    public static func append(_ mark: Mark, to output: inout [UInt8]) {
+        append(mark.rawValue.utf8, source: StdCopyDecoder.Source.mark.rawValue, to: &output)
+    }
+
     private static func append(_ bytes: some Collection<UInt8>, source: UInt8, to output: inout [UInt8]) {
         let count = UInt32(truncatingIfNeeded: bytes.count)
         output.append(contentsOf: [source, 0, 0, 0])
@@ -46,6 +59,8 @@ public struct StdCopyDecoder {
         case stderr = 2
         /// The payload is an error message of the server.
         case systemError = 3
+        /// The payload is a ``StdCopy/Mark``.
+        case mark = 5
     }
 
     /// What can be wrong with the input.

@@ -31,6 +31,8 @@ public struct AttachOptions: Sendable {
     public var detachKeys: String?
     /// Whether output comes in frames also where there is a terminal: then the client can be told that it is not whole.
     public var isFramed = false
+    /// Whether frames of their own mark the beginning of the output and its end, so that what breaks off is not taken for whole.
+    public var marksEnd = false
 
     /// The streams that are true.
     public init(stdin: Bool, stdout: Bool, stderr: Bool, detachKeys: String? = nil) {
@@ -39,4 +41,17 @@ public struct AttachOptions: Sendable {
         self.stderr = stderr
         self.detachKeys = detachKeys
     }
+}
+
+/// What the request that starts an exec session says.
+public struct ExecStartOptions: Sendable {
+    /// Decides the framing of the output only; nil takes what create said.
+    public var terminal: Bool?
+    /// The first size of its terminal; nil takes what create said.
+    public var consoleSize: TerminalSize?
+    /// As in ``AttachOptions/marksEnd``.
+    public var marksEnd = false
+
+    /// What create said.
+    public init() {}
 }

@@ -48,7 +48,7 @@ struct Start: ParsableCommand {
             "/containers/\(found.id)/attach",
             [
                 ("stream", "1"), ("stdin", hasInput ? "1" : nil), ("stdout", "1"), ("stderr", "1"),
-                ("detachKeys", detachKeys),
+                ("detachKeys", found.config.tty ? detachKeys : nil),
             ]
         )
         let waiter = ExitWaiter(client, id: found.id, isRemoved: found.hostConfig.autoRemove)
@@ -112,7 +112,7 @@ struct Attach: ParsableCommand {
             "/containers/\(found.id)/attach",
             [
                 ("stream", "1"), ("stdin", hasInput ? "1" : nil), ("stdout", "1"), ("stderr", "1"),
-                ("detachKeys", detachKeys),
+                ("detachKeys", found.config.tty ? detachKeys : nil),
             ]
         )
         let subject = Session.Subject.container(

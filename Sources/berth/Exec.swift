@@ -92,7 +92,8 @@ struct Exec: ParsableCommand {
         request.attachStdin = interactive && !detach
         request.attachStdout = !detach
         request.attachStderr = !detach
-        request.detachKeys = detachKeys
+        // Without a terminal input is passed on as it is.
+        request.detachKeys = tty ? detachKeys : nil
         request.env = try variables(files: envFile, env)
         request.workingDir = workdir ?? ""
         request.cmd = StringList(Array(container.dropFirst()))

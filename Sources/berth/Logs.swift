@@ -84,6 +84,8 @@ private struct LogStream {
                 word += piece.bytes
                 if word.last == UInt8(ascii: "\n") { confirm() }
             case .error: pending.append((.standardError, Array(piece.bytes)))
+            // Of a session only.
+            case .mark: break
             case .input, .output: pending.append((.standardOutput, Array(piece.bytes)))
             }
         }

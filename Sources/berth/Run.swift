@@ -87,7 +87,7 @@ struct Run: ParsableCommand {
             "/containers/\(id)/attach",
             [
                 ("stream", "1"), ("stdin", config.attachStdin ? "1" : nil), ("stdout", config.attachStdout ? "1" : nil),
-                ("stderr", config.attachStderr ? "1" : nil), ("detachKeys", detachKeys),
+                ("stderr", config.attachStderr ? "1" : nil), ("detachKeys", config.tty ? detachKeys : nil),
             ]
         )
         let waiter = ExitWaiter(client, id: id, isRemoved: options.remove)

@@ -43,6 +43,8 @@ final class Session {
     private var splitter = StdcopySplitter()
     /// What the other side says of output that is not to come any more.
     private var loss: [UInt8] = []
+    /// The marks so far: the other side promises a second one for output that is whole.
+    private var marks: [UInt8] = []
     private var terminal: UserTerminal?
 
     private var pending: [UInt8] = []
@@ -98,7 +100,11 @@ final class Session {
     }
 
     /// Whether the output has ended, and not where it should have.
-    private var isCut: Bool { !isOutputOpen && (!loss.isEmpty || isFramed && !splitter.isAtBoundary) }
+    private var isCut: Bool {
+        !isOutputOpen && (!loss.isEmpty || isFramed && !splitter.isAtBoundary || !marks.isEmpty && !isMarkedWhole)
+    }
+
+    private var isMarkedWhole: Bool { marks.suffix(3).elementsEqual("end".utf8) }
 
     private var isFramed: Bool { !subject.isTerminal || connection.isFramed }
 
@@ -147,10 +153,11 @@ final class Session {
         guard !bytes.isEmpty else { return }
         guard isFramed else { return Output.write(bytes, to: .standardOutput) }
         for piece in try splitter.split(bytes[...]) {
-            if piece.stream == .system {
-                loss += piece.bytes
-            } else {
-                Output.write(Array(piece.bytes), to: piece.stream == .error ? .standardError : .standardOutput)
+            switch piece.stream {
+            case .system: loss += piece.bytes
+            case .mark: marks += piece.bytes
+            case .error: Output.write(Array(piece.bytes), to: .standardError)
+            case .input, .output, .cursor: Output.write(Array(piece.bytes), to: .standardOutput)
             }
         }
     }

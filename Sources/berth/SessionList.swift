@@ -59,7 +59,8 @@ enum SessionList {
     ///   - client: Of the manager.
     /// - Throws: What is wrong with the words, or the manager's reason.
     static func show(_ words: [String], _ client: APIClient) throws {
-        guard let list = try ExecList.parseAsRoot(words) as? ExecList else { return }
+        var command = try ExecList.parseAsRoot(words)
+        guard let list = command as? ExecList else { return try command.run() }
         let container = list.container[0]
         let path = "/berth/v1/containers/\(APIClient.escape(container))/execs"
         let sessions: [ExecInspect]
@@ -92,7 +93,7 @@ enum SessionList {
         let takesInput = hasInput && session.openStdin
         let (connection, early) = try client.upgrade(
             "/berth/v1/exec/\(session.id)/attach",
-            [("stdin", takesInput ? "1" : nil), ("detachKeys", detachKeys)]
+            [("stdin", takesInput ? "1" : nil), ("detachKeys", session.processConfig.tty ? detachKeys : nil)]
         )
         let subject = Session.Subject(
             isTerminal: session.processConfig.tty,

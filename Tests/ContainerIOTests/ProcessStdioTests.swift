@@ -18,6 +18,43 @@ import Testing
         #expect(Set(try process.records().texts) == ["out\n", "err\n"])
     }
 
+    /// Output that is whole says so at its end, also when another program has taken over in its middle.
+    @Test func outputThatIsWholeIsMarked() throws {
+        let process = try FakeProcess()
+        let client = try process.attach(AttachOptions(isMultiplexed: true, inputClosed: true, marksEnd: true))
+        let other = try process.attach(AttachOptions(isMultiplexed: true, inputClosed: true))
+        try process.say("one\n")
+        try process.loop.settle()
+        try client.receive()
+        #expect(try client.text(.mark) == "begin" && client.text(.stdout) == "one\n")
+        try process.hand()
+        try process.say("two\n")
+        try process.exit()
+        for client in [client, other] {
+            try process.loop.run {
+                try client.receive()
+                return client.hasEnded
+            }
+        }
+        #expect(try client.text(.mark) == "beginend" && client.text(.stdout) == "one\ntwo\n")
+        #expect(try other.text(.mark).isEmpty && other.text(.stdout) == "one\ntwo\n")
+    }
+
+    /// A process may close one of its outputs long before it ends.
+    @Test func clientThatComesBetweenTheEndsOfTwoOutputsSeesTheEnd() throws {
+        let process = try FakeProcess()
+        process.stdout = nil
+        try process.loop.settle()
+        let client = try process.attach(AttachOptions(isMultiplexed: true, inputClosed: true, marksEnd: true))
+        try process.say("err\n", .stderr)
+        try process.exit()
+        try process.loop.run {
+            try client.receive()
+            return client.hasEnded
+        }
+        #expect(try client.text(.mark) == "beginend" && client.text(.stderr) == "err\n")
+    }
+
     @Test func connectionEndsAfterTheLastOutput() throws {
         let process = try FakeProcess()
         let client = try process.attach(AttachOptions(stdin: true))

@@ -1,3 +1,4 @@
+import ContainerIO
 import FoundationEssentials
 import Kernel
 import ShimKitTesting
@@ -70,6 +71,35 @@ extension PlainShim {
         }
         try plain.kill(9)
         _ = try plain.wait()
+    }
+
+    /// What a client that was behind has missed is nowhere any more: it is told, and sees its end instead of a gap.
+    @Test func clientThatWasBehindIsToldByTheNextShim() throws {
+        let plain = try PlainShim("seq 1 100000; exec sleep 1000")
+        try plain.create()
+        let attached = try plain.shim.attach(.with { ($0.stdout, $0.multiplexed, $0.marksEnd) = (true, true, true) })
+        try plain.start()
+        let deadline = Clock.monotonic.now + .seconds(60)
+        while try plain.logTexts().last != "stdout F 100000", Clock.monotonic.now < deadline {
+            Clock.sleep(.milliseconds(50))
+        }
+        let held = try plain.held()
+        try plain.killShim()
+        try plain.shim.adopt(held)
+        var bytes: [UInt8] = []
+        while true {
+            let part = try attached.client.read(upTo: 64 << 10)
+            if part.isEmpty { break }
+            bytes += part
+        }
+        var texts: [StdCopyDecoder.Source: [UInt8]] = [:]
+        var decoder = StdCopyDecoder()
+        // The dead shim may have left a frame in its middle: then the client sees that by itself.
+        try? decoder.decode(bytes[...]) { texts[$0, default: []] += $1 }
+        #expect(texts[.mark] == Array("begin".utf8))
+        let again = try PlainClient(plain)
+        try again.kill(9)
+        _ = try again.wait()
     }
 
     @Test func adoptedContainerGoesOnWithItsStreams() throws {

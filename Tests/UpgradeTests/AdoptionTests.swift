@@ -227,6 +227,12 @@ extension UpgradeTests {
             try Daemon.with { (daemon) throws in
                 try daemon.waiter("one", trapping: "trap 'exit 9' TERM")
                 let pid = try #require(Int32(try daemon.field(".State.Pid", "one")))
+                let clients = try [["exec", "one"], ["exec", "-t", "one"]].map { words in
+                    try daemon.client(words + ["sh", "-c", "echo here; exec sleep 1000"])
+                }
+                for client in clients { try eventually("it is attached") { client.output.contains("here") } }
+                let attached = try daemon.client(["attach", "--no-stdin", "one"])
+                try eventually("it is attached") { try daemon.told("one").contains("attach") }
                 var deaths = 0
                 try eventually(within: 60, "nobody takes over any more") {
                     if try daemon.ok("ps", "--format", "{{.Status}}").hasSuffix("(unsupervised)") { return true }
@@ -235,6 +241,11 @@ extension UpgradeTests {
                 }
                 #expect(deaths >= 6)
                 #expect(isAlive(pid))
+                // Who was attached is told, and waits for nothing.
+                for client in clients + [attached] {
+                    let outcome = try client.finish(within: 10)
+                    #expect(outcome.status != 0 && outcome.errors.contains("lost"), "\(outcome)")
+                }
                 #expect(try daemon.field(".State.Error", "one").contains("unsupervised"))
                 let row = try daemon.ok("shim", "ls", "--format", "{{.Pid}} {{.State}} {{.Reason}}")
                 #expect(row.hasPrefix("- unsupervised ") && row.contains("have died"), "\(row)")

@@ -92,6 +92,50 @@ extension UpgradeTests {
             }
         }
 
+        /// Manager and shim die: what no shim has any more comes from nobody, and a command's own code does not hide that.
+        @Test func outputThatBreaksOffIsNoSuccess() throws {
+            try Daemon.with { (daemon) throws in
+                let gate = daemon.scratch.appendingPathComponent("gate")
+                try FileManager.default.createDirectory(at: gate, withIntermediateDirectories: false)
+                func script(_ name: String) -> [String] {
+                    ["sh", "-c", "echo begun; until [ -e /gate/\(name) ]; do sleep 0.01; done; echo over"]
+                }
+                let run = try daemon.client(
+                    ["run", "--name", "one", "-v", "\(gate.path):/gate", "berth/default"] + script("init")
+                )
+                try eventually("it runs") { run.output == "begun\n" }
+                let early = try daemon.client(["exec", "one"] + script("early"))
+                let late = try daemon.client(["exec", "one"] + script("late"))
+                let silent = try daemon.client([
+                    "exec", "one", "sh", "-c", "until [ -e /gate/late ]; do sleep 0.01; done",
+                ])
+                try eventually("they run") {
+                    try early.output == "begun\n" && late.output == "begun\n"
+                        && daemon.ok("exec", "ls", "-q", "one").split(separator: "\n").count == 3
+                }
+                let shim = try daemon.shim("one")
+                try daemon.crash()
+                #expect(kill(shim, SIGKILL) == 0)
+                // One session ends while nobody is there, two and the container behind the next manager's start.
+                try Data().write(to: URL(fileURLWithPath: gate.path + "/early"))
+                for session in [early, late, silent] {
+                    let outcome = try session.finish(within: 30)
+                    #expect(outcome.status == 125 && outcome.errors.contains("lost"), "\(outcome)")
+                }
+                try daemon.start()
+                // Its pipe goes with the last of its processes: before that another shim has to be there.
+                try eventually("it is supervised again") { try daemon.berth("exec", "one", "true").status == 0 }
+                try Data().write(to: URL(fileURLWithPath: gate.path + "/late"))
+                try Data().write(to: URL(fileURLWithPath: gate.path + "/init"))
+                let outcome = try run.finish(within: 30)
+                #expect(outcome.status == 125 && outcome.errors.contains("lost"), "\(outcome)")
+                // The log has all of it, and the container's own code is known.
+                let log = try daemon.ok("logs", "one")
+                #expect(log == "begun\nover")
+                #expect(try daemon.field(".State.ExitCode", "one") == "0")
+            }
+        }
+
         @Test func ringIsAsLargeAsWasAsked() throws {
             try Daemon.with { (daemon) throws in
                 try daemon.ok("run", "-d", "--name", "one", "berth/default", "sleep", "1000")

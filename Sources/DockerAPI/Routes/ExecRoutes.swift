@@ -54,11 +54,11 @@ struct ExecRoutes: Sendable {
     private func start(_ request: APIRequest) async throws -> Reply {
         let body = try request.decodeIfPresent(ExecStartRequest.self) ?? ExecStartRequest()
         let id = request.parameter("id")
-        let session = try await engine.startExec(
-            id,
-            terminal: body.tty && !request.acceptsFrames,
-            consoleSize: try TerminalSize(docker: body.consoleSize)
-        )
+        var options = ExecStartOptions()
+        options.terminal = body.tty && !request.acceptsFrames
+        options.consoleSize = try TerminalSize(docker: body.consoleSize)
+        options.marksEnd = request.acceptsMarks
+        let session = try await engine.startExec(id, options)
         if body.detach {
             try await session.start(nil)
             return .empty(.ok)
@@ -88,6 +88,7 @@ struct ExecRoutes: Sendable {
             detachKeys: query.text("detachKeys")
         )
         options.isFramed = request.acceptsFrames
+        options.marksEnd = request.acceptsMarks
         let session = try await engine.attachExec(id, options)
         do {
             try await request.connection.writeRaw(heads.bytes(for: request, terminal: session.isTerminal))

@@ -29,6 +29,7 @@ struct StreamRoutes: Sendable {
             detachKeys: query.text("detachKeys")
         )
         options.isFramed = request.acceptsFrames
+        options.marksEnd = request.acceptsMarks
         guard query.flag("stream") else { return try await attachHistory(request, id, options) }
         let session = try await engine.attach(id, options)
         let history = query.flag("logs") ? try await engine.logs(id, LogOptions(options)) : nil

@@ -73,6 +73,11 @@ package struct APIRequest: Sendable {
     package var acceptsFrames: Bool {
         head.headerFields[.accept] == StreamType.multiplexed
     }
+
+    /// Whether the client knows the frames that mark the end of a stream, which are none of Docker's.
+    package var acceptsMarks: Bool {
+        HTTPField.Name("X-Berth-Stream-Marks").map { head.headerFields[$0] == "1" } ?? false
+    }
 }
 
 /// Reading of JSON bodies within their bound.

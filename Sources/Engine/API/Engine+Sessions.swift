@@ -49,14 +49,9 @@ extension Engine {
 
     /// Accepts the start of an exec session.
     ///
-    /// `terminal` is what the start request says and decides the framing of the output only; nil takes what create said.
     /// - Throws: ``EngineError`` reason `noSuchExec`; `.failedPrecondition` (conflict) when it was started before.
-    public func startExec(
-        _ id: String,
-        terminal: Bool? = nil,
-        consoleSize: TerminalSize? = nil
-    ) async throws -> ExecSession {
-        try await core.startExec(id, terminal: terminal, consoleSize: consoleSize)
+    public func startExec(_ id: String, _ options: ExecStartOptions = ExecStartOptions()) async throws -> ExecSession {
+        try await core.startExec(id, options)
     }
 
     /// The exec sessions of a container: those that run, and those that ended lately.

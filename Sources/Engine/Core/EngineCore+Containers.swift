@@ -262,10 +262,10 @@ extension EngineCore {
         try await complete(reference) { try await $0.createExec(configuration) }
     }
 
-    func startExec(_ id: String, terminal: Bool?, consoleSize: TerminalSize?) async throws -> ExecSession {
+    func startExec(_ id: String, _ options: ExecStartOptions) async throws -> ExecSession {
         let (container, exec) = try await findExec(id)
         do {
-            return try await container.beginExec(exec, terminal: terminal, consoleSize: consoleSize)
+            return try await container.beginExec(exec, options)
         } catch {
             throw EngineError.wrap(error, "exec \(id)")
         }

@@ -137,14 +137,39 @@ extension Container {
     }
 
     /// Writes a text to a client as its session frames its output, for as long as it takes any.
-    static func write(_ text: String, _ kind: TextKind, framed: Bool, to descriptor: SharedDescriptor) throws {
+    static func write(
+        _ text: String,
+        _ kind: TextKind,
+        framed: Bool,
+        to descriptor: SharedDescriptor,
+        patience: Duration = .seconds(1)
+    ) throws {
         let body = Array(text.utf8)
         let length = (0..<4).map { UInt8(truncatingIfNeeded: body.count >> (24 - 8 * $0)) }
         var bytes = framed ? [kind.rawValue, 0, 0, 0] + length + body : body
         while !bytes.isEmpty {
-            guard try !descriptor.poll(for: .writable, timeout: .seconds(1)).isEmpty else { return }
+            guard try !descriptor.poll(for: .writable, timeout: patience).isEmpty else { return }
             let count = try bytes.withUnsafeBytes { try descriptor.write($0) }
             bytes.removeFirst(count)
+        }
+    }
+
+    /// Ends the connections of the clients of a dead shim that has no successor, with a last word where there is room for it.
+    func dismissClients(_ reason: String) async {
+        let (paths, held, prefix) = (paths, node.held[id], "client/")
+        guard held.keys.contains(where: { $0.hasPrefix(prefix) }) else { return }
+        node.held.replace(id, with: held.filter { !$0.key.hasPrefix(prefix) })
+        let text = "the rest of the output is lost: nobody reads it any more, for \(reason)"
+        try? await node.pool.run {
+            // Without its state nobody knows who gets frames: then the end of the connection has to do.
+            let state = (try? ShimStateFile.read(paths))?.state ?? ShimState()
+            for client in ([state.initial] + state.execs).flatMap(\.stdio.clients) where client.phase == .open {
+                guard let descriptor = held[prefix + String(client.number)] else { continue }
+                let word = client.multiplexed ? text : "\r\nberth: \(text)\r\n"
+                try? Self.write(word, .errors, framed: client.multiplexed, to: descriptor, patience: .zero)
+            }
+            // One that has gone by itself is what is wanted.
+            for (name, descriptor) in held where name.hasPrefix(prefix) { try? UnixSocket.shutdown(descriptor.raw) }
         }
     }
 
@@ -166,6 +191,7 @@ extension Container {
         request.detachKeys = options.detachKeys ?? ""
         request.closeStdinOnDetach = closesStdin
         request.replay = replay
+        request.marksEnd = options.marksEnd
         let paths = paths
         let token = try await node.pool.run { try ShimProcess.token(paths) ?? "" }
         try await DescriptorPassing.handOver(

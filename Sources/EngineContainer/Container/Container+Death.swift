@@ -195,6 +195,7 @@ extension Container {
         unsupervised = reason
         dropConnection()
         logger.error("container runs without supervision", metadata: ["reason": "\(reason)"])
+        await dismissClients(reason)
         await commit([event("unsupervised", ["reason": reason])])
         guard let held = initProcess else { return await goOnUnknown(reason) }
         let (waiter, run) = (node.waiter, run)

@@ -9,7 +9,7 @@ import ShimProtocol
 // The start of an exec session.
 extension Container {
     /// Accepts a start; the process is made when the session is started.
-    package func beginExec(_ id: ExecID, terminal: Bool?, consoleSize: TerminalSize?) async throws -> ExecSession {
+    package func beginExec(_ id: ExecID, _ options: ExecStartOptions) async throws -> ExecSession {
         try await adopted()
         guard var exec = execs[id] else { throw EngineError.noSuchExec(id.description) }
         guard exec.phase == .created else {
@@ -18,19 +18,24 @@ extension Container {
         try checkExecAllowed()
         exec.phase = .starting
         exec.startedAt = StoredTime(.now)
-        if let consoleSize { exec.configuration.consoleSize = consoleSize }
+        if let consoleSize = options.consoleSize { exec.configuration.consoleSize = consoleSize }
         execs[id] = exec
         execEnds[id] = Promise()
-        let isTerminal = terminal ?? exec.configuration.terminal
+        let isTerminal = options.terminal ?? exec.configuration.terminal
         let node = node
         return ExecSession(isTerminal: isTerminal) { connection in
             try await node.supervisor.complete {
-                try await self.runExec(id, framed: !isTerminal, connection)
+                try await self.runExec(id, framed: !isTerminal, marksEnd: options.marksEnd, connection)
             }
         }
     }
 
-    private func runExec(_ exec: ExecID, framed: Bool, _ connection: ClientConnection?) async throws {
+    private func runExec(
+        _ exec: ExecID,
+        framed: Bool,
+        marksEnd: Bool,
+        _ connection: ClientConnection?
+    ) async throws {
         guard let configuration = execs[exec]?.configuration else { throw EngineError.noSuchExec(exec.description) }
         do {
             // Before the shim knows of it: whoever comes after this life asks the shim what became of it.
@@ -40,12 +45,13 @@ extension Container {
             node.faults.reached(.execAdded)
             if connection == nil { execEnds[exec] = nil }
             if let connection {
-                let options = AttachOptions(
+                var options = AttachOptions(
                     stdin: configuration.attachStdin,
                     stdout: configuration.attachStdout,
                     stderr: configuration.attachStderr,
                     detachKeys: configuration.detachKeys
                 )
+                options.marksEnd = marksEnd
                 try await pass(connection, options, exec: exec, terminal: !framed, closesStdin: true)
             }
             node.faults.reached(.execAttached)

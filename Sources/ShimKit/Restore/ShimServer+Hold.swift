@@ -21,6 +21,11 @@ extension ShimServer {
             return
         }
         descriptorsAreStale = false
+        let behind = handles[.initial]?.io.clientsBehind ?? []
+        if behind != clientsBehind {
+            clientsBehind = behind
+            saveState()
+        }
         if held.update(heldDescriptors()) {
             answerPolls(whereGenerationIsNot: held.generation)
         }

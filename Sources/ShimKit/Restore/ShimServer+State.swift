@@ -62,6 +62,11 @@ extension ShimServer {
         state.execsDeadline = execsTimer.flatMap { loop.deadline(of: $0) }?.nanosecondsSinceEpoch ?? 0
         if isComplete {
             state.lingering = (lingering + streams.flushing).map { $0.state(isComplete: true) }
+            let streams = ([state.initial] + state.execs).map(\.stdio) + state.lingering
+            // A program that leaves the mark out would make their clients believe that output is lost.
+            if streams.contains(where: { $0.clients.contains(where: \.marksEnd) }) {
+                state.required = StateDocument.requiredForMarks
+            }
         }
         state.id = configuration.context.id
         state.bundle = configuration.context.bundle

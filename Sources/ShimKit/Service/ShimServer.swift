@@ -87,6 +87,8 @@ final class ShimServer {
     private var isAttached = false
     /// Whether descriptors have changed that were not looked at yet.
     var descriptorsAreStale = false
+    /// Clients that the state, as it was written last, calls behind.
+    var clientsBehind: Set<UInt64> = []
     /// What was wrong with files of the bundle, until the manager has asked.
     var damages: [ShimFileDamage] = []
 

@@ -24,9 +24,11 @@ package enum StateDocument {
     }
 
     /// Those of this program.
-    package static let versions = Versions(newest: 1)
+    package static let versions = Versions(newest: 2)
     /// Written: the oldest version whose readers do no harm with what this program writes.
     package static let required: UInt32 = 1
+    /// The oldest version whose readers go on with clients that were promised a mark at the end of their output.
+    package static let requiredForMarks: UInt32 = 2
 
     /// Longest message: a megabyte of recent output and as much for each of many clients.
     package static let maximumByteCount = 256 << 20

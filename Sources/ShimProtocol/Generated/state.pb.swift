@@ -594,6 +594,11 @@ public nonisolated struct ShimClientState: @unchecked Sendable {
   /// Clears the value of `behind`. Subsequent reads from it will return its default value.
   public mutating func clearBehind() {_uniqueStorage()._behind = nil}
 
+  public var marksEnd: Bool {
+    get {_storage._marksEnd}
+    set {_uniqueStorage()._marksEnd = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum Phase: SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -1550,7 +1555,7 @@ nonisolated extension ShimInputState: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ShimClientState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ClientState"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}stdin\0\u{1}stdout\0\u{1}stderr\0\u{1}multiplexed\0\u{3}closes_stdin\0\u{3}detach_keys\0\u{3}matched_keys\0\u{1}phase\0\u{3}input_ended\0\u{1}deadline\0\u{1}pending\0\u{3}stdout_ended\0\u{3}stderr_ended\0\u{1}behind\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}stdin\0\u{1}stdout\0\u{1}stderr\0\u{1}multiplexed\0\u{3}closes_stdin\0\u{3}detach_keys\0\u{3}matched_keys\0\u{1}phase\0\u{3}input_ended\0\u{1}deadline\0\u{1}pending\0\u{3}stdout_ended\0\u{3}stderr_ended\0\u{1}behind\0\u{3}marks_end\0")
 
   fileprivate class _StorageClass {
     var _number: UInt64 = 0
@@ -1568,6 +1573,7 @@ nonisolated extension ShimClientState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _stdoutEnded: Bool = false
     var _stderrEnded: Bool = false
     var _behind: ShimBehindState? = nil
+    var _marksEnd: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1593,6 +1599,7 @@ nonisolated extension ShimClientState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _stdoutEnded = source._stdoutEnded
       _stderrEnded = source._stderrEnded
       _behind = source._behind
+      _marksEnd = source._marksEnd
     }
   }
 
@@ -1626,6 +1633,7 @@ nonisolated extension ShimClientState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 13: try { try decoder.decodeSingularBoolField(value: &_storage._stdoutEnded) }()
         case 14: try { try decoder.decodeSingularBoolField(value: &_storage._stderrEnded) }()
         case 15: try { try decoder.decodeSingularMessageField(value: &_storage._behind) }()
+        case 16: try { try decoder.decodeSingularBoolField(value: &_storage._marksEnd) }()
         default: break
         }
       }
@@ -1683,6 +1691,9 @@ nonisolated extension ShimClientState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       try { if let v = _storage._behind {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
       } }()
+      if _storage._marksEnd != false {
+        try visitor.visitSingularBoolField(value: _storage._marksEnd, fieldNumber: 16)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1707,6 +1718,7 @@ nonisolated extension ShimClientState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._stdoutEnded != rhs_storage._stdoutEnded {return false}
         if _storage._stderrEnded != rhs_storage._stderrEnded {return false}
         if _storage._behind != rhs_storage._behind {return false}
+        if _storage._marksEnd != rhs_storage._marksEnd {return false}
         return true
       }
       if !storagesAreEqual {return false}

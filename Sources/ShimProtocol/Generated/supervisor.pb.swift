@@ -901,6 +901,9 @@ public nonisolated struct ShimAttachRequest: Sendable {
   /// First what the ring still has of the output.
   public var replay: Bool = false
 
+  /// Frames of stream 5 say where the output begins and that it has come to its own end: what breaks off has no second one.
+  public var marksEnd: Bool = false
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -2455,7 +2458,7 @@ nonisolated extension ShimDescriptorResponse: SwiftProtobuf.Message, SwiftProtob
 
 nonisolated extension ShimAttachRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".AttachRequest"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}exec_id\0\u{1}stdin\0\u{1}stdout\0\u{1}stderr\0\u{1}multiplexed\0\u{1}leftover\0\u{3}input_closed\0\u{3}detach_keys\0\u{3}close_stdin_on_detach\0\u{1}replay\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}exec_id\0\u{1}stdin\0\u{1}stdout\0\u{1}stderr\0\u{1}multiplexed\0\u{1}leftover\0\u{3}input_closed\0\u{3}detach_keys\0\u{3}close_stdin_on_detach\0\u{1}replay\0\u{3}marks_end\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2473,6 +2476,7 @@ nonisolated extension ShimAttachRequest: SwiftProtobuf.Message, SwiftProtobuf._M
       case 8: try { try decoder.decodeSingularStringField(value: &self.detachKeys) }()
       case 9: try { try decoder.decodeSingularBoolField(value: &self.closeStdinOnDetach) }()
       case 10: try { try decoder.decodeSingularBoolField(value: &self.replay) }()
+      case 11: try { try decoder.decodeSingularBoolField(value: &self.marksEnd) }()
       default: break
       }
     }
@@ -2509,6 +2513,9 @@ nonisolated extension ShimAttachRequest: SwiftProtobuf.Message, SwiftProtobuf._M
     if self.replay != false {
       try visitor.visitSingularBoolField(value: self.replay, fieldNumber: 10)
     }
+    if self.marksEnd != false {
+      try visitor.visitSingularBoolField(value: self.marksEnd, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2523,6 +2530,7 @@ nonisolated extension ShimAttachRequest: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.detachKeys != rhs.detachKeys {return false}
     if lhs.closeStdinOnDetach != rhs.closeStdinOnDetach {return false}
     if lhs.replay != rhs.replay {return false}
+    if lhs.marksEnd != rhs.marksEnd {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

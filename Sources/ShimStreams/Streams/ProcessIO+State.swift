@@ -66,6 +66,14 @@ extension ProcessIO {
         }
     }
 
+    /// The numbers of the clients that go on in the log.
+    package var clientsBehind: Set<UInt64> {
+        guard case .managed(let stdio, _) = plan else {
+            return []
+        }
+        return stdio.clientsBehind
+    }
+
     /// Whether `state` has everything: named pipes of containerd's clients are not in it.
     package var isRestorable: Bool {
         guard case .managed(let stdio, _) = plan else {
@@ -155,6 +163,7 @@ extension ShimClientState {
         stderr = client.options.streams.contains(.stderr)
         multiplexed = client.options.isMultiplexed
         closesStdin = client.options.closesStdin
+        marksEnd = client.options.marksEnd
         detachKeys = .init(client.options.detachKeys.bytes)
         matchedKeys = UInt32(client.matchedKeys)
         switch client.phase {
@@ -168,6 +177,10 @@ extension ShimClientState {
         stderrEnded = client.endedStreams.contains(.stderr)
         if isComplete {
             pending = .init(client.pending)
+        }
+        // A successor has no files of it: it knows that there is a gap.
+        if !isComplete, client.behind != nil {
+            behind = ShimBehindState()
         }
         if isComplete, let place = client.behind {
             behind.files = UInt32(clamping: place.files.count)
@@ -188,7 +201,8 @@ extension StdioSnapshot.Client {
             streams: streams,
             isMultiplexed: state.multiplexed,
             detachKeys: DetachKeys(bytes: Array(state.detachKeys)),
-            closesStdin: state.closesStdin
+            closesStdin: state.closesStdin,
+            marksEnd: state.marksEnd
         )
         options.number = state.number
         self.init(socket: socket, options: options)

@@ -173,7 +173,8 @@ package final class ProcessIO {
             inputClosed: request.inputClosed,
             detachKeys: keys,
             closesStdin: request.closeStdinOnDetach,
-            replaysRecentOutput: request.replay
+            replaysRecentOutput: request.replay,
+            marksEnd: request.marksEnd
         )
         options.number = number
         do {
