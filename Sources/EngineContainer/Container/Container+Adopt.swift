@@ -66,14 +66,23 @@ extension Container {
         case .retry:
             if case .incompatible(let refusal) = finding { fellSilent(refusal) } else { fellSilent() }
             // While it lives: how it ended may be told by nobody else later.
-            if initProcess == nil, lifecycle.isActive, let held = try? await heldInit() {
-                initProcess = held
-                node.held.hold(held.pidfd, "init/pidfd", of: id)
-            }
+            if initProcess == nil, lifecycle.isActive { await holdUnseenInit() }
             watchEnd()
             lookAgainLater()
         }
         refreshView()
+    }
+
+    /// Holds the init process of a container whose shim is not reached, unless descriptors are short.
+    ///
+    /// Those that are left then are for requests.
+    private func holdUnseenInit() async {
+        let spare = Self.spare
+        guard (try? await node.pool.run { try SpareDescriptors.require(spare) }) != nil,
+            let held = try? await heldInit()
+        else { return }
+        initProcess = held
+        node.held.hold(held.pidfd, "init/pidfd", of: id)
     }
 
     private func adoptRunning(pid: Int32, paused: Bool, startedAt: Timestamp) async {
