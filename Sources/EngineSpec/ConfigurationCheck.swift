@@ -83,6 +83,12 @@ package enum ConfigurationCheck {
         for (key, value) in configuration.annotations {
             try noNUL(key + value, "annotation")
             guard !key.isEmpty else { throw EngineError.invalid("invalid annotation: empty key") }
+            guard !SpecBuilder.isReserved(key) else {
+                throw EngineError.invalid(
+                    "invalid annotation '\(key)': names that begin with '\(SpecBuilder.reservedPrefix)' are what Berth tells its "
+                        + "backends; what they say is chosen by '--security-opt berth.…'"
+                )
+            }
         }
     }
 

@@ -55,6 +55,12 @@ package struct SpecBuilder: Sendable {
         self.surroundings = surroundings
     }
 
+    /// Annotations that the engine alone writes: backends take them for its decisions.
+    static let reservedPrefix = "dev.berth."
+
+    /// Whether a client may not choose an annotation of this name.
+    static func isReserved(_ name: String) -> Bool { name.hasPrefix(reservedPrefix) }
+
     /// The document.
     package func build() throws -> RuntimeSpec {
         var spec = RuntimeSpec(ociVersion: OCIVersion.runtime)
@@ -64,7 +70,9 @@ package struct SpecBuilder: Sendable {
             spec.hostname = plan.resolved.hostname
             spec.domainname = configuration.domainname.isEmpty ? nil : configuration.domainname
         }
-        spec.annotations = configuration.annotations.isEmpty ? nil : configuration.annotations
+        // One that was created before they were refused may have some.
+        let annotations = configuration.annotations.filter { !Self.isReserved($0.key) }
+        spec.annotations = annotations.isEmpty ? nil : annotations
         guard configuration.sharesNamespaces != true else {
             spec.linux = RuntimeSpec.Linux()
             spec.linux?.cgroupsPath = surroundings.cgroupPath

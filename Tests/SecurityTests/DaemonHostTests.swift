@@ -155,6 +155,12 @@ extension SecurityTests {
                 let labels =
                     #"{"Labels":{"org.systemd.property.MemoryMax":"1","io.kubernetes.cri-o.UnifiedCgroup":"x","run.oci.hooks":"/x"}}"#
                 try Images.load("attack", into: daemon, config: labels)
+                // What the engine tells its backends is nobody else's to say.
+                for text in ["landlock=off", "namespaces=none", "profile=p", "profile-mode=audit"] {
+                    let words = ["run", "--rm", "--runtime", "restricted", "--annotation", "dev.berth.\(text)"]
+                    let refused = try daemon.client(words + ["attack", "true"]).finish()
+                    #expect(refused.status == 125 && refused.errors.contains("dev.berth."), "\(refused)")
+                }
                 try daemon.guarded {
                     let options = [
                         "-d", "--name", "box", "--memory", "64m", "--pids-limit", "50", "--annotation",

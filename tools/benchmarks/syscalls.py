@@ -83,5 +83,5 @@ def bench_syscalls(place, options, image, call, interleaved, print_times):
     print_times(interleaved({
         "native": begin + heavy,
         "restricted": begin + ["--runtime", "restricted"] + heavy,
-        "learning": begin + ["--runtime", "restricted", "--annotation", "dev.berth.profile-mode=learn"] + heavy,
+        "learning": begin + ["--runtime", "restricted", "--security-opt", "berth.learn=bench"] + heavy,
     }, max(3, options.rounds // 6)), ["native"])
