@@ -65,7 +65,7 @@ struct GuardSettings {
         switch (mode, decision) {
         case (.learn, _), (.enforce, _), (_, .allow): decision
         // Who hears that the kernel has not got a call takes another one: that is how programs find out, and no offence.
-        case (_, .fail(Self.absent)): decision
+        case (.kill, .fail(Self.absent)): decision
         case (.kill, _): .kill
         case (.audit, _): isDangerous() ? decision : .allow
         }

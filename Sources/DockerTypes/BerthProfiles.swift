@@ -2,7 +2,7 @@
 public struct BerthProfileSummary: Codable, Sendable, Equatable, ZeroValue {
     /// Its name.
     @Zero public var name: String
-    /// `learned`, `promoted`, or `promoted, learning` when there is a newer one that is not in force.
+    /// `learned`, `promoted`, `promoted, changed` when there is a newer one that is not in force, or `unreadable: ` and the reason.
     @Zero public var state: String
     /// Calls that the one that learns allows.
     @Zero public var calls: Int

@@ -27,10 +27,13 @@ struct ProcessEntry {
         try closeOthers()
         try setAttributes()
         Umask.set(plan.umask)
+        // They take memory, a file and descriptors, of which the limits may leave none.
+        let announcement = try announcement()
+        let successor = try handOver?.prepare(environment)
+        try setLimits()
         try runStartHooks(user)
         try setDeadline()
-        let successor = try handOver?.prepare(environment)
-        try takeIdentity(user)
+        try takeIdentity(user, announcement)
         if let handOver, let successor { try handOver.run(successor) }
         try execute(environment)
     }
@@ -48,9 +51,6 @@ struct ProcessEntry {
     private func setAttributes() throws(SandboxError) {
         // Keys of who started the shim are not the container's, and those of the container nobody else's.
         try step(.credentials) { () throws(KernelError) in try Credentials.newSessionKeyring() }
-        for entry in plan.limits {
-            try step(.limits) { () throws(KernelError) in try Rlimit.set(entry.resource, entry.limit) }
-        }
         try step(.limits) { () throws(KernelError) in
             if let processors = plan.finalProcessors {
                 do throws(KernelError) { try processors.bindProcessors() } catch {
@@ -65,6 +65,12 @@ struct ProcessEntry {
                     throw error.about("linux.personality")
                 }
             }
+        }
+    }
+
+    private func setLimits() throws(SandboxError) {
+        for entry in plan.limits {
+            try step(.limits) { () throws(KernelError) in try Rlimit.set(entry.resource, entry.limit) }
         }
     }
 
@@ -195,7 +201,9 @@ struct ProcessEntry {
     }
 
     /// Labels, groups, ids and capabilities, then rules and filter; every step is looked at again before the program may run.
-    func takeIdentity(_ user: ResolvedUser) throws(SandboxError) {
+    ///
+    /// `announcement`: for a filter with a listener that this process loads itself.
+    func takeIdentity(_ user: ResolvedUser, _ announcement: FilterAnnouncement?) throws(SandboxError) {
         // Without no_new_privs rules and filter need CAP_SYS_ADMIN: they are loaded before that capability goes, if it goes.
         let loadsEarly = !plan.filterIsLast && (!plan.filter.isEmpty || plan.rules != nil)
         try plan.labels.apply()
@@ -227,7 +235,7 @@ struct ProcessEntry {
                 try Credentials.setCapabilities(sets)
             }
             try restrict()
-            if !plan.filter.isEmpty { try loadFilter() }
+            if !plan.filter.isEmpty { try loadFilter(announcement) }
         }
         try step(.credentials) { () throws(KernelError) in
             try Credentials.setCapabilities(plan.capabilities)
@@ -237,7 +245,7 @@ struct ProcessEntry {
         try verifyCapabilities()
         guard !loadsEarly else { return }
         try restrict()
-        if !plan.filter.isEmpty, handOver?.loadsFilter != true { try loadFilter() }
+        if !plan.filter.isEmpty, handOver?.loadsFilter != true { try loadFilter(announcement) }
     }
 
     /// Holds the process to the rules, before the filter, which need not let it.
@@ -249,23 +257,28 @@ struct ProcessEntry {
         }
     }
 
-    private func loadFilter() throws(SandboxError) {
+    private func loadFilter(_ announcement: FilterAnnouncement?) throws(SandboxError) {
         try step(.seccomp) { () throws(KernelError) in
-            guard plan.listener != nil else {
+            guard let announcement else {
                 _ = try SeccompFilter.load(plan.filter, flags: plan.filterFlags)
                 return
             }
-            let handover = try ListenerHandover()
             // From here on nothing is called but what the program's own execution takes.
-            handover.keep()
-            try announce(handover)
-            try SeccompFilter.load(plan.filter, flags: plan.filterFlags, handingOver: handover)
+            announcement.handover.keep()
+            try channel.send(.filterNext, passing: [announcement.process.raw, announcement.handover.memory.raw])
+            try SeccompFilter.load(plan.filter, flags: plan.filterFlags, handingOver: announcement.handover)
         }
     }
 
-    private func announce(_ handover: ListenerHandover) throws(KernelError) {
-        let own = try Pidfd(pid: Credentials.processID)
-        try channel.send(.filterNext, passing: [own.raw, handover.memory.raw])
+    /// What a filter with a listener takes; nil where this process loads none.
+    func announcement() throws(SandboxError) -> FilterAnnouncement? {
+        guard plan.listener != nil, !plan.filter.isEmpty, handOver?.loadsFilter != true else { return nil }
+        return try step(.seccomp) { () throws(KernelError) in
+            FilterAnnouncement(
+                process: SharedDescriptor(try Pidfd(pid: Credentials.processID).intoDescriptor()),
+                handover: try ListenerHandover()
+            )
+        }
     }
 
     private func verifyIDs(_ user: ResolvedUser) throws(SandboxError) {
@@ -306,4 +319,12 @@ struct ProcessEntry {
         }
         throw plan.noProgram(refusal)
     }
+}
+
+/// What the parent gets of a process that is about to load a filter with a listener.
+struct FilterAnnouncement {
+    /// A pidfd of the process itself.
+    let process: SharedDescriptor
+    /// Where it tells the number of the listener.
+    let handover: ListenerHandover
 }

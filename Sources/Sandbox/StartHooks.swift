@@ -85,7 +85,7 @@ extension ProcessEntry {
                 }
                 try DescriptorTable.setCloseOnExec(from: 3)
             }
-            try takeIdentity(user)
+            try takeIdentity(user, try announcement())
             let hook = start.hooks[index]
             do throws(KernelError) {
                 try Exec.replace(

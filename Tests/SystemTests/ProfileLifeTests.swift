@@ -27,6 +27,47 @@ extension SystemTests {
             }
         }
 
+        /// What the filter's own set-up takes is there before the limits.
+        @Test func smallLimitsAreTheProgramsAlone() throws {
+            try Daemon.with { daemon in
+                let run = ["run", "--network", "none", "--runtime", "restricted", "--ulimit"]
+                let memory = try daemon.client(run + ["as=30000000", "--rm", "berth/default", "true"]).finish()
+                #expect(memory.status == 0, "\(memory)")
+                let file = try daemon.client(
+                    run + ["fsize=0", "-d", "--name", "one", "berth/default", "sleep", "1000"]
+                ).finish()
+                #expect(file.status == 0, "\(file)")
+                #expect(try daemon.ok("exec", "one", "echo", "inside") == "inside")
+            }
+        }
+
+        /// Half a run would look like a whole one.
+        @Test func aProfileThatLearnsNowIsNotReplaced() throws {
+            try Daemon.with { daemon in
+                let words = ["run", "-d", "--network", "none", "--name", "pupil", "--security-opt", "berth.learn=web"]
+                #expect(try daemon.client(words + ["berth/default", "sleep", "1000"]).finish().status == 0)
+                let document = daemon.scratch.appendingPathComponent("web.json").path
+                try eventually("something is learned") { try daemon.berth("profile", "export", "web").status == 0 }
+                try Data(try daemon.ok("profile", "export", "web").utf8).write(to: URL(fileURLWithPath: document))
+                let refused = try daemon.berth("profile", "import", "--replace", "web", document)
+                #expect(refused.status != 0 && refused.errors.contains("pupil"), "\(refused)")
+                try daemon.ok("rm", "-f", "pupil")
+                try daemon.ok("profile", "import", "--replace", "web", document)
+            }
+        }
+
+        /// A profile of a newer program hides no other.
+        @Test func aProfileThatCannotBeReadIsListedWithTheReason() throws {
+            try Daemon.with { daemon in
+                let learn = ["profile", "learn", "--rm", "--network", "none", "--name", "web", "berth/default", "true"]
+                #expect(try daemon.client(learn).finish().status == 0)
+                let newer = daemon.root.appendingPathComponent("profiles/newer.json")
+                try Data("{\"version\": 99, \"name\": \"newer\"}\n".utf8).write(to: newer)
+                let rows = try daemon.ok("profile", "ls", "--format", "{{.Name}} {{.State}}").split(separator: "\n")
+                #expect(rows.contains("web learned") && rows.contains { $0.hasPrefix("newer unreadable: ") }, "\(rows)")
+            }
+        }
+
         @Test func aRunThatNeverBeganIsNothingToPromote() throws {
             try Daemon.with { daemon in
                 for (program, code) in [("/no/such", 127), ("/etc/passwd", 126)] as [(String, Int32)] {
@@ -56,11 +97,17 @@ extension SystemTests {
                 let run = try daemon.client(["run"] + options + ["berth/default", "sleep", "1000"]).finish()
                 try #require(run.status == 0, "\(run)")
                 let shim = HostState.processes(of: daemon.state).first { $0.command.contains("berth-shim-restricted") }
+                // A call that nobody answers fails: the program would end by itself before it sleeps.
+                let pid = try daemon.field(".State.Pid", "pupil")
+                try eventually("it sleeps") {
+                    try String(contentsOfFile: "/proc/\(pid)/wchan", encoding: .utf8).contains("nanosleep")
+                }
                 try daemon.crash()
                 kill(try #require(shim).pid, SIGKILL)
                 try daemon.start()
                 // An older kernel does not tell how a process has ended that is nobody's child.
-                #expect(["137", "255"].contains(try daemon.ok("wait", "pupil")))
+                let code = try daemon.ok("wait", "pupil")
+                #expect(["137", "255"].contains(code))
                 #expect(try daemon.ok("profile", "ls", "--format", "{{.Runs}} {{.IncompleteRuns}}") == "1 1")
                 try daemon.ok("rm", "pupil")
             }

@@ -132,6 +132,12 @@ extension SystemTests {
                 #expect(!enforce.output.contains("made"), "\(enforce)")
                 let audit = try Self.enforced(daemon, "web", script, mode: "audit")
                 #expect((audit.status, audit.output) == (0, "made\nend\n"), "\(audit)")
+                // So is an option of a call of which the profile knows others, which is no unknown call (busybox names itself).
+                let listed = try Self.enforced(daemon, "web", "ls / >/dev/null && echo listed", mode: "audit")
+                #expect((listed.status, listed.output) == (0, "listed\n"), "\(listed)")
+                let audited = try Self.denials(daemon, "web").filter { $0["Mode"] as? String == "audit" }
+                let names = audited.filter { $0["Syscall"] as? String == "prctl" }
+                #expect(!names.isEmpty && names.allSatisfy { $0["Answer"] as? String == "allowed" }, "\(audited)")
                 let kill = try Self.enforced(daemon, "web", script, mode: "kill")
                 #expect(!kill.output.contains("made"), "\(kill)")
                 let told = try Self.denials(daemon, "web").filter { $0["Syscall"] as? String == "mkdir" }

@@ -15,10 +15,11 @@ enum ProfileTranslation {
         row.state =
             switch (status.learned, status.promoted) {
             case (let learned?, let promoted?):
-                learned.filter == promoted.filter ? "promoted" : "promoted, learning"
+                learned.filter == promoted.filter ? "promoted" : "promoted, changed"
             case (nil, _?): "promoted"
             default: "learned"
             }
+        if let problem = status.problem { row.state = "unreadable: \(problem)" }
         row.calls = status.learned?.allowedCalls ?? 0
         row.promotedCalls = status.promoted?.allowedCalls ?? 0
         row.promoted = status.promoted?.promoted ?? ""

@@ -16,6 +16,8 @@ package struct ProfileStatus: Sendable {
     package var users: [String]
     /// Calls that were not simply allowed by it.
     package var denials: UInt64
+    /// Why it cannot be read; nil when it can.
+    package var problem: String?
 }
 
 /// A call that a profile has refused, and what allowing it would mean.
@@ -39,7 +41,11 @@ extension Engine {
     package func profiles() async throws -> [ProfileStatus] {
         var result: [ProfileStatus] = []
         for name in try await core.node.profiles.names() {
-            if let status = try await status(name) { result.append(status) }
+            // One that cannot be read hides no other.
+            do { if let status = try await status(name) { result.append(status) } } catch {
+                let problem = EngineError.wrap(error, "profile '\(name)'").message
+                result.append(ProfileStatus(name: name, users: users(of: name), denials: 0, problem: problem))
+            }
         }
         return result
     }
@@ -90,15 +96,18 @@ extension Engine {
         }.map(\.name).sorted()
     }
 
+    private func requireNoTeacher(of name: String) throws {
+        guard let teacher = teachers(of: name).first else { return }
+        throw EngineError.conflict(
+            "profile '\(name)' learns of container '\(teacher)', which runs: stop that first, 'berth stop \(teacher)'"
+        )
+    }
+
     /// Forgets a profile, what was learned for it and what it has refused.
     ///
     /// - Throws: `.notFound`; `.failedPrecondition` while containers use it, unless `force`, and while it learns of one that runs.
     package func removeProfile(_ name: String, force: Bool) async throws {
-        if let teacher = teachers(of: name).first {
-            throw EngineError.conflict(
-                "profile '\(name)' learns of container '\(teacher)', which runs: stop that first, 'berth stop \(teacher)'"
-            )
-        }
+        try requireNoTeacher(of: name)
         let users = users(of: name)
         if let first = users.first, !force {
             let more = users.count == 1 ? "" : " and \(users.count - 1) more"
@@ -189,7 +198,8 @@ extension Engine {
 
     /// Makes a profile of docker's form; it is not promoted.
     ///
-    /// - Throws: `.alreadyExists` unless `replace`; `.invalidArgument` for what is no profile.
+    /// - Throws: `.alreadyExists` unless `replace`; `.failedPrecondition` while the profile learns of a container that runs;
+    ///   `.invalidArgument` for what is no profile.
     package func importProfile(
         _ name: String,
         _ json: [UInt8],
@@ -216,6 +226,7 @@ extension Engine {
                 reason: .conflict
             )
         }
+        try requireNoTeacher(of: name)
         try await core.node.profiles.forgetPredecessor(name)
         let files = core.node.profiles.files
         _ = try await core.blocking { _ in

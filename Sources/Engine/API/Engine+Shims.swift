@@ -150,7 +150,10 @@ extension Container {
         do {
             try await adopted()
             guard shim != nil else {
-                if isAll, !lifecycle.isActive { return nil }
+                if !lifecycle.isActive {
+                    if isAll { return nil }
+                    throw EngineError.conflict("container \(record.name) is not running: it has no shim")
+                }
                 throw EngineError.unreachable(id, view.snapshot.state.silence)
             }
             return try await exclusively { try await upgradeNow(binary, result) }
