@@ -147,7 +147,7 @@ struct Exec: ParsableCommand {
 
     /// The exit code of a command whose output has ended, also when the manager is away for a while.
     static func status(_ client: APIClient, _ id: String) throws -> Int32 {
-        let began = Timestamp.now
+        let began = Clock.monotonic.now
         var isNoted = false
         while true {
             switch Result(catching: { () throws(ClientError) in
@@ -163,10 +163,10 @@ struct Exec: ParsableCommand {
                     throw Failure("berthd ended before the command was started", code: 125)
                 }
             case .failure(let error):
-                guard error.mayPass(isRepeatable: true), Timestamp.now - began < ExitWaiter.patience else {
+                guard error.mayPass(isRepeatable: true), Clock.monotonic.now - began < ExitWaiter.patience else {
                     throw error
                 }
-                if !isNoted, Timestamp.now - began >= Outage.quiet {
+                if !isNoted, Clock.monotonic.now - began >= Outage.quiet {
                     Output.note("berth: berthd is gone; the exit code follows when it is back")
                     isNoted = true
                 }

@@ -56,7 +56,7 @@ final class ExitWaiter {
     }
 
     /// How long to wait for the next attempt; nil while there is a connection.
-    var pause: Duration? { nextAttempt.map { max(.zero, $0 - .now) } }
+    var pause: Duration? { nextAttempt.map { max(.zero, $0 - Clock.monotonic.now) } }
 
     private var path: String { "/containers/\(APIClient.escape(id))/wait" }
 
@@ -86,8 +86,8 @@ final class ExitWaiter {
     }
 
     private func attempt() throws -> Outcome? {
-        guard let lostSince, let nextAttempt, Timestamp.now >= nextAttempt else { return nil }
-        if Timestamp.now - lostSince >= Outage.quiet, !isNoted {
+        guard let lostSince, let nextAttempt, Clock.monotonic.now >= nextAttempt else { return nil }
+        if Clock.monotonic.now - lostSince >= Outage.quiet, !isNoted {
             isNoted = true
             Output.note("berth: berthd is gone; the exit code follows when it is back\r")
         }
@@ -96,10 +96,10 @@ final class ExitWaiter {
             answer = []
             status = 0
             self.nextAttempt = nil
-        } catch  where Timestamp.now - lostSince > Self.patience {
+        } catch  where Clock.monotonic.now - lostSince > Self.patience {
             return .unknown("berthd has not come back: the exit code is not known (\(error))")
         } catch {
-            self.nextAttempt = Timestamp.now + Self.interval
+            self.nextAttempt = Clock.monotonic.now + Self.interval
         }
         return nil
     }
@@ -107,8 +107,8 @@ final class ExitWaiter {
     private func lose() {
         connection = nil
         // A manager that is only being replaced takes the connection at once.
-        nextAttempt = lostSince == nil ? .now : Timestamp.now + Self.interval
-        if lostSince == nil { lostSince = .now }
+        nextAttempt = lostSince == nil ? Clock.monotonic.now : Clock.monotonic.now + Self.interval
+        if lostSince == nil { lostSince = Clock.monotonic.now }
     }
 
     private func finish() -> Outcome? {
@@ -134,7 +134,8 @@ final class ExitWaiter {
     private func recorded() -> Outcome {
         let filters = JSONValue.object(["container": .array([.string(id)]), "event": .array([.string("die")])])
         let query: APIClient.Query = [
-            ("since", String(began.seconds - 1)), ("until", String(Timestamp.now.seconds + 1)),
+            // The clock may have been set back meanwhile: the id says whose end it is.
+            ("since", "0"), ("until", String(max(began, .now).seconds + 1)),
             ("filters", filters.text),
         ]
         guard let bytes = try? client.raw("GET", "/events", query),

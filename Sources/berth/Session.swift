@@ -119,7 +119,7 @@ final class Session {
         return isStuck || !isOutputOpen && (waiter == nil || status != nil || !loss.isEmpty)
     }
 
-    private var isStuck: Bool { quietSince.map { Timestamp.now - $0 > Self.drain } ?? false }
+    private var isStuck: Bool { quietSince.map { Clock.monotonic.now - $0 > Self.drain } ?? false }
 
     private var timeout: Duration? {
         if quietSince != nil { return .seconds(1) }
@@ -142,7 +142,7 @@ final class Session {
             }
         } else {
             try show(bytes)
-            if status != nil { quietSince = .now }
+            if status != nil { quietSince = Clock.monotonic.now }
         }
     }
 
@@ -226,7 +226,7 @@ final class Session {
         switch waiter?.advance() {
         case .status(let code)?:
             status = code
-            quietSince = .now
+            quietSince = Clock.monotonic.now
         case .unknown(let why)?:
             terminal?.restore()
             throw Failure(why, code: 125)

@@ -91,9 +91,10 @@ final class LoopDisk {
         for _ in 0..<64 { try data.writeAll([UInt8](repeating: 7, count: 1 << 20)) }
         path = try Self.losetup("--find", "--show", "--direct-io=on", file)
         number = try File.status(path).representedDevice
-        // A reader that is late, because a machine is busy, keeps its turn for a tenth of a second.
+        // A reader that is late, because a machine is busy, keeps its turn for a tenth of a second, and nobody else's request goes in between.
         let settings = [
             ("scheduler", "bfq"), ("rotational", "1"), ("iosched/low_latency", "0"), ("iosched/slice_idle", "100"),
+            ("iosched/strict_guarantees", "1"),
         ]
         for (name, value) in weighs ? settings : [] {
             try File.writeOnce("/sys/dev/block/\(number.major):\(number.minor)/queue/\(name)", value)

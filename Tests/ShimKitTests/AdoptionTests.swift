@@ -20,6 +20,18 @@ extension PlainShim {
         try shim.kill()
         #expect(try shim.waitForEnd() == .signaled(9, core: false))
     }
+
+    /// Ends a session; another shim, which gets `held`, finds a state from before that, as if the first had been killed between reaping
+    /// the session's process and writing that down.
+    func forgetEnd(of exec: String, _ held: [(name: String, descriptor: SharedDescriptor)]) throws {
+        let files = ["state", "journal"].map { shim.bundle + "/" + $0 }
+        let before = try files.map { try File.read($0, limit: 1 << 20) }
+        try kill(9, exec)
+        #expect(try wait(exec).exitStatus == 137)
+        try killShim()
+        for (path, bytes) in zip(files, before) { try File.writeAtomically(path, bytes, durable: false) }
+        try shim.adopt(held)
+    }
 }
 
 @Suite(.serialized, .timeLimit(.minutes(2))) struct AdoptionTests {
@@ -188,14 +200,7 @@ extension PlainShim {
         try plain.addExec("e", "exec sleep 1000")
         try plain.start("e")
         let number = try plain.state("e").pid
-        // As if the shim had been killed between reaping it and writing that down.
-        let files = ["state", "journal"].map { plain.shim.bundle + "/" + $0 }
-        let before = try files.map { try File.read($0, limit: 1 << 20) }
-        try plain.kill(9, "e")
-        #expect(try plain.wait("e").exitStatus == 137)
-        try plain.killShim()
-        for (path, bytes) in zip(files, before) { try File.writeAtomically(path, bytes, durable: false) }
-        try plain.shim.adopt(held)
+        try plain.forgetEnd(of: "e", held)
         let again = try PlainClient(plain)
         let report = try again.client.begin(
             ServiceName.supervisor,
@@ -216,14 +221,7 @@ extension PlainShim {
         let held = try plain.held()
         try plain.addExec("e", "exec sleep 1000")
         try plain.start("e")
-        // As if the process had ended while there was no shim, and somebody else had reaped it.
-        let files = ["state", "journal"].map { plain.shim.bundle + "/" + $0 }
-        let before = try files.map { try File.read($0, limit: 1 << 20) }
-        try plain.kill(9, "e")
-        #expect(try plain.wait("e").exitStatus == 137)
-        try plain.killShim()
-        for (path, bytes) in zip(files, before) { try File.writeAtomically(path, bytes, durable: false) }
-        try plain.shim.adopt(held)
+        try plain.forgetEnd(of: "e", held)
         if isUpgrade {
             #expect(try plain.shim.upgrade().code == 0)
         } else {

@@ -126,6 +126,7 @@ extension ShimServer {
         let failure = key == .initial ? startFailure : nil
         let truth = failure.map { ProcessExit.Status.unknown("start failed: \($0)") } ?? status
         if key == .initial { health?.end() }
+        if key == .initial, handle.age >= RestartState.steadyRun { table.ranSteadily() }
         let oom = takeOutOfMemory(status)
         perform(table.reaped(key, truth, at: .now, oomOwner: oom?.owner, timedOut: handle.timedOut))
         if key != .initial, let process = handle.process { backend.ended(process) }

@@ -20,6 +20,13 @@ final class ShimServer {
         var timedOut = false
         /// When the process began, in clock ticks since boot.
         var startTime: UInt64 = 0
+        /// How long it has been there, by a clock that nobody sets; none where its beginning is not known.
+        var age: Duration {
+            guard startTime > 0 else { return .zero }
+            // Everywhere in hundredths of a second (proc(5)).
+            return (Clock.boot.now - Timestamp(seconds: 0, nanoseconds: 0)) - .milliseconds(10)
+                * Int(clamping: startTime)
+        }
         /// Nothing was left of the process: its pidfd is that of another one, whose end says nothing.
         var isGone = false
         /// Until the end of a process that is no child of ours is given up.

@@ -58,7 +58,7 @@ package struct RestartState: Sendable, Hashable {
 
     static let firstDelay = Duration.milliseconds(100)
     /// A run of this length starts the delays over.
-    static let steadyRun = Duration.seconds(10)
+    package static let steadyRun = Duration.seconds(10)
 
     /// How long a restart waits for what it lacks.
     static let postponement = Duration.seconds(1)
@@ -121,6 +121,11 @@ package struct RestartState: Sendable, Hashable {
         phase = .settled
     }
 
+    /// The program that is about to end has run for ``steadyRun``, by a clock that nobody sets.
+    package mutating func ranSteadily() {
+        nextDelay = Self.firstDelay
+    }
+
     /// The container ended, or could not be started again.
     ///
     /// - Returns: What follows; nil when it stays as it is.
@@ -131,9 +136,6 @@ package struct RestartState: Sendable, Hashable {
         phase = .settled
         guard !isStopped, wants(exit) else {
             return nil
-        }
-        if let startedAt = exit.startedAt, exit.exitedAt - startedAt >= Self.steadyRun {
-            nextDelay = Self.firstDelay
         }
         let planned = PlannedRestart(count: count + 1, delay: min(nextDelay, longestDelay))
         nextDelay = min(nextDelay * 2, longestDelay)

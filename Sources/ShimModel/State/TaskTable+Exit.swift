@@ -3,6 +3,11 @@ package import ShimProtocol
 
 // From the end of a process to its deletion.
 extension TaskTable {
+    /// The container is about to end after a run that begins a crash loop anew, if there is one.
+    package mutating func ranSteadily() {
+        restart.ranSteadily()
+    }
+
     /// A process was reaped.
     ///
     /// Its output is drained next. `oomOwner` is the cgroup whose limit had it killed, empty when that is not known; nil when none had.
