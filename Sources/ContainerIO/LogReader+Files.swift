@@ -73,49 +73,37 @@ final class LogFile {
     }
 }
 
-// Finding the files of the set.
-extension LogReader {
-    /// Names without a file after which no more are looked for.
-    ///
-    /// A crash of the shim in the middle of a rotation leaves one gap, a rotation under way another.
-    private static let gapLimit = 3
+/// The files of a set by their names.
+struct NamedLogFiles: LogNumbers {
+    let path: String
 
-    /// Opens the files that are younger than those already open.
-    ///
-    /// Looks from the youngest name to the oldest. A rotation meanwhile only moves files to names that are still to be
-    /// looked at, so that none is missed; one that is met twice is known by its identity, which stays unique while the
-    /// file is held open.
-    func scan() throws(ContainerIOError) {
-        var found: [LogFile] = []
-        var seen: Set<LogFile.Identity> = []
-        var misses = 0
-        var number = 0
-        var isConnected = files.isEmpty
-        while misses < Self.gapLimit {
-            let name = LogFiles.name(path, number: number)
-            number += 1
-            guard let file = try open(name) else {
-                misses += 1
-                continue
-            }
-            misses = 0
-            if file.identity == files.last?.identity {
-                isConnected = true
-                break
-            }
-            if seen.insert(file.identity).inserted { found.append(file) }
+    func open(_ number: Int) throws(ContainerIOError) -> LogFile? {
+        do { return try LogFile(path: LogFiles.name(path, number: number)) } catch {
+            guard error.errno == .noEntry else { throw .kernel(error) }
+            return nil
         }
-        if !isConnected, !found.isEmpty { mayHaveMissedRecords = true }
-        files.append(contentsOf: found.reversed())
     }
 
-    private func open(_ name: String) throws(ContainerIOError) -> LogFile? {
+    func identity(of number: Int) throws(ContainerIOError) -> LogFile.Identity? {
         do {
-            return try LogFile(path: name)
+            let status = try File.status(LogFiles.name(path, number: number), follow: true)
+            return LogFile.Identity(device: status.device, inode: status.inode)
         } catch {
             guard error.errno == .noEntry else { throw .kernel(error) }
             return nil
         }
+    }
+
+    func identity(of file: LogFile) -> LogFile.Identity { file.identity }
+}
+
+// Finding the files of the set.
+extension LogReader {
+    /// Opens the files that are younger than those already open.
+    func scan() throws(ContainerIOError) {
+        let found = try LogChain(NamedLogFiles(path: path)).files(after: files.last)
+        if !found.isConnected { mayHaveMissedRecords = true }
+        files.append(contentsOf: found.files)
     }
 
     /// Leaves out files whose last record is older than `since`.
