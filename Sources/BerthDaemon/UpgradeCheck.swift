@@ -55,6 +55,11 @@ struct UpgradeCheck {
         }
         guard let report = try? JSON.decode(SelfCheck.Document.self, bytes) else {
             let text = String(decoding: bytes.suffix(500), as: UTF8.self)
+            // A berthd that cannot even begin, for example for its configuration, says so in one line.
+            if let word = text.split(separator: "\n").first, word.hasPrefix("berthd: ") {
+                verdict.problems.append(String(word.dropFirst("berthd: ".count)))
+                return verdict
+            }
             let what = "'\(program.path)' is no berthd that can check itself; started with --check, it "
             // A newline alone is nothing to read either.
             let isSilent = text.allSatisfy(\.isWhitespace)

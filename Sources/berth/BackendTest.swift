@@ -58,7 +58,13 @@ struct BackendTest: ParsableCommand {
             )
         }
         var words = [suite, try Self.path(of: program, beside: places), "--format", format]
-        if let runtime { words += ["--runtime", try Self.path(of: runtime, beside: [])] }
+        if let runtime {
+            let path = try Self.path(of: runtime, beside: [])
+            guard (try? File.status(path, follow: true))?.isRegular == true else {
+                throw Failure("--runtime: '\(path)' is no file: name an OCI runtime by its path", code: 2)
+            }
+            words += ["--runtime", path]
+        }
         if let only { words += ["--only", only] }
         do throws(KernelError) {
             try Kernel.Exec.replace(

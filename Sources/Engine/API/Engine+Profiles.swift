@@ -82,8 +82,13 @@ extension Engine {
     }
 
     private func learned(_ name: String) async throws -> WorkloadProfile {
-        guard let profile = try await core.node.profiles.learned(name) else { throw try await missing(name) }
-        return profile
+        if let profile = try await core.node.profiles.learned(name) { return profile }
+        guard try await core.node.profiles.promoted(name) != nil else { throw try await missing(name) }
+        throw Self.nothingLearned(name)
+    }
+
+    private static func nothingLearned(_ name: String) -> EngineError {
+        EngineError(.notFound, "profile '\(name)' is promoted, and nothing is learned for it")
     }
 
     /// The containers of which a profile learns now: their next report would make it anew, of half a run.
@@ -188,7 +193,7 @@ extension Engine {
         let status = try await profile(name)
         if wantsLearned {
             guard let learned = status.learned else {
-                throw EngineError(.notFound, "profile '\(name)' is promoted, and nothing is learned for it")
+                throw Self.nothingLearned(name)
             }
             return learned
         }
